@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Checks of the tree that need no compiler: sizes, banned calls, the documents that must keep up with the code."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_FILE_LINES = 800
+TEXT_SUFFIXES = {".h", ".cpp", ".py", ".md", ".txt", ".toml", ".cmake", ".json", ".sql", ".sh"}
+
+# pattern, what to use instead, folders of src/ that are its home. Line comments are not looked at.
+BANNED_IN_CODE = [
+    (r"std::(basic_)?[io]?fstream\b", "os::FileSystem", {"os"}),
+    (r"(?<![\w:.>])(std::|::)?system\s*\(", "os::ProcessRunner", set()),
+    (r"(?<![\w:.>])popen\s*\(", "os::ProcessRunner", set()),
+    (r"system_clock::now\b", "core::Clock", {"core"}),
+    (r"steady_clock::now\b", "core::Clock", {"core"}),
+    (r"std::random_device\b", "core::Random", {"core"}),
+    (r"\b(sleep_for|sleep_until|usleep|nanosleep)\s*\(", "core::Clock::wait or a condition", set()),
+    (r"\.detach\(\)", "std::jthread that somebody joins", set()),
+    (r"\bstd::thread\b(?!::)", "std::jthread", set()),
+    (r"\b(TODO|FIXME|XXX)\b", "the thing itself, or nothing", set()),
+]
+BANNED_IN_HEADERS = [(r"^\s*using namespace\b", "qualified names", set())]
+# Anywhere: what ties the tree to one machine.
+MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|work|Users)/[a-z]")
+# Black-box tests wait in one place only, with a deadline.
+SLEEP_HOME = Path("tests/support/waiting.py")
+
+
+def tracked_text_files() -> list[Path]:
+    skipped = {"build", ".git", "node_modules", "__pycache__", ".cache"}
+    files = []
+    for path in sorted(ROOT.rglob("*")):
+        parts = path.relative_to(ROOT).parts
+        if not skipped & set(parts) and path.is_file() and (path.suffix in TEXT_SUFFIXES or path.name in ("dev", "run")):
+            files.append(path)
+    return files
+
+
+def strip_comment(line: str) -> str:
+    return re.sub(r"//.*$", "", line)
+
+
+def check_source(path: Path, folder: str) -> list[str]:
+    problems = []
+    where = path.relative_to(ROOT)
+    lines = path.read_text().splitlines()
+    if len(lines) > MAX_FILE_LINES:
+        problems.append(f"{where}: {len(lines)} lines, at most {MAX_FILE_LINES}; split it by concern")
+    if path.suffix == ".h" and "#pragma once" not in lines:
+        problems.append(f"{where}: no #pragma once")
+    rules = BANNED_IN_CODE + (BANNED_IN_HEADERS if path.suffix == ".h" else [])
+    for number, line in enumerate(lines, 1):
+        code = line if "TODO" in line or "FIXME" in line else strip_comment(line)
+        for pattern, instead, homes in rules:
+            if folder not in homes and re.search(pattern, code):
+                problems.append(f"{where}:{number}: {code.strip()[:70]!r} is banned here; use {instead}")
+    return problems
+
+
+def check_text(path: Path) -> list[str]:
+    problems = []
+    where = path.relative_to(ROOT)
+    text = path.read_text()
+    if where != Path("tools/check_tree.py"):
+        for match in MACHINE_PATH.finditer(text):
+            number = text.count("\n", 0, match.start()) + 1
+            problems.append(f"{where}:{number}: {match[0]!r}... is a path of one machine")
+    if where.parts[0] == "tests" and path.suffix == ".py" and where != SLEEP_HOME and "time.sleep" in text:
+        problems.append(f"{where}: time.sleep; wait with {SLEEP_HOME} instead")
+    if text and not text.endswith("\n"):
+        problems.append(f"{where}: the last line has no end")
+    return problems
+
+
+def check_documents() -> list[str]:
+    problems = []
+    architecture = (ROOT / "docs/architecture.md").read_text() if (ROOT / "docs/architecture.md").is_file() else ""
+    for folder in sorted(path.name for path in (ROOT / "src").iterdir() if path.is_dir()):
+        if f"`src/{folder}`" not in architecture:
+            problems.append(f"docs/architecture.md: does not mention `src/{folder}`")
+    made = subprocess.run([sys.executable, ROOT / "tools/gen_errors.py", "md", ROOT / "data/errors.toml", "/dev/stdout"],
+                          capture_output=True, text=True, check=True).stdout
+    page = ROOT / "docs/errors.md"
+    if not page.is_file() or page.read_text() != made:
+        problems.append("docs/errors.md is stale: tools/gen_errors.py md data/errors.toml docs/errors.md")
+    return problems
+
+
+def main() -> int:
+    problems = []
+    sources = sorted(path for path in (ROOT / "src").rglob("*") if path.suffix in (".h", ".cpp"))
+    for path in sources:
+        problems += check_source(path, path.relative_to(ROOT / "src").parts[0])
+    texts = tracked_text_files()
+    for path in texts:
+        problems += check_text(path)
+    problems += check_documents()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"tree: {len(sources)} sources, {len(texts)} texts, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
