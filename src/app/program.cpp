@@ -1,0 +1,42 @@
+#include "app/program.h"
+
+#include <exception>
+#include <string>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "core/error.h"
+
+namespace backstay::app {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kWrongUsage = 2;
+
+int report(const core::Error& error) {
+  fmt::print(stderr, "error: {}\n", error.what());
+  for (const core::FieldError& field : error.fields()) fmt::print(stderr, "  {}: {}\n", field.pointer, field.message);
+  if (!error.hint().empty()) fmt::print(stderr, "hint: {}\n", error.hint());
+  return kFailed;
+}
+
+}  // namespace
+
+int run_program(int argc, const char* const* argv) {
+  CLI::App program("Backstay runs PostgreSQL services, backs them up and takes them back to any second.", "backstay");
+  program.set_version_flag("--version", "backstay " BACKSTAY_VERSION);
+  program.require_subcommand(1);
+  try {
+    program.parse(argc, argv);
+    return 0;
+  } catch (const CLI::RuntimeError& chosen) {
+    return chosen.get_exit_code();
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? 0 : kWrongUsage;
+  } catch (...) {
+    return report(core::as_error(std::current_exception()));
+  }
+}
+
+}  // namespace backstay::app
