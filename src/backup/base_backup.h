@@ -1,0 +1,55 @@
+// A base backup: a consistent copy of a running server's files, in the store, with the WAL that makes it consistent.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <stop_token>
+#include <string>
+
+#include "backup/environment.h"
+#include "codec/compression.h"
+#include "postgres/connection.h"
+#include "repository/records.h"
+#include "repository/repository.h"
+
+namespace backstay::backup {
+
+class WalReceiver;
+
+struct BaseBackupRequest {
+  repository::Repository& repository;
+  /// The instance whose record is already in the repository.
+  std::string instance;
+  /// A fresh UUID; a repeated attempt takes a new one.
+  std::string backup_id;
+  std::filesystem::path data_directory;
+  /// A superuser, or a role with REPLICATION that may call pg_backup_start; on the server's own machine.
+  postgres::ConnectionTarget connection;
+  /// The receiver that archives this instance in this process. Without one the backup streams the WAL from its start to
+  /// its stop itself, over a slot that lives as long as the backup.
+  WalReceiver* receiver = nullptr;
+  std::string label;
+  /// "scheduled", "manual", "final" or "safety".
+  std::string origin = "manual";
+  unsigned workers = 2;
+  codec::Compression compression = codec::Compression::kZstd;
+  /// A checkpoint at once instead of one spread over checkpoint_completion_target.
+  bool fast_checkpoint = true;
+  /// How long the WAL up to the backup's end may take to reach the store.
+  std::chrono::seconds wal_deadline{600};
+};
+
+/// Takes the backup and returns when it is *stored*: all files and the WAL from start to stop are in the store, and the
+/// record, written last, says so. Ended in any other way (an exception, a stop, a crash) no backup exists; packs that
+/// were uploaded stay unreferenced until they are pruned.
+///
+/// Pages that fail their checksum after several reads, and are older than the start, do not end the backup: they are in
+/// the record's warnings with file and block.
+///
+/// Throws Error: cancelled on stop, database_error and database_unavailable from the server, the store's errors, and
+/// timeout if the WAL does not arrive in time.
+repository::BackupRecord take_base_backup(const Environment& environment, const BaseBackupRequest& request,
+                                          const ProgressCallback& progress, std::stop_token stop);
+
+}  // namespace backstay::backup

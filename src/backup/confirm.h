@@ -1,0 +1,20 @@
+// Confirming a backup: it is read back from the store in full, and its record says when.
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "backup/environment.h"
+#include "repository/repository.h"
+#include "repository/verify.h"
+
+namespace backstay::backup {
+
+/// Reads back and authenticates everything that the backup needs: its files, and the WAL from its start to its stop.
+/// If the report is clean, the record's *confirmed* fact is set and written; if not, the record stays as it is and the
+/// report says what is damaged. Throws Error: not_found, cancelled, and the store's errors.
+repository::VerifyReport confirm_backup(const Environment& environment, repository::Repository& repository,
+                                        const std::string& instance, const std::string& backup_id,
+                                        const ProgressCallback& progress, std::stop_token stop);
+
+}  // namespace backstay::backup

@@ -1,0 +1,100 @@
+// The WAL receiver: one instance's companion that brings every byte of WAL into the store within seconds.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "backup/environment.h"
+#include "backup/recovery_window.h"
+#include "core/time.h"
+#include "postgres/connection.h"
+#include "postgres/lsn.h"
+#include "repository/repository.h"
+
+namespace backstay::backup {
+
+struct WalReceiverConfig {
+  /// The instance's id, in the repository's keys.
+  std::string instance;
+  /// A role with REPLICATION, on the server's own socket.
+  postgres::ConnectionTarget connection;
+  /// The replication slot; made with its WAL reserved if it is not there.
+  std::string slot;
+  /// Part of every object's name, so that a receiver that lost its lease never overwrites its successor's objects.
+  std::uint64_t lease_epoch = 1;
+  /// Where segments are put together. Emptied at start: until a byte is in the store, the slot keeps it on the server,
+  /// so nothing here is the only copy as long as the server's own disk lives.
+  std::filesystem::path spool_directory;
+  /// Segments in the spool before the receiver stops reading from the server.
+  unsigned spool_segments = 8;
+  /// How long new bytes may wait before they are uploaded as a tail object.
+  core::Duration tail_interval = std::chrono::seconds(2);
+  /// How often the proof that the archive is complete is written to the store while nothing else is.
+  core::Duration window_end_interval = std::chrono::minutes(5);
+  /// How long each upload is retried by the next one: back-off grows from the first to the second.
+  core::Duration first_retry = std::chrono::seconds(1);
+  core::Duration longest_retry = std::chrono::seconds(30);
+};
+
+/// A snapshot of how the archive of one instance stands.
+struct WalReceiverStatus {
+  bool connected = false;
+  postgres::TimelineId timeline;
+  /// The end of what was received, and of what the store holds without a hole.
+  postgres::Lsn received;
+  postgres::Lsn stored;
+  /// What would be lost if the server's disk were lost now, as far as the receiver knows: the server's WAL end at its
+  /// last message minus `stored`, and for how long the oldest of it has waited.
+  std::uint64_t bytes_at_risk = 0;
+  core::Duration time_at_risk{};
+  /// Complete up to this time of the server's clock, proven by its keepalives. Feed it to RecoveryWindow as live end.
+  std::optional<ArchiveEnd> proven_end;
+  /// Set while the store takes nothing: since when, and its last error.
+  std::optional<core::Timestamp> store_away_since;
+  std::optional<core::Timestamp> server_away_since;
+  std::string last_error;
+  /// The slot had lost WAL that was not stored: a gap is recorded, and only a new base backup opens the window again.
+  bool needs_base_backup = false;
+  std::uint64_t segments_stored = 0;
+  std::uint64_t tails_stored = 0;
+};
+
+class WalReceiver {
+ public:
+  WalReceiver(const Environment& environment, repository::Repository& repository, WalReceiverConfig config);
+  ~WalReceiver();
+  WalReceiver(const WalReceiver&) = delete;
+  WalReceiver& operator=(const WalReceiver&) = delete;
+
+  /// Receives until `stop`, then uploads what it holds (for at most ten seconds) and returns. A server or a store that
+  /// is away is retried with back-off for ever; what it means is in the status. Throws Error only for what a retry
+  /// cannot mend: wrong_key, unsupported_format, and conflict if the server is not the instance's (another system id).
+  void run(std::stop_token stop);
+
+  /// Any thread, any time.
+  [[nodiscard]] WalReceiverStatus status() const;
+
+  /// Any thread, while another runs `run`: makes the receiver upload at once instead of at its next tail, and waits
+  /// until the store holds all WAL before `lsn`. False if the deadline passed or `stop` was requested first.
+  bool wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop);
+
+  /// The same for everything that the server has written by now: what a recovery of a running source does first.
+  /// Needs the server; with the server away it uploads what was received, and returns what is stored.
+  bool send_all(core::Duration deadline, std::stop_token stop);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The value for max_slot_wal_keep_size in MiB: half of the free space, at least 512 MiB and at least four segments, so
+/// that a store that is away never fills the database's disk. `used_by_wal` is what pg_wal occupies now.
+std::uint64_t max_slot_wal_keep_mib(std::uint64_t free_bytes, std::uint64_t used_by_wal);
+
+}  // namespace backstay::backup
