@@ -1,0 +1,61 @@
+// Who may use a server: the application's role and database, and their change of hands after a recovery.
+//
+// Everything here is idempotent: called again after a crash it continues where it was. Passwords travel as
+// SCRAM-SHA-256 verifiers only.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/secret.h"
+#include "postgres/connection.h"
+
+namespace backstay::postgres {
+
+/// What the application gets.
+struct Access {
+  std::string role;
+  core::Secret password;
+  std::string database;
+  /// The password of the true superuser `postgres`; none: there is no such role, or it cannot log in.
+  std::optional<core::Secret> superuser_password;
+};
+
+/// The true superuser's name.
+inline constexpr std::string_view kSuperuserRole = "postgres";
+
+/// Opens a connection of the management role to a database of the server.
+using ConnectTo = std::function<Connection(const std::string& database)>;
+
+/// Makes role and database if they are not there, and sets the passwords. The role is never superuser, owns its
+/// database and, from PostgreSQL 16 on, may create roles.
+/// Throws Error(invalid_argument) with a field for a name that is reserved or longer than 63 bytes.
+void ensure_access(const ConnectTo& connect, const Access& access);
+
+/// Sets the passwords of existing roles.
+void set_passwords(const ConnectTo& connect, const Access& access);
+
+/// Gives the role that `connection` is logged in as a new password. A recovered cluster still has the source's.
+void set_own_password(Connection& connection, const core::Secret& password);
+
+struct HandOver {
+  std::string recovered_role;      ///< the application's role at the source
+  std::string recovered_database;  ///< its database at the source
+  Access access;                   ///< what the request asks for
+  bool keep_other_logins = false;
+};
+struct HandOverReport {
+  std::vector<std::string> disabled_logins;
+  std::vector<std::string> disabled_subscriptions;  ///< "database/subscription"
+  bool role_created = false;                        ///< the source's role was not in the recovered state
+  bool database_created = false;
+};
+/// After a recovery and before any client. Renames role and database to the request's (ownership follows), sets
+/// verifiers, takes LOGIN from every other role unless kept, disables every subscription. Role or database that the
+/// recovered state does not have are made. Throws Error(conflict) if the wanted name is taken by another role or
+/// database.
+HandOverReport hand_over(const ConnectTo& connect, const HandOver& request);
+
+}  // namespace backstay::postgres

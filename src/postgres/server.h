@@ -1,0 +1,101 @@
+// One PostgreSQL server: made, started, found again, stopped.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "core/secret.h"
+#include "core/time.h"
+#include "os/file_system.h"
+#include "os/process.h"
+#include "postgres/connection.h"
+#include "postgres/installation.h"
+#include "postgres/launcher.h"
+#include "postgres/server_config.h"
+
+namespace backstay::postgres {
+
+/// Where an instance lies: <root>/data, socket, log, recovery. `root` itself is 0700 and the identity's.
+struct InstancePaths {
+  std::filesystem::path root;
+
+  [[nodiscard]] std::filesystem::path data() const { return root / "data"; }
+  [[nodiscard]] std::filesystem::path socket() const { return root / "socket"; }
+  [[nodiscard]] std::filesystem::path log() const { return root / "log"; }
+  [[nodiscard]] std::filesystem::path log_file() const { return log() / "postgresql.log"; }
+  [[nodiscard]] std::filesystem::path recovery() const { return root / "recovery"; }
+  [[nodiscard]] std::filesystem::path tls() const { return root / "tls"; }
+};
+
+/// Makes root and the directories in it, 0700 and owned by `identity`. Idempotent.
+void prepare_directories(os::FileSystem& files, const InstancePaths& paths,
+                         const std::optional<os::Identity>& identity);
+
+struct InitRequest {
+  Installation installation;
+  InstancePaths paths;
+  std::optional<os::Identity> identity;  ///< who will own the files; need not be in the passwd database
+  core::Secret management_password;
+};
+/// Makes a new cluster in paths.data() with page checksums, UTF-8, C.UTF-8 and the management role; a half-made one
+/// from an earlier attempt is removed first, a finished one is kept. Throws Error(process_failed) with initdb's words.
+void initialize_cluster(os::ProcessRunner& runner, os::FileSystem& files, const InitRequest& request,
+                        std::stop_token stop);
+
+struct ServerDescription {
+  std::string name;
+  Installation installation;
+  InstancePaths paths;
+  std::uint16_t port = 5432;
+  std::optional<os::Identity> identity;
+  std::string management_role{kManagementRole};
+  core::Secret management_password;          ///< not needed for a closed server
+  std::map<std::string, std::string> hints;  ///< for the launcher
+};
+
+/// `smart` waits for clients and is not offered.
+enum class StopMode { kFast, kImmediate };
+
+/// Stateless but for its description: any number of these may speak of the same server, before and after a restart of
+/// this program.
+class Server {
+ public:
+  Server(ServerDescription description, os::FileSystem& files, core::Clock& clock);
+
+  /// The server's process, if postmaster.pid names one that is alive, is a postgres, began when the file says and
+  /// works in this data directory. Never by the number alone.
+  [[nodiscard]] std::optional<os::ProcessId> find() const;
+
+  /// Starts it, unless it runs. The configuration must have been written before.
+  os::ProcessId start(Launcher& launcher);
+  /// Waits until the management role can connect. Throws Error(database_unavailable) with the last lines of the log as
+  /// soon as the process ends, Error(timeout) at the deadline, Error(cancelled) at a stop. With hot_standby off this
+  /// is the end of recovery.
+  void wait_until_ready(os::ProcessId process, std::chrono::milliseconds deadline, std::stop_token stop);
+  /// Stops it if it runs, and waits for its end. A fast stop that does not end within the deadline becomes an
+  /// immediate one.
+  void stop(StopMode mode, std::chrono::milliseconds deadline, std::stop_token stop);
+  /// Makes it read its configuration again. Throws Error(database_unavailable) if it does not run.
+  void reload();
+
+  /// A connection of the management role over the private socket.
+  [[nodiscard]] Connection connect(const std::string& database = "postgres", std::stop_token stop = {}) const;
+  [[nodiscard]] ConnectionTarget management_target(const std::string& database = "postgres") const;
+
+  /// The last lines of the server's log, for people.
+  [[nodiscard]] std::string log_tail(std::size_t lines = 20) const;
+
+  [[nodiscard]] const ServerDescription& description() const { return description_; }
+
+ private:
+  ServerDescription description_;
+  os::FileSystem& files_;
+  core::Clock& clock_;
+};
+
+}  // namespace backstay::postgres
