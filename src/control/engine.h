@@ -1,0 +1,51 @@
+// Everything of control that runs by itself: workers, the reconciler, the schedule, companions.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "control/operation_queue.h"
+#include "control/provider.h"
+#include "core/metrics.h"
+#include "core/random.h"
+#include "core/time.h"
+#include "metadata/database.h"
+
+namespace backstay::control {
+
+struct EngineConfig {
+  unsigned workers = 4;
+  /// Between two looks at each service.
+  std::chrono::milliseconds reconcile_every{1000};
+  /// Between two measurements of storage.
+  std::chrono::seconds measure_every{30};
+};
+
+/// What the engine needs; all outlive it.
+struct EngineDependencies {
+  metadata::Database& database;
+  const ProviderRegistry& providers;
+  OperationQueue& operations;
+  core::Clock& clock;
+  core::Random& random;
+  core::Metrics& metrics;
+};
+
+class Engine {
+ public:
+  Engine(EngineDependencies dependencies, EngineConfig config);
+  /// Stops.
+  ~Engine();
+
+  /// Requeues what a process before left running, then starts the threads. Once.
+  void start();
+  /// Asks all work to stop and waits for it: running operations go back into the queue and continue at the next start;
+  /// services keep running.
+  void stop();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace backstay::control

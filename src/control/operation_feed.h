@@ -1,0 +1,36 @@
+// Tells listeners in this process that an operation changed, for event streams. Nothing durable: a listener that comes
+// late or misses a change reads the operation itself.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <stop_token>
+#include <string>
+
+#include "core/mutex.h"
+#include "core/time.h"
+
+namespace backstay::control {
+
+/// Thread-safe.
+class OperationFeed {
+ public:
+  /// The operation was changed in the store.
+  void notify(const std::string& operation_id);
+  /// A number that grows with every change of the operation. Remember it before reading the operation.
+  [[nodiscard]] std::uint64_t version(const std::string& operation_id) const;
+  /// Waits until the operation's version differs from `seen`, `stop` is requested, or `at_most` of real time passed;
+  /// returns the version then.
+  std::uint64_t wait(const std::string& operation_id, std::uint64_t seen, std::stop_token stop,
+                     core::Duration at_most) const;
+  /// Forgets what nobody waits for any longer: call it when the operation has ended.
+  void forget(const std::string& operation_id);
+
+ private:
+  mutable core::Mutex mutex_;
+  mutable core::Condition changed_;
+  std::map<std::string, std::uint64_t> versions_ GUARDED_BY(mutex_);
+  std::uint64_t next_ GUARDED_BY(mutex_) = 1;
+};
+
+}  // namespace backstay::control

@@ -1,0 +1,33 @@
+// Who asks: a token that was checked, and what it allows.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+
+namespace backstay::control {
+
+/// Besides the scopes of model/team.h: reads the metrics and nothing else.
+inline constexpr std::string_view kScopeMetrics = "metrics";
+
+/// Who a token speaks for. See model/team.h for the scopes.
+struct Principal {
+  std::string token_id;
+  std::string token_name;
+  bool admin = false;
+  bool may_read = false;
+  bool may_write = false;
+  bool may_read_metrics = false;
+  bool all_teams = false;
+  std::set<std::int64_t> team_ids;
+
+  [[nodiscard]] bool sees_team(std::int64_t team_id) const { return all_teams || team_ids.contains(team_id); }
+};
+
+/// Throw Error(forbidden) naming the scope that is missing.
+void require_read(const Principal& principal);
+void require_write(const Principal& principal);
+void require_admin(const Principal& principal);
+
+}  // namespace backstay::control

@@ -1,0 +1,181 @@
+// What a kind of service must be able to do. Declared here, implemented in providers/.
+//
+// Control decides what happens when; a provider makes it so on the instance. Every call that acts is idempotent: it may
+// have run before, wholly or in part, when the process was killed. It throws core::Error; a retryable one is tried
+// again.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/events.h"
+#include "core/json.h"
+#include "core/secret.h"
+#include "core/time.h"
+#include "model/backup.h"
+#include "model/catalogue.h"
+#include "model/destination.h"
+#include "model/instance.h"
+#include "model/recovery.h"
+#include "model/service.h"
+
+namespace backstay::control {
+
+/// Where backups go, opened.
+struct BackupTarget {
+  model::Destination destination;
+  /// The key of the team that owns the repository there, as its recovery kit prints it.
+  core::Secret recovery_key;
+};
+
+/// A service and one instance behind it, loaded for one piece of work.
+struct ServiceBody {
+  model::Service service;
+  model::Instance instance;
+  /// A random text that control made for the instance and keeps sealed: the provider's own management password.
+  core::Secret instance_secret;
+  /// Nothing while the service has no backups.
+  std::optional<BackupTarget> backups;
+};
+
+/// What work reports through. Implemented by the operation runner.
+class WorkContext {
+ public:
+  virtual ~WorkContext() = default;
+  [[nodiscard]] virtual std::stop_token stop() const = 0;
+  /// Phase, and how far: bytes or pieces; total 0 means unknown. Written to the store at most every 250 ms.
+  virtual void progress(std::string_view phase, std::uint64_t done, std::uint64_t total) = 0;
+  /// Writes the instance (what the provider learned: system id, timeline, facts); durable when the call returns.
+  virtual void save(const model::Instance& instance) = 0;
+  /// Records an event of the service.
+  virtual void event(EventKind kind, std::string body) = 0;
+};
+
+enum class Liveness {
+  kAbsent,       ///< nothing of it is there
+  kRunning,      ///< the process lives and answers
+  kUnreachable,  ///< the process lives but does not answer
+  kDead          ///< there is data, but no process
+};
+
+struct Observation {
+  Liveness liveness = Liveness::kAbsent;
+  /// Why it is dead or unreachable, with the last log lines, for people.
+  std::string reason;
+  /// Bytes that the instance's data takes; nothing if not measured this time.
+  std::optional<std::uint64_t> storage_used;
+};
+
+/// What a finished backup tells.
+struct BackupOutcome {
+  core::Timestamp taken_at;
+  core::Timestamp stored_at;
+  std::uint64_t start_lsn = 0;
+  std::uint64_t stop_lsn = 0;
+  std::uint32_t timeline = 0;
+  std::uint64_t data_bytes = 0;
+  std::uint64_t stored_bytes = 0;
+};
+
+/// Which past state, already resolved to its source by control.
+struct RecoveryQuestion {
+  /// Every instance that the source service has pointed to, the newest first; one alone for a backup.
+  std::vector<model::Instance> instances;
+  BackupTarget from;
+  /// A backup's own state, or a time, or neither: the latest.
+  std::optional<std::string> backup_id;
+  std::optional<core::Timestamp> time;
+};
+
+/// The answer, checked against what is stored. `facts` is the provider's own; it comes back in recover().
+struct RecoveryPlan {
+  core::json::object facts;
+  /// For people: "backup … and WAL up to 0/5000148".
+  std::string description;
+};
+
+/// What a companion reports. Thread-safe.
+class CompanionReporter {
+ public:
+  virtual ~CompanionReporter() = default;
+  virtual void event(EventKind kind, std::string body) = 0;
+  /// What is at risk now: bytes that the server wrote and the store does not hold, and for how long.
+  virtual void at_risk(std::uint64_t bytes, core::Duration time) = 0;
+};
+
+/// Long-lived work beside an instance.
+struct Companion {
+  /// Unique for the instance, e.g. "wal-receiver".
+  std::string name;
+  /// Changes when the companion must be started anew to follow a changed setting.
+  std::string fingerprint;
+  /// Runs until stopped; throws if it cannot go on (it is then started again, with back-off). `epoch` grows with every
+  /// start and is part of the name of each object that is written.
+  std::function<void(std::stop_token stop, std::int64_t epoch, CompanionReporter& reporter)> run;
+};
+
+/// Thread-safe.
+class Provider {
+ public:
+  virtual ~Provider() = default;
+
+  /// The kind of its offers in the catalogue: "postgresql".
+  [[nodiscard]] virtual std::string kind() const = 0;
+  [[nodiscard]] virtual std::vector<model::ProviderDefinition> offers() const = 0;
+
+  /// Judges what the schemas cannot say: throws Error(invalid_argument) with fields. `before` is null at creation.
+  virtual void check(const model::Service& wanted, const model::Service* before) const = 0;
+  /// Answers before work starts: throws Error(recovery_out_of_reach) that names the nearest times within reach.
+  virtual RecoveryPlan plan_recovery(const RecoveryQuestion& question, const model::Service& wanted) = 0;
+
+  /// True if a server could listen on the port now.
+  [[nodiscard]] virtual bool port_usable(std::uint16_t port) const = 0;
+  /// From nothing to a running, configured instance.
+  virtual void provision(const ServiceBody& body, WorkContext& context) = 0;
+  /// From nothing to a running, configured instance that holds the planned state.
+  virtual void recover(const ServiceBody& body, const BackupTarget& from, const RecoveryPlan& plan,
+                       WorkContext& context) = 0;
+  /// Brings a running instance to what the service says now: settings, secrets, plan.
+  virtual void apply(const ServiceBody& body, WorkContext& context) = 0;
+  /// Starts what is dead; nothing if it runs.
+  virtual void start(const ServiceBody& body, WorkContext& context) = 0;
+  /// Ends the processes and removes the data. Missing is fine.
+  virtual void destroy(const ServiceBody& body, WorkContext& context) = 0;
+
+  /// Looks, within a few seconds, and changes nothing. `measure`: also measure the storage.
+  virtual Observation observe(const ServiceBody& body, bool measure) = 0;
+  /// Lets applications write or not, when the storage is full or fits again.
+  virtual void set_read_only(const ServiceBody& body, bool read_only) = 0;
+  /// What users see of the service, by the offer's details schema; `ready` as given.
+  [[nodiscard]] virtual core::json::object details(const ServiceBody& body, bool ready) const = 0;
+
+  /// Takes a backup and returns when it is stored. The instance's companions run meanwhile.
+  virtual BackupOutcome take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) = 0;
+  /// Reads it back from the store and checks it; throws if it is not whole.
+  virtual void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) = 0;
+  virtual model::RecoveryWindow recovery_window(const ServiceBody& body) = 0;
+
+  /// What should run beside the instance now.
+  virtual std::vector<Companion> companions(const ServiceBody& body) = 0;
+};
+
+/// The providers of this program and what they offer. Immutable once built.
+class ProviderRegistry {
+ public:
+  explicit ProviderRegistry(std::vector<std::unique_ptr<Provider>> providers);
+  [[nodiscard]] const model::Catalogue& catalogue() const { return catalogue_; }
+  /// The backend of a kind. Throws Error(unknown_provider).
+  [[nodiscard]] Provider& of_kind(std::string_view kind) const;
+
+ private:
+  std::vector<std::unique_ptr<Provider>> providers_;
+  model::Catalogue catalogue_;
+};
+
+}  // namespace backstay::control

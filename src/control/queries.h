@@ -1,0 +1,81 @@
+// What reads: for every dialect, the CLI's server side and the UI. Nothing here changes anything.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/principal.h"
+#include "control/provider.h"
+#include "core/json.h"
+#include "metadata/database.h"
+#include "model/backup.h"
+#include "model/destination.h"
+#include "model/event.h"
+#include "model/operation.h"
+#include "model/recovery.h"
+#include "model/service.h"
+#include "model/team.h"
+
+namespace backstay::control {
+
+/// A service with what its resource shows.
+struct ServiceView {
+  model::Service service;
+  /// Newest first, at most 20.
+  std::vector<model::Event> recent_events;
+  /// Oldest first; failed ones are in the events, not here.
+  std::vector<model::Backup> backups;
+};
+
+struct EventFilter {
+  std::optional<std::string> service_id;
+  std::optional<std::int64_t> team_id;
+  /// Only events after this one (its sequence number), oldest first; else the newest `limit`, newest first.
+  std::optional<std::int64_t> after;
+  std::size_t limit = 100;
+};
+
+struct OperationFilter {
+  std::optional<std::string> service_id;
+  std::optional<std::int64_t> team_id;
+  std::size_t limit = 100;
+};
+
+/// Thread-safe. What belongs to a team that the principal does not see is not there: Error(not_found) for an id, absent
+/// from lists.
+class Queries {
+ public:
+  Queries(metadata::Database& database, const ProviderRegistry& providers)
+      : database_(database), providers_(providers) {}
+
+  [[nodiscard]] const model::Catalogue& catalogue() const { return providers_.catalogue(); }
+
+  std::vector<ServiceView> services(std::int64_t team_id, bool include_deleted, const Principal& principal);
+  /// Of every team the principal sees.
+  std::vector<ServiceView> services(bool include_deleted, const Principal& principal);
+  ServiceView service(const std::string& id, const Principal& principal);
+  /// What the provider tells of the running service: {hostname, port, dsn, ready}.
+  core::json::object details(const std::string& service_id, const Principal& principal);
+  model::RecoveryWindow recovery_window(const std::string& service_id, const Principal& principal);
+
+  std::vector<model::Backup> backups(const std::string& service_id, const Principal& principal);
+  model::Backup backup(const std::string& id, const Principal& principal);
+
+  std::vector<model::Operation> operations(const OperationFilter& filter, const Principal& principal);
+  model::Operation operation(const std::string& id, const Principal& principal);
+  std::vector<model::Event> events(const EventFilter& filter, const Principal& principal);
+
+  std::vector<model::Team> teams(const Principal& principal);
+  model::Team team(std::int64_t id, const Principal& principal);
+  std::vector<model::Token> tokens(const Principal& principal);
+  std::vector<model::Destination> destinations(std::int64_t team_id, const Principal& principal);
+  model::Destination destination(const std::string& id, const Principal& principal);
+
+ private:
+  metadata::Database& database_;
+  const ProviderRegistry& providers_;
+};
+
+}  // namespace backstay::control

@@ -1,0 +1,95 @@
+// What callers ask for, already parsed and free of any dialect. The rules are checked by the commands, not here.
+//
+// Pointers in refusals name the house fields (/plan/parameters/storage, /backups/intervalH …); a dialect maps them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "core/time.h"
+#include "model/secrets.h"
+
+namespace backstay::control {
+
+struct ProviderRequest {
+  std::string name;
+  /// "15" or "v1". Nothing: the newest version of that name.
+  std::optional<std::string> version;
+};
+
+struct PlanRequest {
+  std::int64_t id = 0;
+  core::json::object parameters;
+};
+
+/// On update, what is absent keeps its value.
+struct BackupsRequest {
+  std::optional<bool> enabled;
+  std::optional<std::int64_t> interval_hours;
+  std::optional<std::int64_t> retention_days;
+  std::optional<core::json::object> config;
+  std::optional<model::Secrets> secrets;
+  /// Instead of config and secrets: a destination of the team or the operator.
+  std::optional<std::string> destination_id;
+};
+
+/// Either backup_id, or service_id with time (no time: the latest state that can be reached).
+struct RecoverRequest {
+  std::optional<std::string> backup_id;
+  std::optional<std::string> service_id;
+  std::optional<core::Timestamp> time;
+  /// Where to look; empty: where the source's backups go.
+  core::json::object config;
+  model::Secrets secrets;
+};
+
+struct CreateServiceRequest {
+  std::int64_t team_id = 0;
+  std::string name;
+  ProviderRequest provider;
+  PlanRequest plan;
+  core::json::object config;
+  model::Secrets secrets;
+  /// The application version asked for with "version" (SemVer); most providers have none.
+  std::optional<std::string> app_version;
+  std::optional<BackupsRequest> backups;
+  std::optional<RecoverRequest> recover_from;
+};
+
+/// `config`, `secrets` and `plan.parameters` are merged key by key; a null in config removes the key.
+struct UpdateServiceRequest {
+  std::optional<std::string> name;
+  std::optional<core::json::object> config;
+  std::optional<model::Secrets> secrets;
+  std::optional<PlanRequest> plan;
+  std::optional<BackupsRequest> backups;
+  std::optional<bool> pause;
+  std::optional<std::string> app_version;
+};
+
+struct CreateTeamRequest {
+  std::string name;
+  /// Nothing: made from the name.
+  std::optional<std::string> slug;
+};
+
+struct CreateTokenRequest {
+  std::string name;
+  std::vector<std::string> scopes;
+  bool all_teams = false;
+  std::vector<std::int64_t> team_ids;
+  std::optional<core::Timestamp> expires_at;
+};
+
+/// The same keys as a service's backups.config and backups.secrets.
+struct CreateDestinationRequest {
+  std::int64_t team_id = 0;
+  std::string name;
+  core::json::object config;
+  model::Secrets secrets;
+};
+
+}  // namespace backstay::control

@@ -1,0 +1,103 @@
+// What changes things: services, backups, recoveries, operations, teams, tokens, destinations.
+//
+// Called by every dialect; nothing of HTTP in here. A request is judged whole before anything is written: a refusal
+// leaves no row behind and carries a JSON Pointer for each bad field. What takes longer is an operation.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/operation_queue.h"
+#include "control/principal.h"
+#include "control/provider.h"
+#include "control/requests.h"
+#include "control/stores.h"
+#include "core/random.h"
+#include "core/time.h"
+#include "metadata/database.h"
+#include "model/backup.h"
+#include "model/destination.h"
+#include "model/operation.h"
+#include "model/service.h"
+#include "model/team.h"
+
+namespace backstay::control {
+
+struct CommandConfig {
+  /// Ports of instances.
+  std::uint16_t first_port = 20000;
+  std::uint16_t last_port = 29999;
+  /// Users of instances; first_uid 0: no users of their own (Backstay is not root).
+  std::uint32_t first_uid = 0;
+  std::uint32_t last_uid = 0;
+};
+
+/// What the commands need; all outlive them.
+struct CommandDependencies {
+  metadata::Database& database;
+  const ProviderRegistry& providers;
+  OperationQueue& operations;
+  StoreGate& stores;
+  core::Clock& clock;
+  core::Random& random;
+};
+
+/// The service as it is now and the operation that works on it.
+struct ServiceChange {
+  model::Service service;
+  std::optional<model::Operation> operation;
+};
+
+struct CreatedToken {
+  model::Token token;
+  /// Shown this once; only its hash is kept.
+  core::Secret text;
+};
+
+struct CreatedDestination {
+  model::Destination destination;
+  std::vector<ProbeCheck> checks;
+};
+
+/// Thread-safe. A service of a team that the principal does not see is not_found.
+class ServiceCommands {
+ public:
+  ServiceCommands(CommandDependencies dependencies, CommandConfig config) : deps_(dependencies), config_(config) {}
+
+  /// recover_from makes the service from a past state; whether that can be reached is answered here
+  /// (recovery_out_of_reach names the nearest times), before anything is written.
+  ServiceChange create_service(const CreateServiceRequest& request, const Principal& principal);
+  /// No operation if nothing changes but the name.
+  ServiceChange update_service(const std::string& id, const UpdateServiceRequest& request, const Principal& principal);
+  /// not_supported while backups are enabled.
+  ServiceChange delete_service(const std::string& id, const Principal& principal);
+  /// conflict if backups are off.
+  model::Backup schedule_backup(const std::string& service_id, const Principal& principal);
+
+  /// Asks a queued or running operation to stop; conflict if it has ended or cannot be cancelled.
+  model::Operation cancel_operation(const std::string& id, const Principal& principal);
+
+  model::Team create_team(const CreateTeamRequest& request, const Principal& principal);
+  CreatedToken create_token(const CreateTokenRequest& request, const Principal& principal);
+  void delete_token(const std::string& id, const Principal& principal);
+  /// The principal of a token's text; nothing if it is unknown or expired.
+  std::optional<Principal> authenticate(std::string_view token_text);
+  /// At first start: the team "default" if there is none, and the first admin token. Nothing if there are tokens.
+  std::optional<core::Secret> bootstrap();
+
+  /// Probes the store first; only what is essential refuses it.
+  CreatedDestination create_destination(const CreateDestinationRequest& request, const Principal& principal);
+  /// conflict while a service's backups go there.
+  void delete_destination(const std::string& id, const Principal& principal);
+  /// The recovery kit of a team, as text; remembers that it was fetched.
+  std::string export_recovery_kit(std::int64_t team_id, const Principal& principal);
+
+ private:
+  CommandDependencies deps_;
+  CommandConfig config_;
+};
+
+}  // namespace backstay::control

@@ -1,0 +1,48 @@
+// Where backups go, as control sees it: settings, a probe, and the recovery kit. The drivers are in blob/; providers/
+// implements the gate to them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+#include "core/secret.h"
+#include "model/destination.h"
+#include "model/secrets.h"
+#include "model/team.h"
+
+namespace backstay::control {
+
+/// Reads the keys of backups.config and backups.secrets: destinationPath, endpointUrl, region, pathStyle, accessKeyId
+/// or accessKey in config or secrets, secretKey in secrets. Sets only where it is and how to open it. Throws
+/// Error(invalid_argument) with a field below `pointer`.
+model::Destination parse_destination(const core::json::object& config, const model::Secrets& secrets,
+                                     std::string_view pointer);
+
+struct ProbeCheck {
+  std::string name;
+  bool essential = false;
+  bool passed = false;
+  /// What was seen, and what to change if it did not pass.
+  std::string message;
+};
+
+/// Thread-safe.
+class StoreGate {
+ public:
+  virtual ~StoreGate() = default;
+  /// Tries what Backstay needs of a store. Throws what opening it throws (a path outside the allowed roots, an address
+  /// that may not be reached).
+  virtual std::vector<ProbeCheck> probe(const model::Destination& destination) = 0;
+  /// The team's recovery kit as text for people: what it is, the recovery key, how it is used.
+  [[nodiscard]] virtual std::string recovery_kit(const model::Team& team,
+                                                 const std::vector<model::Destination>& destinations) const = 0;
+  /// A new team key in the form that the kit prints.
+  [[nodiscard]] virtual core::Secret make_recovery_key() = 0;
+};
+
+/// Throws an Error that names the first essential check that did not pass, with all failed ones in the message.
+void require_essential(const std::vector<ProbeCheck>& checks, std::string_view url);
+
+}  // namespace backstay::control

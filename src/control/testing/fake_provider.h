@@ -1,0 +1,80 @@
+// A provider without servers: it remembers what it was asked and fails on command.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "control/provider.h"
+#include "core/error.h"
+#include "core/mutex.h"
+
+namespace backstay::control::testing {
+
+/// Thread-safe. Offers `postgresql`/"15" and `postgres`/"v1", as the real one does where PostgreSQL 15 is installed.
+class FakeProvider final : public Provider {
+ public:
+  /// The next call of `what` ("provision", "apply", "take_backup" …) throws this.
+  void fail_next(const std::string& what, core::Error error);
+  /// Called at the beginning of every acting call, outside of locks, with its name.
+  void on_call(std::function<void(const std::string& what, WorkContext& context)> hook);
+  void set_liveness(const std::string& instance_id, Liveness liveness, std::string reason = "");
+  void set_storage_used(const std::string& instance_id, std::uint64_t bytes);
+  void set_window(model::RecoveryWindow window);
+  /// What was called so far: "provision <instance id>" and so on.
+  [[nodiscard]] std::vector<std::string> calls() const;
+  [[nodiscard]] bool read_only(const std::string& instance_id) const;
+  /// The epochs that the companion was started with.
+  [[nodiscard]] std::vector<std::int64_t> epochs() const;
+
+  [[nodiscard]] std::string kind() const override { return "postgresql"; }
+  [[nodiscard]] std::vector<model::ProviderDefinition> offers() const override;
+  void check(const model::Service& wanted, const model::Service* before) const override;
+  RecoveryPlan plan_recovery(const RecoveryQuestion& question, const model::Service& wanted) override;
+  [[nodiscard]] bool port_usable(std::uint16_t port) const override;
+  void provision(const ServiceBody& body, WorkContext& context) override;
+  void recover(const ServiceBody& body, const BackupTarget& from, const RecoveryPlan& plan,
+               WorkContext& context) override;
+  void apply(const ServiceBody& body, WorkContext& context) override;
+  void start(const ServiceBody& body, WorkContext& context) override;
+  void destroy(const ServiceBody& body, WorkContext& context) override;
+  Observation observe(const ServiceBody& body, bool measure) override;
+  void set_read_only(const ServiceBody& body, bool read_only) override;
+  [[nodiscard]] core::json::object details(const ServiceBody& body, bool ready) const override;
+  BackupOutcome take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
+  void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
+  model::RecoveryWindow recovery_window(const ServiceBody& body) override;
+  std::vector<Companion> companions(const ServiceBody& body) override;
+
+ private:
+  void begin(const std::string& what, const std::string& id, WorkContext& context);
+
+  mutable core::Mutex mutex_;
+  std::map<std::string, std::deque<core::Error>> failures_ GUARDED_BY(mutex_);
+  std::function<void(const std::string&, WorkContext&)> hook_ GUARDED_BY(mutex_);
+  std::map<std::string, Liveness> liveness_ GUARDED_BY(mutex_);
+  std::map<std::string, std::string> reasons_ GUARDED_BY(mutex_);
+  std::map<std::string, std::uint64_t> storage_ GUARDED_BY(mutex_);
+  std::map<std::string, bool> read_only_ GUARDED_BY(mutex_);
+  std::optional<model::RecoveryWindow> window_ GUARDED_BY(mutex_);
+  std::vector<std::string> calls_ GUARDED_BY(mutex_);
+  std::vector<std::int64_t> epochs_ GUARDED_BY(mutex_);
+};
+
+/// A gate whose probe passes, or fails as told.
+class FakeStoreGate final : public StoreGate {
+ public:
+  void refuse(std::string message);
+  std::vector<ProbeCheck> probe(const model::Destination& destination) override;
+  [[nodiscard]] std::string recovery_kit(const model::Team& team,
+                                         const std::vector<model::Destination>& destinations) const override;
+  core::Secret make_recovery_key() override;
+
+ private:
+  core::Mutex mutex_;
+  std::optional<std::string> refusal_ GUARDED_BY(mutex_);
+  int keys_ GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace backstay::control::testing

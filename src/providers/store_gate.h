@@ -1,0 +1,27 @@
+// The gate from control to the blob drivers and to the repository's keys.
+#pragma once
+
+#include "blob/destination.h"
+#include "control/stores.h"
+
+namespace backstay::providers {
+
+class BlobStoreGate final : public control::StoreGate {
+ public:
+  /// Everything in `context` must outlive this.
+  BlobStoreGate(blob::StorePolicy policy, blob::StoreContext context)
+      : policy_(std::move(policy)), context_(std::move(context)) {}
+  std::vector<control::ProbeCheck> probe(const model::Destination& destination) override;
+  [[nodiscard]] std::string recovery_kit(const model::Team& team,
+                                         const std::vector<model::Destination>& destinations) const override;
+  core::Secret make_recovery_key() override;
+
+ private:
+  blob::StorePolicy policy_;
+  blob::StoreContext context_;
+};
+
+/// A destination as the drivers want it.
+blob::DestinationConfig to_blob(const model::Destination& destination);
+
+}  // namespace backstay::providers
