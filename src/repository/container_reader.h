@@ -1,0 +1,56 @@
+// Reads containers: the layout from the footer, groups from any bytes that hold them.
+//
+// Whatever does not authenticate is Error(corrupt_data) that names the object: a flipped bit, a truncated object, one
+// that was moved under another name or comes from another repository.
+#pragma once
+
+#include <optional>
+
+#include "blob/store.h"
+#include "codec/aead.h"
+#include "codec/compression.h"
+#include "repository/container_format.h"
+
+namespace backstay::repository {
+
+/// One thread at a time; keeps its contexts and buffers.
+class ContainerReader {
+ public:
+  /// `data_key` must outlive it.
+  explicit ContainerReader(const DataKey& data_key);
+
+  /// The layout of a container that is wholly in memory.
+  Layout read_layout(const ObjectName& name, core::ByteSpan object);
+  /// The layout with one ranged read of the object's end (a second one if the footer is longer than expected), and one
+  /// of its header. Nothing if there is no object.
+  std::optional<Layout> fetch_layout(blob::Store& store, const ObjectName& name);
+
+  /// Authenticates and decodes one group; `stored` are its bytes in the object, `raw` has its raw size.
+  void decode_group(const Layout& layout, std::uint32_t group, core::ByteSpan stored, core::MutableByteSpan raw);
+  /// Authenticates a group without decompressing it.
+  void authenticate_group(const Layout& layout, std::uint32_t group, core::ByteSpan stored);
+  /// All groups of a container that is wholly in memory, one after the other.
+  core::Bytes read_all(const Layout& layout, core::ByteSpan object);
+
+  /// A small object, with one request: meta and content. Nothing if there is no object.
+  struct Content {
+    Layout layout;
+    core::Bytes bytes;
+  };
+  std::optional<Content> fetch(blob::Store& store, const ObjectName& name);
+
+ private:
+  void use(const Layout& layout);
+  void use(const ObjectName& name, const ObjectId& id);
+  void open_footer(Layout& layout, core::ByteSpan sealed, core::ByteSpan trailer, std::uint64_t footer_offset);
+
+  const DataKey& data_key_;
+  codec::Aead aead_;
+  codec::Decompressor decompressor_;
+  AssociatedData associated_;
+  ObjectId current_{};
+  std::string current_key_;
+  core::Bytes opened_;
+};
+
+}  // namespace backstay::repository

@@ -1,0 +1,109 @@
+// The manifest of a backup: every file in path order, and where its bytes lie. Streamed both ways.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "repository/container_reader.h"
+#include "repository/container_writer.h"
+#include "repository/pack_writer.h"
+#include "repository/repository.h"
+
+namespace backstay::repository {
+
+/// The values are part of the format.
+enum class EntryType : std::uint8_t { kFile = 1, kDirectory = 2, kSymlink = 3 };
+
+struct FileEntry {
+  /// Relative, components joined by "/", none of them empty, "." or "..".
+  std::string path;
+  EntryType type = EntryType::kFile;
+  std::uint32_t mode = 0;
+  core::Timestamp modified;
+  std::uint64_t size = 0;       // files only
+  std::string link_target;      // symlinks only
+  std::vector<Extent> extents;  // files only; sorted, not overlapping, within size; what none covers is zeros
+};
+
+/// The order of entries: by components, so that a directory comes directly before what is in it.
+bool path_less(std::string_view a, std::string_view b);
+
+/// One thread at a time. Nothing is visible before finish.
+class ManifestWriter {
+ public:
+  ManifestWriter(Repository& repository, const std::string& instance, const std::string& backup);
+  ~ManifestWriter();
+  ManifestWriter(const ManifestWriter&) = delete;
+  ManifestWriter& operator=(const ManifestWriter&) = delete;
+
+  /// Throws Error(invalid_argument) for an entry out of order, twice, or with a path or extents that break the rules.
+  void add(const FileEntry& entry);
+  struct Result {
+    ObjectId id;
+    std::uint64_t entries = 0;
+    std::uint64_t files = 0;
+    std::uint64_t data_size = 0;    // sum of the files' sizes
+    std::uint64_t stored_size = 0;  // of the manifest itself
+  };
+  /// The packs must be in the store by now.
+  Result finish();
+
+ private:
+  void check(const FileEntry& entry) const;
+  void encode(const FileEntry& entry);
+  std::uint64_t pack_index(const ObjectId& pack);
+  void seal_group();
+  core::Bytes encode_meta() const;
+
+  Repository& repository_;
+  ContainerWriter container_;
+  std::unique_ptr<blob::Upload> upload_;
+  core::Bytes group_;
+  std::string last_path_;
+  std::string group_path_;  // what the next path in this group shares its beginning with
+  std::map<ObjectId, std::uint64_t> pack_numbers_;
+  std::vector<ObjectId> packs_;
+  Result result_{};
+};
+
+/// One thread at a time.
+class ManifestReader {
+ public:
+  /// Throws store_object_missing if there is no manifest, corrupt_data if it is damaged.
+  ManifestReader(Repository& repository, const std::string& instance, const std::string& backup);
+
+  /// The packs that the backup needs.
+  [[nodiscard]] const std::vector<ObjectId>& packs() const { return packs_; }
+  [[nodiscard]] const ObjectId& id() const { return layout_.id; }
+  [[nodiscard]] std::uint64_t entry_count() const { return entry_count_; }
+  [[nodiscard]] std::uint64_t data_size() const { return data_size_; }
+  [[nodiscard]] std::uint64_t stored_size() const { return layout_.object_size; }
+  /// The next entry in path order; nothing at the end.
+  std::optional<FileEntry> next();
+  /// Starts again at the first entry.
+  void rewind();
+
+ private:
+  bool load_group();
+  void decode_meta();
+
+  Repository& repository_;
+  ContainerReader container_;
+  Layout layout_;
+  std::vector<ObjectId> packs_;
+  std::uint64_t entry_count_ = 0;
+  std::uint64_t data_size_ = 0;
+  core::Bytes fetched_;  // stored bytes of several groups
+  std::uint64_t fetched_offset_ = 0;
+  std::uint32_t next_group_ = 0;
+  core::Bytes group_;
+  std::size_t at_ = 0;
+  std::string group_path_;
+  std::string last_path_;
+};
+
+}  // namespace backstay::repository

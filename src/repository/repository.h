@@ -1,0 +1,80 @@
+// A repository: everything that one team keeps in one destination, readable with the recovery key alone.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "blob/store.h"
+#include "core/random.h"
+#include "core/time.h"
+#include "repository/keys.h"
+#include "repository/records.h"
+
+namespace backstay::repository {
+
+/// Safe for any thread. `random` and `clock` must outlive it.
+class Repository {
+ public:
+  /// Makes a repository in a store that has none; already_exists if there is one. When two create at once, both end up
+  /// with the same repository or one of them gets already_exists.
+  static std::unique_ptr<Repository> create(std::shared_ptr<blob::Store> store, const TeamKey& key,
+                                            core::Random& random, core::Clock& clock);
+  /// Throws not_found if there is no repository, wrong_key if the key is another one's, unsupported_format if it is
+  /// newer than this program.
+  static std::unique_ptr<Repository> open(std::shared_ptr<blob::Store> store, const TeamKey& key, core::Random& random,
+                                          core::Clock& clock);
+  static std::unique_ptr<Repository> create_or_open(std::shared_ptr<blob::Store> store, const TeamKey& key,
+                                                    core::Random& random, core::Clock& clock);
+  static bool exists(blob::Store& store);
+
+  [[nodiscard]] const std::string& id() const { return id_; }
+  [[nodiscard]] blob::Store& store() const { return *store_; }
+  [[nodiscard]] const DataKey& data_key() const { return data_key_; }
+  [[nodiscard]] core::Random& random() const { return random_; }
+  [[nodiscard]] core::Clock& clock() const { return clock_; }
+
+  /// Instance ids, sorted, of every instance that has left an object here.
+  [[nodiscard]] std::vector<std::string> instances() const;
+  void put_instance(const InstanceRecord& record);
+  [[nodiscard]] std::optional<InstanceRecord> instance(const std::string& instance) const;
+
+  /// The records of the stored backups of an instance, oldest start first. A record that cannot be read throws; see
+  /// backup_ids for the names alone.
+  [[nodiscard]] std::vector<BackupRecord> backups(const std::string& instance) const;
+  [[nodiscard]] std::vector<std::string> backup_ids(const std::string& instance) const;
+  [[nodiscard]] std::optional<BackupRecord> backup(const std::string& instance, const std::string& backup) const;
+  /// Writes the record, which makes the backup stored, or updates its facts. Throws store_conflict if the repository
+  /// has been replaced since it was opened: nobody could read the backup.
+  void put_backup(const BackupRecord& record);
+
+  /// A small sealed object, with one request each.
+  void put_sealed(const ObjectName& name, core::ByteSpan content, core::ByteSpan meta = {}) const;
+  [[nodiscard]] std::optional<core::Bytes> get_sealed(const ObjectName& name) const;
+
+ private:
+  struct Opened {
+    std::string id;
+    DataKey data_key;
+  };
+  Repository(std::shared_ptr<blob::Store> store, Opened opened, core::Random& random, core::Clock& clock);
+  static std::optional<Opened> load(blob::Store& store, const TeamKey& key);
+  /// The description in the store is still the one that was opened.
+  void check_still_ours() const;
+
+  std::shared_ptr<blob::Store> store_;
+  std::string id_;
+  DataKey data_key_;
+  core::Random& random_;
+  core::Clock& clock_;
+};
+
+/// The names of objects; ids are UUIDs. Throw Error(invalid_argument) for an id that could leave its place.
+std::string pack_key(const ObjectId& pack);
+ObjectName instance_record_name(const std::string& instance);
+ObjectName backup_record_name(const std::string& instance, const std::string& backup);
+ObjectName manifest_name(const std::string& instance, const std::string& backup);
+std::string wal_prefix(const std::string& instance);
+
+}  // namespace backstay::repository

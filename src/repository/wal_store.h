@@ -1,0 +1,119 @@
+// The WAL archive of one instance.
+//
+// A segment is stored whole, or, while it fills, as tails that cover ranges of it. Every writer has an epoch (its
+// lease's), which is in the name of each object it writes: an old writer cannot destroy what a new one wrote. Objects
+// under the same prefix that are none of ours are ignored.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/mutex.h"
+#include "repository/repository.h"
+#include "repository/segment_index.h"
+
+namespace backstay::repository {
+
+/// PostgreSQL's name of a segment, e.g. "00000001000000000000002A". `segment` is LSN / segment size.
+std::string segment_name(std::uint32_t timeline, std::uint64_t segment, std::uint64_t segment_size);
+
+struct StoredTail {
+  std::uint64_t epoch = 0;
+  std::uint64_t from = 0;  // offsets in the segment
+  std::uint64_t to = 0;
+  std::string key;
+};
+
+/// What the archive has of one segment.
+struct StoredSegment {
+  std::uint64_t segment = 0;
+  std::vector<std::string> complete;  // keys of the whole ones; more than one if several writers stored it
+  std::vector<StoredTail> tails;      // by `from`
+  /// How much can be read without a gap: the segment size if it is complete.
+  [[nodiscard]] std::uint64_t contiguous(std::uint64_t segment_size) const;
+};
+
+struct WindowEnd {
+  core::Timestamp time;   // the server's clock
+  std::uint64_t lsn = 0;  // everything before it is in the archive
+};
+
+struct SegmentData {
+  core::Bytes bytes;  // from offset 0 on; shorter than the segment if only tails are there
+  bool complete = false;
+};
+
+/// Safe for any thread.
+class WalStore {
+ public:
+  /// `repository` must outlive it.
+  WalStore(Repository& repository, std::string instance, std::uint64_t segment_size = 16 * 1024 * 1024);
+
+  [[nodiscard]] std::uint64_t segment_size() const { return segment_size_; }
+  [[nodiscard]] const std::string& instance() const { return instance_; }
+
+  /// Stores a whole segment. False if the same content is there already. Throws store_conflict if another content is:
+  /// then two servers write one timeline, or the wrong one does.
+  bool put_segment(core::ByteSpan content, const SegmentIndex& index, std::uint64_t epoch);
+  /// Stores the range [from, from + content.size()) of a segment that is still filling. `index` is of that range.
+  void put_tail(core::ByteSpan content, std::uint64_t from, const SegmentIndex& index, std::uint64_t epoch);
+  /// Removes the tails of a segment whose whole range lies in [from, to), whoever wrote them. Only for ranges that a
+  /// whole segment or another tail covers.
+  void remove_tails(std::uint32_t timeline, std::uint64_t segment, std::uint64_t from, std::uint64_t to,
+                    const std::string& keep_key = {});
+  /// After put_segment: removes every tail of the segment.
+  void remove_tails(std::uint32_t timeline, std::uint64_t segment);
+
+  /// What is there of the segments [from, to], in order; absent ones are left out.
+  [[nodiscard]] std::vector<StoredSegment> list(std::uint32_t timeline, std::uint64_t from = 0,
+                                                std::uint64_t to = UINT64_MAX);
+  /// The segment, whole or as far as its tails reach without a gap. Nothing if there is not even a tail at its start.
+  /// Throws corrupt_data for a damaged object, store_conflict if two objects disagree about a byte.
+  [[nodiscard]] std::optional<SegmentData> read_segment(std::uint32_t timeline, std::uint64_t segment);
+  [[nodiscard]] std::optional<SegmentData> read_segment(std::uint32_t timeline, const StoredSegment& stored);
+
+  /// The index of one segment (of its contiguous tails if it is not complete), from the cache if it is known.
+  [[nodiscard]] std::optional<SegmentIndex> segment_index(std::uint32_t timeline, std::uint64_t segment);
+  /// The indexes of everything readable in [from, to], in order. Complete segments are read once and kept: first the
+  /// roll-ups, then the footers of what they lack, several at a time. The tails of filling ones are read each time.
+  [[nodiscard]] std::vector<SegmentIndex> segment_indexes(std::uint32_t timeline, std::uint64_t from = 0,
+                                                          std::uint64_t to = UINT64_MAX);
+
+  /// Timeline history files; timeline 1 has none. Storing the same again is fine, another content is store_conflict.
+  void put_history(std::uint32_t timeline, core::ByteSpan content);
+  [[nodiscard]] std::optional<core::Bytes> get_history(std::uint32_t timeline);
+  /// Timelines with WAL or a history file, ascending.
+  [[nodiscard]] std::vector<std::uint32_t> timelines();
+
+  /// Completeness up to a time, as the server's keepalives prove it. A small object, overwritten.
+  void put_window_end(std::uint32_t timeline, const WindowEnd& end);
+  [[nodiscard]] std::optional<WindowEnd> window_end(std::uint32_t timeline);
+
+ private:
+  struct Known {
+    std::map<std::uint64_t, SegmentIndex> complete;  // by segment number
+    bool rollups_read = false;
+  };
+  std::string timeline_prefix(std::uint32_t timeline) const;
+  std::string segment_key(std::uint32_t timeline, std::uint64_t segment) const;
+  bool same_content(const StoredSegment& stored, core::ByteSpan content);
+  void read_rollups(std::uint32_t timeline);
+  void write_rollup(std::uint32_t timeline, std::uint64_t segment, std::uint64_t epoch);
+  void read_footers(std::uint32_t timeline, const std::vector<StoredSegment>& missing);
+  std::optional<SegmentIndex> tails_index(const StoredSegment& stored);
+  std::optional<SegmentIndex> known(std::uint32_t timeline, std::uint64_t segment);
+  void remember(const SegmentIndex& index);
+  core::Bytes assemble(const StoredSegment& stored);
+
+  Repository& repository_;
+  const std::string instance_;
+  const std::uint64_t segment_size_;
+  core::Mutex mutex_;
+  std::map<std::uint32_t, Known> known_ GUARDED_BY(mutex_);
+};
+
+}  // namespace backstay::repository
