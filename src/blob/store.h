@@ -1,7 +1,8 @@
 // The store contract: what the whole product knows about where backups lie.
 //
 // Keys are relative to the store's prefix: segments of [A-Za-z0-9._=+@~-] joined by "/", no empty segment, no "." or
-// "..", at most 900 bytes. Anything else is Error(invalid_argument).
+// "..", at most 900 bytes. Anything else is Error(invalid_argument). No key may be another one's directory: with "a/b"
+// in a store there is no "a".
 //
 // Guarantees of every driver, checked by one conformance suite (testing/store_conformance.h):
 //  - durable on return: after put, put_if_absent and Upload::finish the object survives a crash of this machine

@@ -36,6 +36,7 @@ class MemoryStore final : public Store {
     core::Bytes content;
     core::Timestamp modified;
   };
+  void refuse_if_directory(std::string_view key) REQUIRES(mutex_);
   core::Timestamp now() { return clock_ != nullptr ? clock_->now() : core::Timestamp(); }
 
   core::Clock* const clock_;
