@@ -1,0 +1,45 @@
+// Backups in the state store.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metadata/database.h"
+#include "model/backup.h"
+
+namespace backstay::metadata {
+
+struct BackupFilter {
+  /// Empty: any.
+  std::string service_id;
+  std::string destination_id;
+  /// Nothing: every team.
+  std::optional<std::vector<std::int64_t>> team_ids;
+  bool include_deleted = false;
+  /// Backups after this one in the list's order; empty for the beginning.
+  std::string after_id;
+  /// 0 for all.
+  std::size_t limit = 0;
+};
+
+class Backups {
+ public:
+  explicit Backups(Transaction& tx) : tx_(tx) {}
+  void insert(const model::Backup& backup);
+  std::optional<model::Backup> find(const std::string& id);
+  /// Throws Error(not_found).
+  model::Backup require(const std::string& id);
+  /// Newest first by scheduled_at.
+  std::vector<model::Backup> list(const BackupFilter& filter);
+  /// Writes everything but id, service, team, mechanism, origin and scheduled_at. Throws Error(conflict) for a state
+  /// that model::may_change does not allow.
+  void update(const model::Backup& backup);
+  /// When the service's last scheduled backup was scheduled.
+  std::optional<core::Timestamp> last_scheduled(const std::string& service_id);
+
+ private:
+  Transaction& tx_;
+};
+
+}  // namespace backstay::metadata

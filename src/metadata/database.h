@@ -1,0 +1,102 @@
+// The state store: a SQLite file today, behind transactions that the stores of this folder work in.
+//
+//   auto tx = database.begin(metadata::Access::kWrite);
+//   metadata::Services(tx).insert(service);
+//   tx.commit();
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+
+#include "core/random.h"
+#include "core/time.h"
+
+namespace soci {
+class session;
+}
+
+namespace backstay::metadata {
+
+class Sealer;
+struct SessionPool;
+
+/// 32 bytes that seal the secret columns.
+struct MasterKey {
+  std::array<std::byte, 32> bytes{};
+};
+
+enum class Access { kRead, kWrite };
+
+/// One transaction on one session. Reads see one snapshot; at most one write transaction is open at a time, and once
+/// commit() has returned, what it wrote survives a power cut. Destroyed without commit, it leaves nothing.
+/// For one thread; short: never held across I/O other than the store's own. A thread that holds a write transaction
+/// must not begin another.
+class Transaction {
+ public:
+  Transaction(Transaction&& other) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+
+  void commit();
+
+  /// For the stores of this folder.
+  [[nodiscard]] soci::session& session();
+  [[nodiscard]] const Sealer& sealer() const;
+
+ private:
+  friend class Database;
+  struct Held;
+  explicit Transaction(std::unique_ptr<Held> held);
+  std::unique_ptr<Held> held_;
+};
+
+struct DatabaseConfig {
+  std::filesystem::path file;
+  MasterKey key;
+  std::size_t readers = 8;
+  /// How long begin() waits for a free session before it gives up.
+  std::chrono::seconds patience{30};
+};
+
+/// Thread-safe.
+class Database {
+ public:
+  /// Opens the file, or makes it (mode 0600), and migrates it to this version's schema after copying it to
+  /// <file>.before-<version>. Throws Error(state_too_new) for a newer schema, Error(config_error) for another master
+  /// key, Error(state_error) for what the store answers.
+  static std::unique_ptr<Database> open(const DatabaseConfig& config, core::Random& random);
+  ~Database();
+
+  /// Waits for a free session. Throws Error(state_error) after the configured patience.
+  Transaction begin(Access access);
+
+  /// Runs `body(tx)` in a transaction, commits if it returns, and returns what it returns.
+  template <typename Body>
+  auto write(Body&& body) {
+    auto tx = begin(Access::kWrite);
+    if constexpr (std::is_void_v<decltype(body(tx))>) {
+      body(tx);
+      tx.commit();
+    } else {
+      auto result = body(tx);
+      tx.commit();
+      return result;
+    }
+  }
+  template <typename Body>
+  auto read(Body&& body) {
+    auto tx = begin(Access::kRead);
+    return body(tx);
+  }
+
+  /// The version of the schema that this program writes.
+  static int schema_version();
+
+ private:
+  explicit Database(std::unique_ptr<SessionPool> pool);
+  std::unique_ptr<SessionPool> pool_;
+};
+
+}  // namespace backstay::metadata

@@ -1,0 +1,49 @@
+// Services in the state store.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metadata/database.h"
+#include "model/service.h"
+
+namespace backstay::metadata {
+
+struct ServiceFilter {
+  /// Nothing: every team.
+  std::optional<std::vector<std::int64_t>> team_ids;
+  bool include_deleted = false;
+  /// Exact name; empty for any.
+  std::string name;
+  /// Services after this one in the list's order; empty for the beginning.
+  std::string after_id;
+  /// 0 for all.
+  std::size_t limit = 0;
+};
+
+class Services {
+ public:
+  explicit Services(Transaction& tx) : tx_(tx) {}
+  /// Throws Error(already_exists) for an id that exists or a name that a living service of the team has.
+  void insert(const model::Service& service);
+  std::optional<model::Service> find(const std::string& id);
+  /// Throws Error(not_found).
+  model::Service require(const std::string& id);
+  /// By creation, then id.
+  std::vector<model::Service> list(const ServiceFilter& filter);
+  /// The ids of all that the reconciler must look at: everything but deleted ones.
+  std::vector<std::string> list_living_ids();
+  /// Writes everything that the owner decides (name, plan, config, secrets, backups, pause, deletion) and updated_at,
+  /// with the generation given; leaves the status alone.
+  void update_desired(const model::Service& service);
+  /// Writes the status and updated_at only. Throws Error(conflict) if the service is deleted and the state is another.
+  void update_status(const std::string& id, const model::ServiceStatus& status, core::Timestamp now);
+  /// Removes the record and what hangs on it (instances, backups, allocations); events and operations stay.
+  void remove(const std::string& id);
+
+ private:
+  Transaction& tx_;
+};
+
+}  // namespace backstay::metadata

@@ -1,0 +1,46 @@
+// Teams and tokens in the state store.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "metadata/database.h"
+#include "model/team.h"
+
+namespace backstay::metadata {
+
+class Teams {
+ public:
+  explicit Teams(Transaction& tx) : tx_(tx) {}
+  /// Adds the team and returns it with its id: the one given, or the next free one from 1 on.
+  /// Throws Error(already_exists) for an id or slug that is taken.
+  model::Team insert(model::Team team);
+  /// Writes name, slug, recovery key and when the kit was fetched.
+  void update(const model::Team& team);
+  std::optional<model::Team> find(std::int64_t id);
+  std::optional<model::Team> find_by_slug(const std::string& slug);
+  /// By id.
+  std::vector<model::Team> list();
+
+ private:
+  Transaction& tx_;
+};
+
+class Tokens {
+ public:
+  explicit Tokens(Transaction& tx) : tx_(tx) {}
+  void insert(const model::Token& token);
+  std::optional<model::Token> find(const std::string& id);
+  std::optional<model::Token> find_by_hash(const std::string& hash);
+  /// Newest first.
+  std::vector<model::Token> list();
+  void touch(const std::string& id, core::Timestamp last_used);
+  /// False if there is no such token; a token that is revoked keeps its first time.
+  bool revoke(const std::string& id, core::Timestamp at);
+
+ private:
+  Transaction& tx_;
+};
+
+}  // namespace backstay::metadata

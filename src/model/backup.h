@@ -1,0 +1,55 @@
+// A backup: one restorable state. Four separate facts with their times, never one flag.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/time.h"
+
+namespace backstay::model {
+
+enum class BackupMechanism { kPhysical, kLogical };
+enum class BackupOrigin { kScheduled, kManual, kFinal, kSafety };
+/// Where the work on it stands; what it is worth is told by the four facts. kCompleted, kFailed and kDeleted are final,
+/// but for a completed backup's way to kDeleting and kDeleted.
+enum class BackupState { kScheduled, kRunning, kCompleted, kFailed, kDeleting, kDeleted };
+
+std::string_view to_text(BackupMechanism mechanism);
+std::string_view to_text(BackupOrigin origin);
+std::string_view to_text(BackupState state);
+BackupMechanism backup_mechanism_from_text(std::string_view text);
+BackupOrigin backup_origin_from_text(std::string_view text);
+BackupState backup_state_from_text(std::string_view text);
+bool may_change(BackupState from, BackupState to);
+
+struct Backup {
+  std::string id;
+  std::string service_id;
+  std::int64_t team_id = 0;
+  /// Empty until the backup has begun.
+  std::string instance_id;
+  std::string destination_id;
+  BackupMechanism mechanism = BackupMechanism::kPhysical;
+  BackupOrigin origin = BackupOrigin::kManual;
+  BackupState state = BackupState::kScheduled;
+  core::Timestamp scheduled_at;
+  std::optional<core::Timestamp> initiated_at;
+  /// The four facts: the state that it holds was complete; all of it is in the store; it was read back from the store
+  /// and checked; a restore of it was seen to work.
+  std::optional<core::Timestamp> taken_at;
+  std::optional<core::Timestamp> stored_at;
+  std::optional<core::Timestamp> confirmed_at;
+  std::optional<core::Timestamp> verified_at;
+  std::uint64_t start_lsn = 0;
+  std::uint64_t stop_lsn = 0;
+  std::uint32_t timeline = 0;
+  /// Size of the data and what it takes in the store.
+  std::uint64_t data_bytes = 0;
+  std::uint64_t stored_bytes = 0;
+  std::string error;
+  std::string next_step;
+};
+
+}  // namespace backstay::model

@@ -1,0 +1,79 @@
+// Providers as the catalogue describes them, and the rules for plans.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+#include "model/json_schema.h"
+#include "model/service.h"
+
+namespace backstay::model {
+
+struct PlanParameter {
+  std::string name;
+  /// "storage-mib", "ram-mib", "cpu-tenths"...; empty for none.
+  std::string priced_as;
+  core::json::object schema;
+  /// How many canonical units one unit of this parameter is (1024 for storage in GB).
+  std::int64_t unit = 1;
+
+  /// Fixed by the plan.
+  [[nodiscard]] bool read_only() const;
+};
+
+struct PlanDefinition {
+  std::int64_t id = 0;
+  std::string name;
+  std::string description;
+  std::vector<PlanParameter> parameters;
+};
+
+struct Capabilities {
+  bool pause = false;
+  bool backups = false;
+  bool point_in_time_recovery = false;
+};
+
+struct ProviderDefinition {
+  std::string name;
+  std::string version;
+  /// Which backend runs it.
+  std::string kind;
+  /// The engine's major version where the offer fixes it; empty where config.version chooses.
+  std::string engine_version;
+  std::string author, category, display_name, icon_url, description;
+  core::json::object config_schema, secrets_schema, details_schema;
+  core::json::object backups_config_schema, backups_secrets_schema;
+  std::vector<PlanDefinition> plans;
+  Capabilities capabilities;
+
+  [[nodiscard]] const PlanDefinition* find_plan(std::int64_t id) const;
+};
+
+/// The plan a request means. `asked` holds what the request gave; what it did not give comes from `current` (the
+/// service's plan before, null at creation) where the new plan allows that value, else from the plan's default.
+/// A read-only parameter may be given only with its own value. Throws Error(invalid_argument) with fields below /plan.
+ServicePlan resolve_plan(const ProviderDefinition& provider, std::int64_t id, const core::json::object& asked,
+                         const ServicePlan* current = nullptr);
+
+/// Each throws Error(invalid_argument) with every violation: fields below /config, /secrets, /backups/config,
+/// /backups/secrets (or `pointer`).
+void check_config(const ProviderDefinition& provider, const core::json::object& config);
+void check_secrets(const ProviderDefinition& provider, const Secrets& secrets);
+void check_backup_store(const ProviderDefinition& provider, const core::json::object& config, const Secrets& secrets,
+                        const std::string& pointer = "/backups");
+/// A change of config against x-update-constraint; `after` is the whole new config.
+void check_config_update(const ProviderDefinition& provider, const core::json::object& before,
+                         const core::json::object& after);
+/// Ranges of the house API: interval 1..730 hours, retention 1..365 days.
+void check_backup_settings(const BackupSettings& settings);
+
+/// The definition as the house API lists it, schemas as given.
+core::json::object to_json(const ProviderDefinition& provider);
+
+}  // namespace backstay::model
