@@ -37,12 +37,12 @@ struct Command {
   std::optional<Identity> identity;
   /// What it reads from its standard input.
   std::string input;
-  /// Standard output and standard error are appended to this file (created 0600, owned by `identity`) instead of being
-  /// captured. A detached program without one writes to /dev/null.
+  /// Standard output and standard error are appended to this file instead of being captured. The child opens it (0600)
+  /// after it has become `identity`. A detached program without one writes to /dev/null.
   std::optional<std::filesystem::path> output_file;
   /// For run(): then the whole process group is killed.
   std::chrono::seconds deadline{60};
-  /// Files that the child writes its pid into before it executes the program.
+  /// cgroup.procs files that the child joins, by writing 0 (itself), before it becomes `identity`.
   std::vector<std::filesystem::path> cgroup_procs;
   /// How much of each output stream is kept; of what is longer, the end.
   std::size_t output_limit = 1024 * 1024;
