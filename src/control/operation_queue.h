@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -14,7 +15,7 @@
 #include "core/time.h"
 #include "metadata/database.h"
 #include "model/operation.h"
-#include "model/service.h"
+#include "model/secrets.h"
 
 namespace backstay::control {
 
@@ -25,7 +26,20 @@ inline constexpr std::string_view kRecover = "recover_service";
 inline constexpr std::string_view kUpdate = "update_service";
 inline constexpr std::string_view kDelete = "delete_service";
 inline constexpr std::string_view kBackup = "backup";
+inline constexpr std::string_view kRestart = "restart_service";
 }  // namespace kinds
+
+struct NewOperation {
+  std::string kind;
+  std::int64_t team_id = 0;
+  std::string service_id;
+  /// One operation of a lane runs at a time; empty: the service.
+  std::string lane;
+  core::json::object request;
+  model::Secrets secrets;
+  /// Nothing: at once.
+  std::optional<core::Timestamp> not_before;
+};
 
 /// Thread-safe.
 class OperationQueue {
@@ -33,18 +47,17 @@ class OperationQueue {
   OperationQueue(core::Clock& clock, core::Random& random, OperationFeed& feed)
       : clock_(clock), random_(random), feed_(feed) {}
 
-  /// Puts the work into the queue within the caller's transaction; ring() after its commit. One operation of a service
-  /// runs at a time.
-  model::Operation enqueue(metadata::Transaction& tx, std::string_view kind, const model::Service& service,
-                           core::json::object request, model::Secrets secrets = {});
-  /// Wakes a worker.
+  /// Puts the work into the queue within the caller's transaction; ring() after its commit.
+  model::Operation enqueue(metadata::Transaction& tx, const NewOperation& wanted);
+  /// Wakes the workers.
   void ring();
-  /// Waits until ring() or `at_most` of real time has passed.
-  void wait(std::stop_token stop, core::Duration at_most);
+  /// Waits until there was a ring that the caller has not `heard` yet, or `at_most` of real time has passed.
+  void wait(std::stop_token stop, std::uint64_t& heard, core::Duration at_most);
 
   [[nodiscard]] OperationFeed& feed() { return feed_; }
 
-  /// The worker that runs an operation now listens here for its cancellation.
+  /// The worker that runs an operation listens here for its cancellation. The callback stays callable until another
+  /// thread's cancel() has returned: it must own what it uses.
   void on_cancel(const std::string& operation_id, std::function<void()> callback);
   void forget(const std::string& operation_id);
   /// Tells the worker that runs it, if one does.

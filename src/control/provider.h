@@ -40,7 +40,7 @@ struct ServiceBody {
   model::Instance instance;
   /// A random text that control made for the instance and keeps sealed: the provider's own management password.
   core::Secret instance_secret;
-  /// Nothing while the service has no backups.
+  /// Where the instance's archive is; nothing if it never had one. Whether backups are on, the service says.
   std::optional<BackupTarget> backups;
 };
 
@@ -85,7 +85,8 @@ struct BackupOutcome {
 
 /// Which past state, already resolved to its source by control.
 struct RecoveryQuestion {
-  /// Every instance that the source service has pointed to, the newest first; one alone for a backup.
+  model::Service source;
+  /// Every instance that the source has pointed to, the newest first; for a backup the one that it was taken of.
   std::vector<model::Instance> instances;
   BackupTarget from;
   /// A backup's own state, or a time, or neither: the latest.
@@ -100,13 +101,22 @@ struct RecoveryPlan {
   std::string description;
 };
 
+/// What would be lost if the machine of an instance were lost now.
+struct AtRisk {
+  /// Written by the server and not in the store, and for how long the oldest of it.
+  std::uint64_t bytes = 0;
+  core::Duration time{};
+  bool store_reachable = true;
+  std::string last_error;
+};
+
 /// What a companion reports. Thread-safe.
 class CompanionReporter {
  public:
   virtual ~CompanionReporter() = default;
   virtual void event(EventKind kind, std::string body) = 0;
-  /// What is at risk now: bytes that the server wrote and the store does not hold, and for how long.
-  virtual void at_risk(std::uint64_t bytes, core::Duration time) = 0;
+  /// The archive cannot go on without a new backup, e.g. after a gap: one is taken as soon as can be.
+  virtual void need_backup() = 0;
 };
 
 /// Long-lived work beside an instance.
@@ -160,6 +170,9 @@ class Provider {
   /// Reads it back from the store and checks it; throws if it is not whole.
   virtual void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) = 0;
   virtual model::RecoveryWindow recovery_window(const ServiceBody& body) = 0;
+
+  /// Nothing while nothing archives the instance.
+  [[nodiscard]] virtual std::optional<AtRisk> at_risk(const std::string& instance_id) const = 0;
 
   /// What should run beside the instance now.
   virtual std::vector<Companion> companions(const ServiceBody& body) = 0;

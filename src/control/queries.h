@@ -58,6 +58,8 @@ class Queries {
   ServiceView service(const std::string& id, const Principal& principal);
   /// What the provider tells of the running service: {hostname, port, dsn, ready}.
   core::json::object details(const std::string& service_id, const Principal& principal);
+  /// Nothing while the service is not being archived.
+  std::optional<AtRisk> at_risk(const std::string& service_id, const Principal& principal);
   model::RecoveryWindow recovery_window(const std::string& service_id, const Principal& principal);
 
   std::vector<model::Backup> backups(const std::string& service_id, const Principal& principal);
@@ -70,7 +72,7 @@ class Queries {
   std::vector<model::Team> teams(const Principal& principal);
   model::Team team(std::int64_t id, const Principal& principal);
   std::vector<model::Token> tokens(const Principal& principal);
-  std::vector<model::Destination> destinations(std::int64_t team_id, const Principal& principal);
+  std::vector<model::Destination> destinations(std::optional<std::int64_t> team_id, const Principal& principal);
   model::Destination destination(const std::string& id, const Principal& principal);
 
  private:

@@ -90,6 +90,8 @@ struct CreateDestinationRequest {
   std::string name;
   core::json::object config;
   model::Secrets secrets;
+  /// Used where a request names no destination.
+  bool is_default = false;
 };
 
 }  // namespace backstay::control

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "control/admission.h"
+#include "control/event_log.h"
 #include "control/operation_queue.h"
 #include "control/principal.h"
 #include "control/provider.h"
@@ -65,7 +67,7 @@ struct CreatedDestination {
 /// Thread-safe. A service of a team that the principal does not see is not_found.
 class ServiceCommands {
  public:
-  ServiceCommands(CommandDependencies dependencies, CommandConfig config) : deps_(dependencies), config_(config) {}
+  ServiceCommands(CommandDependencies dependencies, CommandConfig config);
 
   /// recover_from makes the service from a past state; whether that can be reached is answered here
   /// (recovery_out_of_reach names the nearest times), before anything is written.
@@ -96,8 +98,17 @@ class ServiceCommands {
   std::string export_recovery_kit(std::int64_t team_id, const Principal& principal);
 
  private:
+  void write_destination(metadata::Transaction& tx, const NamedDestination& named, std::int64_t team_id);
+  void write_new_instance(metadata::Transaction& tx, const model::Service& service, const std::string& instance_id);
+  void request_cancel(metadata::Transaction& tx, const model::Operation& operation);
+  model::Service require_service(const std::string& id, const Principal& principal);
+  /// Throws Error(conflict) for a service that cannot be changed any more.
+  void require_changeable(const model::Service& service);
+
   CommandDependencies deps_;
   CommandConfig config_;
+  EventLog events_;
+  Admission admission_;
 };
 
 }  // namespace backstay::control

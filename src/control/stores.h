@@ -44,5 +44,7 @@ class StoreGate {
 
 /// Throws an Error that names the first essential check that did not pass, with all failed ones in the message.
 void require_essential(const std::vector<ProbeCheck>& checks, std::string_view url);
+/// The report as destinations keep it.
+core::json::object probe_to_json(const std::vector<ProbeCheck>& checks);
 
 }  // namespace backstay::control

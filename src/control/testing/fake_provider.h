@@ -45,6 +45,7 @@ class FakeProvider final : public Provider {
   BackupOutcome take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
   void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
   model::RecoveryWindow recovery_window(const ServiceBody& body) override;
+  [[nodiscard]] std::optional<AtRisk> at_risk(const std::string& instance_id) const override;
   std::vector<Companion> companions(const ServiceBody& body) override;
 
  private:

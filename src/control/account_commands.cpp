@@ -1,0 +1,220 @@
+// The part of ServiceCommands that speaks of teams, tokens and destinations.
+#include "codec/hash.h"
+#include "control/refusals.h"
+#include "control/service_commands.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "metadata/destinations.h"
+#include "metadata/teams.h"
+
+namespace backstay::control {
+namespace {
+
+constexpr std::size_t kTokenLength = 40;
+constexpr std::string_view kTokenPrefix = "bst_";
+constexpr std::size_t kLongestName = 100;
+/// When a token was last used is known to the minute: not every request writes.
+constexpr auto kTouchInterval = std::chrono::minutes(1);
+
+std::string hash_token(std::string_view text) {
+  const auto digest = codec::sha256(core::as_bytes(text));
+  return core::to_hex(digest);
+}
+
+void check_name(Refusals& refusals, std::string_view name) {
+  if (core::trim(name).empty() || name.size() > kLongestName) {
+    refusals.add("/name", fmt::format("needs 1 to {} characters", kLongestName));
+  }
+}
+
+Principal to_principal(const model::Token& token) {
+  Principal principal;
+  principal.token_id = token.id;
+  principal.token_name = token.name;
+  principal.admin = model::allows_scope(token, model::kScopeAdmin);
+  principal.may_read = model::allows_scope(token, model::kScopeRead);
+  principal.may_write = model::allows_scope(token, model::kScopeWrite);
+  principal.may_read_metrics = principal.admin || model::allows_scope(token, kScopeMetrics);
+  principal.all_teams = token.all_teams || principal.admin;
+  principal.team_ids.insert(token.team_ids.begin(), token.team_ids.end());
+  return principal;
+}
+
+}  // namespace
+
+model::Team ServiceCommands::create_team(const CreateTeamRequest& request, const Principal& principal) {
+  require_admin(principal);
+  Refusals refusals;
+  check_name(refusals, request.name);
+  if (request.slug && *request.slug != model::slug_of(*request.slug)) {
+    refusals.add("/slug", "may have lower case letters, digits and single hyphens, at most 63");
+  }
+  refusals.raise();
+  model::Team team;
+  team.name = request.name;
+  team.slug = request.slug.value_or(model::slug_of(request.name));
+  team.created_at = deps_.clock.now();
+  return deps_.database.write([&](auto& tx) {
+    auto made = metadata::Teams(tx).insert(team);
+    events_.record(tx, made.id, events::kTeamCreated, fmt::format("the team '{}' was made", made.name));
+    return made;
+  });
+}
+
+CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, const Principal& principal) {
+  require_admin(principal);
+  Refusals refusals;
+  check_name(refusals, request.name);
+  if (request.scopes.empty()) refusals.add("/scopes", "names no scope: use read, write, admin or metrics");
+  for (std::size_t i = 0; i < request.scopes.size(); ++i) {
+    const auto& scope = request.scopes[i];
+    if (scope != model::kScopeRead && scope != model::kScopeWrite && scope != model::kScopeAdmin &&
+        scope != kScopeMetrics) {
+      refusals.add(fmt::format("/scopes/{}", i),
+                   fmt::format("'{}' is no scope: use read, write, admin or metrics", scope));
+    }
+  }
+  if (request.expires_at && *request.expires_at <= deps_.clock.now()) refusals.add("/expiresAt", "has passed already");
+  for (std::size_t i = 0; i < request.team_ids.size(); ++i) {
+    const auto id = request.team_ids[i];
+    if (!deps_.database.read([&](auto& tx) { return metadata::Teams(tx).find(id); })) {
+      refusals.add(fmt::format("/teamIds/{}", i), fmt::format("there is no team {}", id));
+    }
+  }
+  refusals.raise();
+
+  CreatedToken made{{}, core::Secret(std::string(kTokenPrefix) + deps_.random.token(kTokenLength))};
+  made.token.id = deps_.random.uuid();
+  made.token.name = request.name;
+  made.token.hash = hash_token(made.text.reveal());
+  made.token.scopes = request.scopes;
+  made.token.all_teams = request.all_teams;
+  made.token.team_ids = request.team_ids;
+  made.token.created_at = deps_.clock.now();
+  made.token.expires_at = request.expires_at;
+  deps_.database.write([&](auto& tx) {
+    metadata::Tokens(tx).insert(made.token);
+    events_.record(tx, 0, events::kTokenCreated, fmt::format("the token '{}' was made", request.name));
+  });
+  return made;
+}
+
+void ServiceCommands::delete_token(const std::string& id, const Principal& principal) {
+  require_admin(principal);
+  deps_.database.write([&](auto& tx) {
+    if (!metadata::Tokens(tx).revoke(id, deps_.clock.now())) {
+      throw core::Error(core::Code::kNotFound, fmt::format("there is no token '{}'", id));
+    }
+    events_.record(tx, 0, events::kTokenDeleted, fmt::format("the token '{}' was revoked", id));
+  });
+}
+
+std::optional<Principal> ServiceCommands::authenticate(std::string_view token_text) {
+  const auto now = deps_.clock.now();
+  const auto token =
+      deps_.database.read([&](auto& tx) { return metadata::Tokens(tx).find_by_hash(hash_token(token_text)); });
+  if (!token || !model::is_usable(*token, now)) return std::nullopt;
+  if (!token->last_used_at || now - *token->last_used_at > kTouchInterval) {
+    deps_.database.write([&](auto& tx) { metadata::Tokens(tx).touch(token->id, now); });
+  }
+  return to_principal(*token);
+}
+
+std::optional<core::Secret> ServiceCommands::bootstrap() {
+  const bool first = deps_.database.read([](auto& tx) { return metadata::Tokens(tx).list().empty(); });
+  if (!first) return std::nullopt;
+  deps_.database.write([&](auto& tx) {
+    if (!metadata::Teams(tx).list().empty()) return;
+    model::Team team;
+    team.name = team.slug = "default";
+    team.created_at = deps_.clock.now();
+    metadata::Teams(tx).insert(team);
+  });
+  Principal self;
+  self.admin = true;
+  return create_token({"admin", {std::string(model::kScopeAdmin)}, true, {}, {}}, self).text;
+}
+
+CreatedDestination ServiceCommands::create_destination(const CreateDestinationRequest& request,
+                                                       const Principal& principal) {
+  if (request.team_id == 0) {
+    require_admin(principal);
+  } else {
+    require_write(principal);
+  }
+  Refusals refusals;
+  check_name(refusals, request.name);
+  if (!principal.sees_team(request.team_id)) {
+    refusals.add("/teamId", fmt::format("there is no team {} that this token may use", request.team_id));
+  }
+  refusals.raise();
+  auto destination = parse_destination(request.config, request.secrets, "");
+  auto checks = deps_.stores.probe(destination);
+  require_essential(checks, destination.url);
+  destination.id = deps_.random.uuid();
+  destination.team_id = request.team_id;
+  destination.name = request.name;
+  destination.is_default = request.is_default;
+  destination.probe = probe_to_json(checks);
+  destination.created_at = deps_.clock.now();
+  destination.probed_at = destination.created_at;
+  deps_.database.write([&](auto& tx) {
+    if (metadata::Destinations(tx).find_place(request.team_id, destination.url, destination.endpoint_url)) {
+      throw core::Error(core::Code::kAlreadyExists,
+                        fmt::format("the destination '{}' is entered already", destination.url));
+    }
+    write_destination(tx, {destination, true, false}, request.team_id);
+  });
+  return {std::move(destination), std::move(checks)};
+}
+
+void ServiceCommands::write_destination(metadata::Transaction& tx, const NamedDestination& named,
+                                        std::int64_t team_id) {
+  if (named.is_new) {
+    metadata::Destinations(tx).insert(named.destination);
+    events_.record(tx, team_id, events::kDestinationCreated,
+                   fmt::format("backups can go to '{}'", named.destination.url));
+  } else if (named.is_changed) {
+    metadata::Destinations(tx).update(named.destination);
+  }
+  // Whoever sends backups somewhere needs a key of their own; the operator (team 0) has none.
+  auto team = team_id == 0 ? std::nullopt : metadata::Teams(tx).find(team_id);
+  if (!team || !team->recovery_key.empty()) return;
+  team->recovery_key = deps_.stores.make_recovery_key();
+  metadata::Teams(tx).update(*team);
+}
+
+void ServiceCommands::delete_destination(const std::string& id, const Principal& principal) {
+  require_write(principal);
+  deps_.database.write([&](auto& tx) {
+    const auto found = metadata::Destinations(tx).find(id);
+    if (!found || !principal.sees_team(found->team_id)) {
+      throw core::Error(core::Code::kNotFound, fmt::format("there is no destination '{}'", id));
+    }
+    if (found->team_id == 0) require_admin(principal);
+    metadata::Destinations(tx).remove(id);
+    events_.record(tx, found->team_id, events::kDestinationDeleted,
+                   fmt::format("the destination '{}' was removed; what is stored there stays", found->url));
+  });
+}
+
+std::string ServiceCommands::export_recovery_kit(std::int64_t team_id, const Principal& principal) {
+  require_write(principal);
+  auto [team, destinations] = deps_.database.read([&](auto& tx) {
+    const auto found = metadata::Teams(tx).find(team_id);
+    if (!found || !principal.sees_team(team_id)) {
+      throw core::Error(core::Code::kNotFound, fmt::format("there is no team {}", team_id));
+    }
+    return std::pair(*found, metadata::Destinations(tx).list(team_id));
+  });
+  if (team.recovery_key.empty()) {
+    throw core::Error(core::Code::kConflict, fmt::format("the team '{}' has no destination yet", team.name))
+        .with_hint("the kit is made with the team's first destination");
+  }
+  auto kit = deps_.stores.recovery_kit(team, destinations);
+  team.kit_fetched_at = deps_.clock.now();
+  deps_.database.write([&](auto& tx) { metadata::Teams(tx).update(team); });
+  return kit;
+}
+
+}  // namespace backstay::control

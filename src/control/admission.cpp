@@ -1,0 +1,168 @@
+#include "control/admission.h"
+
+#include "control/refusals.h"
+#include "core/error.h"
+#include "metadata/destinations.h"
+#include "metadata/teams.h"
+
+namespace backstay::control {
+namespace {
+
+/// A null removes the key.
+void merge(core::json::object& into, const core::json::object& from) {
+  for (const auto& [key, value] : from) {
+    if (value.is_null()) {
+      into.erase(key);
+    } else {
+      into[key] = value;
+    }
+  }
+}
+
+void merge(model::Secrets& into, const model::Secrets& from) {
+  for (const auto& [name, secret] : from) into[name] = secret;
+}
+
+bool same_secret(const core::Secret& a, const core::Secret& b) {
+  return core::equal_in_constant_time(a.reveal(), b.reveal());
+}
+
+}  // namespace
+
+AdmittedService Admission::create(const CreateServiceRequest& request, const Principal& principal) {
+  Refusals refusals;
+  if (!principal.sees_team(request.team_id) ||
+      !deps_.database.read([&](auto& tx) { return metadata::Teams(tx).find(request.team_id); })) {
+    refusals.add("/teamId", fmt::format("there is no team {} that this token may use", request.team_id));
+  }
+  const auto& offer = deps_.providers.catalogue().require(request.provider.name, request.provider.version.value_or(""));
+
+  AdmittedService admitted;
+  model::Service& service = admitted.service;
+  service.id = deps_.random.uuid();
+  service.team_id = request.team_id;
+  service.name = request.name;
+  service.provider = {offer.name, offer.version, offer.kind};
+  service.config = model::with_defaults(offer.config_schema, request.config);
+  service.secrets = request.secrets;
+  service.app_version = request.app_version.value_or("");
+  service.created_at = service.updated_at = deps_.clock.now();
+  refusals.check([&] { model::check_service_name(request.name); });
+  refusals.check([&] { service.plan = model::resolve_plan(offer, request.plan.id, request.plan.parameters); });
+  refusals.check([&] { model::check_config(offer, service.config); });
+  refusals.check([&] { model::check_secrets(offer, service.secrets); });
+  refusals.raise();
+  deps_.providers.of_kind(offer.kind).check(service, nullptr);
+  if (request.backups) admit_backups(service, *request.backups, offer, admitted);
+  return admitted;
+}
+
+AdmittedService Admission::update(const model::Service& before, const UpdateServiceRequest& request) {
+  const auto& offer = deps_.providers.catalogue().require(before.provider.name, before.provider.version);
+  if (request.pause.value_or(false)) {
+    throw core::Error(core::Code::kNotSupported, "pausing a service is not there yet")
+        .with_field("/pause", "is not there yet");
+  }
+  AdmittedService admitted{before, {}};
+  model::Service& service = admitted.service;
+  Refusals refusals;
+  if (request.name) service.name = *request.name;
+  if (request.app_version) service.app_version = *request.app_version;
+  if (request.config) merge(service.config, *request.config);
+  if (request.secrets) merge(service.secrets, *request.secrets);
+  refusals.check([&] { model::check_service_name(service.name); });
+  if (request.plan) {
+    refusals.check(
+        [&] { service.plan = model::resolve_plan(offer, request.plan->id, request.plan->parameters, &before.plan); });
+  }
+  refusals.check([&] { model::check_config(offer, service.config); });
+  refusals.check([&] { model::check_config_update(offer, before.config, service.config); });
+  refusals.check([&] { model::check_secrets(offer, service.secrets); });
+  refusals.raise();
+  deps_.providers.of_kind(offer.kind).check(service, &before);
+  if (request.backups) admit_backups(service, *request.backups, offer, admitted);
+  return admitted;
+}
+
+void Admission::admit_backups(model::Service& service, const BackupsRequest& request,
+                              const model::ProviderDefinition& offer, AdmittedService& admitted) {
+  auto& backups = service.backups;
+  const bool were_enabled = backups.enabled;
+  backups.enabled = request.enabled.value_or(were_enabled);
+  if (request.interval_hours) backups.interval_h = *request.interval_hours;
+  if (request.retention_days) backups.retention_days = *request.retention_days;
+  // Together they name one place: parts of two places make none.
+  if (request.config) backups.config = *request.config;
+  if (request.secrets) backups.secrets = *request.secrets;
+  if (request.destination_id) backups.config = {{"destinationId", *request.destination_id}};
+  if (backups.config.contains("destinationId")) backups.secrets.clear();
+  if (!backups.enabled) return;
+
+  if (!offer.capabilities.backups) {
+    throw core::Error(core::Code::kInvalidArgument, fmt::format("the provider '{}' does not take backups", offer.name))
+        .with_field("/backups/enabled", "must be false for this provider");
+  }
+  Refusals refusals;
+  refusals.check([&] { model::check_backup_settings(backups); });
+  const bool by_id = backups.config.contains("destinationId");
+  const bool by_default = !by_id && backups.config.empty() && backups.secrets.empty();
+  if (!by_id && !by_default) {
+    refusals.check([&] { model::check_backup_store(offer, backups.config, backups.secrets); });
+  }
+  refusals.raise();
+  if (!were_enabled) backups.enabled_at = deps_.clock.now();
+  const bool names_place = request.config || request.secrets || request.destination_id;
+  if (!names_place && !backups.destination_id.empty()) return;
+  admitted.destination = resolve_destination(service.team_id, backups.config, backups.secrets, "/backups");
+  if (backups.destination_id != admitted.destination->destination.id) {
+    backups.destination_id = admitted.destination->destination.id;
+    backups.enabled_at = deps_.clock.now();
+  }
+}
+
+model::Destination Admission::find_destination(std::int64_t team_id, const std::string& id, std::string_view pointer) {
+  const auto found = deps_.database.read([&](auto& tx) { return metadata::Destinations(tx).find(id); });
+  if (!found || (found->team_id != 0 && found->team_id != team_id)) {
+    throw core::Error(core::Code::kInvalidArgument, fmt::format("there is no destination '{}' for this team", id))
+        .with_field(std::string(pointer) + "/config/destinationId", "names no destination of the team");
+  }
+  return *found;
+}
+
+NamedDestination Admission::resolve_destination(std::int64_t team_id, const core::json::object& config,
+                                                const model::Secrets& secrets, std::string_view pointer) {
+  if (const auto id = core::find_string(config, "destinationId", std::string(pointer) + "/config")) {
+    return {find_destination(team_id, *id, pointer)};
+  }
+  if (config.empty() && secrets.empty()) {
+    if (auto found = deps_.database.read([&](auto& tx) { return metadata::Destinations(tx).find_default(team_id); })) {
+      return {*found};
+    }
+  }
+  auto wanted = parse_destination(config, secrets, pointer);
+  auto known = deps_.database.read(
+      [&](auto& tx) { return metadata::Destinations(tx).find_place(team_id, wanted.url, wanted.endpoint_url); });
+  if (known && same_secret(known->access_key, wanted.access_key) && same_secret(known->secret_key, wanted.secret_key) &&
+      known->region == wanted.region) {
+    return {*known};
+  }
+  const auto checks = deps_.stores.probe(wanted);
+  require_essential(checks, wanted.url);
+  NamedDestination named{known.value_or(wanted), !known, known.has_value()};
+  auto& destination = named.destination;
+  if (named.is_new) {
+    destination.id = deps_.random.uuid();
+    destination.team_id = team_id;
+    destination.name = wanted.url;
+    destination.created_at = deps_.clock.now();
+  }
+  destination.region = wanted.region;
+  destination.path_style = wanted.path_style;
+  destination.access_key = wanted.access_key;
+  destination.secret_key = wanted.secret_key;
+  destination.probe = probe_to_json(checks);
+  destination.probed_at = deps_.clock.now();
+  return named;
+}
+
+}  // namespace backstay::control

@@ -1,0 +1,70 @@
+// Judges requests for services: from what was asked to what is wanted, or to a refusal. Writes nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "control/principal.h"
+#include "control/provider.h"
+#include "control/requests.h"
+#include "control/stores.h"
+#include "core/random.h"
+#include "core/time.h"
+#include "metadata/database.h"
+#include "model/service.h"
+
+namespace backstay::control {
+
+/// What admission needs; all outlive it.
+struct AdmissionDependencies {
+  metadata::Database& database;
+  const ProviderRegistry& providers;
+  StoreGate& stores;
+  core::Clock& clock;
+  core::Random& random;
+};
+
+/// A destination that a request names, found or new; a new one has been probed and is not written yet.
+struct NamedDestination {
+  model::Destination destination;
+  /// To be inserted (new) or updated (other keys for a known place).
+  bool is_new = false;
+  bool is_changed = false;
+};
+
+/// A service as it will be, with what has to be written beside it.
+struct AdmittedService {
+  model::Service service;
+  std::optional<NamedDestination> destination;
+};
+
+/// Where a recovery comes from and what it will do.
+struct AdmittedRecovery {
+  BackupTarget from;
+  RecoveryPlan plan;
+  core::json::object recovered_from;
+};
+
+class Admission {
+ public:
+  explicit Admission(AdmissionDependencies dependencies) : deps_(dependencies) {}
+
+  AdmittedService create(const CreateServiceRequest& request, const Principal& principal);
+  AdmittedService update(const model::Service& before, const UpdateServiceRequest& request);
+  AdmittedRecovery recover(const RecoverRequest& request, const model::Service& wanted, const Principal& principal);
+
+  /// Finds the place or probes it. `config` may be {"destinationId"}.
+  NamedDestination resolve_destination(std::int64_t team_id, const core::json::object& config,
+                                       const model::Secrets& secrets, std::string_view pointer);
+
+ private:
+  struct Source;
+  Source find_source(const RecoverRequest& request, const Principal& principal);
+  void admit_backups(model::Service& service, const BackupsRequest& request, const model::ProviderDefinition& offer,
+                     AdmittedService& admitted);
+  model::Destination find_destination(std::int64_t team_id, const std::string& id, std::string_view pointer);
+
+  AdmissionDependencies deps_;
+};
+
+}  // namespace backstay::control

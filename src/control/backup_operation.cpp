@@ -1,0 +1,106 @@
+// A backup as an operation: taken and stored, then read back and confirmed. The four facts are written one by one.
+#include "control/body_loader.h"
+#include "control/service_operations.h"
+#include "core/text.h"
+#include "metadata/backups.h"
+#include "metadata/services.h"
+
+namespace backstay::control {
+namespace {
+
+struct Loaded {
+  model::Backup backup;
+  ServiceBody body;
+};
+
+std::string backup_of(const model::Operation& operation) {
+  return core::require_string(operation.request, "backupId", "/request");
+}
+
+Loaded load(const WorkDependencies& deps, const model::Operation& operation) {
+  return deps.database.read([&](auto& tx) {
+    auto backup = metadata::Backups(tx).require(backup_of(operation));
+    const auto service = metadata::Services(tx).require(operation.service_id);
+    // A repeated attempt goes on where the first one was.
+    const auto& instance = backup.instance_id.empty() ? service.status.instance_id : backup.instance_id;
+    if (instance.empty()) {
+      throw core::Error(core::Code::kConflict, fmt::format("the service '{}' has no data yet", service.name))
+          .with_hint("wait until the service is synchronized");
+    }
+    return Loaded{std::move(backup), load_body(tx, service, instance)};
+  });
+}
+
+void take(const WorkDependencies& deps, StepContext& context) {
+  auto [backup, body] = load(deps, context.operation());
+  if (backup.state == model::BackupState::kScheduled) {
+    backup.state = model::BackupState::kRunning;
+    backup.initiated_at = deps.clock.now();
+    backup.instance_id = body.instance.id;
+    backup.destination_id = body.instance.destination_id;
+    deps.database.write([&](auto& tx) {
+      metadata::Backups(tx).update(backup);
+      deps.events.record(tx, body.service, events::kBackupStarted, "a backup has begun", {{"backup.id", backup.id}});
+    });
+  }
+  const auto outcome = deps.providers.of_kind(body.service.provider.kind).take_backup(body, backup, context);
+  backup.taken_at = outcome.taken_at;
+  backup.stored_at = outcome.stored_at;
+  backup.start_lsn = outcome.start_lsn;
+  backup.stop_lsn = outcome.stop_lsn;
+  backup.timeline = outcome.timeline;
+  backup.data_bytes = outcome.data_bytes;
+  backup.stored_bytes = outcome.stored_bytes;
+  deps.database.write([&](auto& tx) {
+    metadata::Backups(tx).update(backup);
+    deps.events.record(tx, body.service, events::kBackupStored,
+                       fmt::format("the backup is in the store, {} of data in {}; reading it back comes next",
+                                   core::format_bytes(backup.data_bytes), core::format_bytes(backup.stored_bytes)),
+                       {{"backup.id", backup.id}});
+  });
+}
+
+void confirm(const WorkDependencies& deps, StepContext& context) {
+  auto [backup, body] = load(deps, context.operation());
+  deps.providers.of_kind(body.service.provider.kind).confirm_backup(body, backup, context);
+  backup.confirmed_at = deps.clock.now();
+  backup.state = model::BackupState::kCompleted;
+  deps.database.write([&](auto& tx) {
+    metadata::Backups(tx).update(backup);
+    deps.events.record(tx, body.service, events::kBackupConfirmed,
+                       "the backup was read back from the store and is whole", {{"backup.id", backup.id}});
+  });
+  context.result()["backupId"] = backup.id;
+}
+
+}  // namespace
+
+void note_backup_failed(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
+                        EventKind kind, const std::string& reason, const std::string& next_step) {
+  auto backup = metadata::Backups(tx).require(backup_of(operation));
+  backup.state = model::BackupState::kFailed;
+  backup.error = reason;
+  backup.next_step = next_step;
+  metadata::Backups(tx).update(backup);
+  const auto service = metadata::Services(tx).find(operation.service_id);
+  if (!service) return;
+  deps.events.record(tx, *service, kind, fmt::format("{}; earlier backups are untouched; {}", reason, next_step),
+                     {{"backup.id", backup.id}});
+}
+
+OperationKind backup_kind(const WorkDependencies& deps) {
+  OperationKind kind;
+  kind.max_failures = 10;
+  kind.steps = {{"take", [deps](StepContext& context) { take(deps, context); }},
+                {"confirm", [deps](StepContext& context) { confirm(deps, context); }}};
+  kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
+    note_backup_failed({deps.events, deps.clock}, tx, operation, events::kBackupFailed,
+                       "the backup failed: " + error.message(), error.hint());
+  };
+  kind.on_cancelled = [deps](auto& tx, const auto& operation) {
+    note_cancelled({deps.events, deps.clock}, tx, operation);
+  };
+  return kind;
+}
+
+}  // namespace backstay::control

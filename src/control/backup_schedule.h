@@ -1,0 +1,29 @@
+// When a service gets its backups.
+#pragma once
+
+#include "control/event_log.h"
+#include "control/operation_queue.h"
+#include "core/random.h"
+#include "core/time.h"
+#include "metadata/database.h"
+#include "model/backup.h"
+#include "model/service.h"
+
+namespace backstay::control {
+
+/// What scheduling needs; all outlive the call.
+struct ScheduleDependencies {
+  OperationQueue& queue;
+  EventLog& events;
+  core::Clock& clock;
+  core::Random& random;
+};
+
+/// Enters a backup and the operation that takes it; ring the queue after the commit.
+std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDependencies& deps, metadata::Transaction& tx,
+                                                           const model::Service& service, model::BackupOrigin origin);
+
+/// True if the service's next scheduled backup is due and none is queued or running.
+bool scheduled_backup_due(metadata::Transaction& tx, const model::Service& service, core::Timestamp now);
+
+}  // namespace backstay::control

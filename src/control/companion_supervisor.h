@@ -1,0 +1,56 @@
+// Keeps companions running beside their instances.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "control/event_log.h"
+#include "control/provider.h"
+#include "core/mutex.h"
+#include "core/time.h"
+#include "metadata/database.h"
+
+namespace backstay::control {
+
+/// What the supervisor needs; all outlive it.
+struct SupervisorDependencies {
+  metadata::Database& database;
+  EventLog& events;
+  core::Clock& clock;
+  /// A companion asked for a new backup of its service.
+  std::function<void(const std::string& service_id)> need_backup;
+};
+
+/// One thread for each companion. Thread-safe, but for one instance at a time.
+class CompanionSupervisor {
+ public:
+  explicit CompanionSupervisor(SupervisorDependencies dependencies) : deps_(std::move(dependencies)) {}
+  /// Stops all.
+  ~CompanionSupervisor();
+
+  /// Makes what runs beside the instance be exactly `wanted`; waits for the end of what is no longer wanted.
+  void reconcile(const std::string& service_id, const std::string& instance_id, std::vector<Companion> wanted);
+  /// Ends the instance's companions for good, and waits: nothing is started for it any more.
+  void retire(const std::string& instance_id);
+  void stop_all();
+
+ private:
+  struct Running {
+    std::string fingerprint;
+    std::jthread thread;
+  };
+  using Key = std::pair<std::string, std::string>;  // instance, companion
+  void run(const std::stop_token& stop, const std::string& service_id, const std::string& instance_id,
+           const Companion& companion);
+
+  SupervisorDependencies deps_;
+  core::Mutex mutex_;
+  std::map<Key, Running> running_ GUARDED_BY(mutex_);
+  std::set<std::string> retired_ GUARDED_BY(mutex_);
+};
+
+}  // namespace backstay::control

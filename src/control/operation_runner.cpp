@@ -1,0 +1,238 @@
+#include "control/operation_runner.h"
+
+#include <atomic>
+#include <utility>
+
+#include "core/log.h"
+#include "metadata/instances.h"
+#include "metadata/operations.h"
+#include "metadata/services.h"
+
+namespace backstay::control {
+namespace {
+
+constexpr auto kLease = std::chrono::hours(1);
+constexpr auto kProgressInterval = std::chrono::milliseconds(250);
+constexpr std::int64_t kLongestDelaySeconds = 120;
+
+core::Duration retry_delay(std::int64_t failures) {
+  const std::int64_t shift = std::min<std::int64_t>(failures - 1, 16);
+  return std::chrono::seconds(std::min(std::int64_t{1} << shift, kLongestDelaySeconds));
+}
+
+std::int64_t failures_so_far(const model::Operation& operation) {
+  return core::find_int(operation.error, "failures").value_or(0);
+}
+
+/// How a running operation is told to stop, and whether its owner asked for it. Shared with the queue's callback, which
+/// may be called while the run ends.
+struct Interruption {
+  std::stop_source source;
+  std::atomic<bool> cancelled = false;
+};
+
+}  // namespace
+
+core::json::object error_to_json(const core::Error& error, std::int64_t failures) {
+  return {{"code", core::code_name(error.code())},
+          {"message", error.message()},
+          {"hint", error.hint()},
+          {"nextStep", error.hint()},
+          {"failures", failures}};
+}
+
+/// One run of one operation; lives on one worker's stack. Providers may report from one thread at a time.
+class OperationRunner::Run final : public StepContext {
+ public:
+  Run(OperationRunner& runner, model::Operation operation)
+      : runner_(runner), operation_(std::move(operation)), interruption_(std::make_shared<Interruption>()) {
+    interruption_->cancelled = operation_.cancel_requested;
+    runner_.deps_.queue.on_cancel(operation_.id, [interruption = interruption_] {
+      interruption->cancelled = true;
+      interruption->source.request_stop();
+    });
+  }
+  ~Run() override { runner_.deps_.queue.forget(operation_.id); }
+
+  [[nodiscard]] bool cancelled() const { return interruption_->cancelled; }
+  void interrupt() { interruption_->source.request_stop(); }
+
+  /// The intent: durable before the step runs.
+  void begin_step(const Step& step, std::size_t number, std::size_t count) {
+    operation_.step = step.name;
+    operation_.step_number = static_cast<std::int64_t>(number);
+    operation_.steps = static_cast<std::int64_t>(count);
+    write_progress({{"phase", step.name}, {"done", 0}, {"total", 0}});
+  }
+
+  /// What follows runs to its end although the work itself was stopped.
+  void begin_undo() { undo_.emplace(); }
+
+  [[nodiscard]] std::stop_token stop() const override {
+    return undo_ ? undo_->get_token() : interruption_->source.get_token();
+  }
+  [[nodiscard]] const model::Operation& operation() const override { return operation_; }
+  core::json::object& result() override { return result_; }
+
+  void progress(std::string_view phase, std::uint64_t done, std::uint64_t total) override {
+    const auto now = runner_.deps_.clock.steady_now();
+    if (phase == phase_ && now - written_at_ < kProgressInterval && (total == 0 || done < total)) return;
+    phase_ = phase;
+    written_at_ = now;
+    write_progress({{"phase", phase}, {"done", done}, {"total", total}});
+  }
+
+  void save(const model::Instance& instance) override {
+    runner_.deps_.database.write([&](auto& tx) { metadata::Instances(tx).update(instance); });
+  }
+
+  void event(EventKind kind, std::string body) override {
+    runner_.deps_.database.write([&](auto& tx) {
+      const auto service = metadata::Services(tx).find(operation_.service_id);
+      if (service) runner_.deps_.events.record(tx, *service, kind, body, {{"operation.id", operation_.id}});
+    });
+  }
+
+ private:
+  void write_progress(core::json::object progress) {
+    operation_.progress = std::move(progress);
+    runner_.deps_.database.write([&](auto& tx) {
+      metadata::Operations(tx).update_progress(operation_.id, runner_.owner_, operation_.step, operation_.step_number,
+                                               operation_.steps, operation_.progress);
+    });
+    runner_.deps_.queue.feed().notify(operation_.id);
+  }
+
+  OperationRunner& runner_;
+  model::Operation operation_;
+  std::shared_ptr<Interruption> interruption_;
+  std::optional<std::stop_source> undo_;
+  core::json::object result_;
+  std::string phase_;
+  core::SteadyTime written_at_;
+};
+
+OperationRunner::OperationRunner(RunnerDependencies dependencies, OperationKinds operation_kinds, std::string owner)
+    : deps_(dependencies),
+      kinds_(std::move(operation_kinds)),
+      owner_(std::move(owner)),
+      running_gauge_(dependencies.metrics.gauge("backstay_control_operations_running", "Operations running now")) {}
+
+bool OperationRunner::run_one(std::stop_token stop, const std::vector<std::string>& only) {
+  auto claimed = deps_.database.write(
+      [&](auto& tx) { return metadata::Operations(tx).claim({owner_, deps_.clock.now(), kLease, only}); });
+  if (!claimed) return false;
+  const std::string id = claimed->id;
+  {
+    const core::LockGuard lock(mutex_);
+    running_.push_back(id);
+    running_gauge_.set(static_cast<double>(running_.size()));
+  }
+  run(std::move(*claimed), stop);
+  {
+    const core::LockGuard lock(mutex_);
+    std::erase(running_, id);
+    running_gauge_.set(static_cast<double>(running_.size()));
+  }
+  deps_.queue.ring();  // its lane is free
+  return true;
+}
+
+void OperationRunner::heartbeat() {
+  std::vector<std::string> running;
+  {
+    const core::LockGuard lock(mutex_);
+    running = running_;
+  }
+  for (const auto& id : running) {
+    deps_.database.write([&](auto& tx) {
+      const auto operation = metadata::Operations(tx).find(id);
+      if (operation && operation->state == model::OperationState::kRunning && operation->lease_owner == owner_) {
+        metadata::Operations(tx).heartbeat(id, owner_, deps_.clock.now() + kLease);
+      }
+    });
+  }
+}
+
+void OperationRunner::run(model::Operation operation, std::stop_token stop) {
+  Run run(*this, std::move(operation));
+  const auto found = kinds_.find(run.operation().kind);
+  const OperationKind* kind = found == kinds_.end() ? nullptr : &found->second;
+  const std::stop_callback interrupt(stop, [&run] { run.interrupt(); });
+  try {
+    if (kind == nullptr) {
+      throw core::Error(core::Code::kNotSupported, fmt::format("no work of kind '{}' is known", run.operation().kind));
+    }
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < kind->steps.size(); ++i) {
+      if (kind->steps[i].name == run.operation().step) first = i;
+    }
+    for (std::size_t i = first; i < kind->steps.size(); ++i) {
+      if (run.cancelled() || run.stop().stop_requested()) throw core::Error(core::Code::kCancelled, "stopped");
+      run.begin_step(kind->steps[i], i, kind->steps.size());
+      kind->steps[i].run(run);
+    }
+    finish(run, model::OperationState::kSucceeded, nullptr, nullptr);
+  } catch (...) {
+    settle(run, kind, core::as_error(std::current_exception()), stop.stop_requested());
+  }
+}
+
+void OperationRunner::settle(Run& run, const OperationKind* kind, const core::Error& error, bool stopping) {
+  const auto& operation = run.operation();
+  const std::int64_t failures = failures_so_far(operation) + 1;
+  if (stopping && !run.cancelled()) {
+    deps_.database.write(
+        [&](auto& tx) { metadata::Operations(tx).requeue(operation.id, owner_, deps_.clock.now(), operation.error); });
+    deps_.queue.feed().notify(operation.id);
+    return;
+  }
+  if (!run.cancelled() && error.retryable() && kind != nullptr && failures < kind->max_failures) {
+    core::log_warning("operation.retrying", error.message(),
+                      {{"operation", operation.id}, {"kind", operation.kind}, {"step", operation.step}});
+    const auto delay = retry_delay(failures);
+    run.event(events::kOperationRetrying, fmt::format("{}, step '{}': {}; it is tried again in {}", operation.kind,
+                                                      operation.step, error.message(), core::format_duration(delay)));
+    deps_.database.write([&](auto& tx) {
+      metadata::Operations(tx).requeue(operation.id, owner_, deps_.clock.now() + delay, error_to_json(error, failures));
+    });
+    deps_.queue.feed().notify(operation.id);
+    return;
+  }
+  if (kind != nullptr && kind->undo) {
+    try {
+      run.begin_undo();
+      kind->undo(run);
+    } catch (...) {
+      core::log_error("operation.undo_failed", core::as_error(std::current_exception()).message(),
+                      {{"operation", operation.id}, {"kind", operation.kind}});
+    }
+  }
+  finish(run, run.cancelled() ? model::OperationState::kCancelled : model::OperationState::kFailed, &error, kind);
+}
+
+void OperationRunner::finish(Run& run, model::OperationState state, const core::Error* error,
+                             const OperationKind* kind) {
+  const auto& operation = run.operation();
+  deps_.database.write([&](auto& tx) {
+    if (kind != nullptr && state == model::OperationState::kFailed && kind->on_failed) {
+      kind->on_failed(tx, operation, *error);
+    }
+    if (kind != nullptr && state == model::OperationState::kCancelled && kind->on_cancelled) {
+      kind->on_cancelled(tx, operation);
+    }
+    const auto failures = failures_so_far(operation) + (error == nullptr ? 0 : 1);
+    metadata::Operations(tx).finish(operation.id, owner_, state, run.result(),
+                                    error == nullptr ? core::json::object{} : error_to_json(*error, failures),
+                                    deps_.clock.now());
+  });
+  if (state == model::OperationState::kFailed) {
+    core::log_error("operation.failed", error->message(), {{"operation", operation.id}, {"kind", operation.kind}});
+    deps_.metrics
+        .counter("backstay_control_operations_failed_total", "Operations that failed", {{"kind", operation.kind}})
+        .add();
+  }
+  deps_.queue.feed().notify(operation.id);
+}
+
+}  // namespace backstay::control

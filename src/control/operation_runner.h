@@ -1,0 +1,58 @@
+// Runs queued operations, step by step, so that a kill at any instruction loses no work that was recorded.
+//
+// Before a step runs, its name is in the store; a process that starts later continues with that step.
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "control/event_log.h"
+#include "control/operation_kind.h"
+#include "control/operation_queue.h"
+#include "core/metrics.h"
+#include "core/mutex.h"
+#include "core/time.h"
+#include "metadata/database.h"
+
+namespace backstay::control {
+
+/// What the runner needs; all outlive it.
+struct RunnerDependencies {
+  metadata::Database& database;
+  OperationQueue& queue;
+  EventLog& events;
+  core::Clock& clock;
+  core::Metrics& metrics;
+};
+
+/// Thread-safe: any number of workers call run_one.
+class OperationRunner {
+ public:
+  /// `owner` is unique for this run of the process.
+  OperationRunner(RunnerDependencies dependencies, OperationKinds operation_kinds, std::string owner);
+
+  /// Claims one operation (of `only`, if given) and runs it to its end, to its next retry or until `stop`. False if
+  /// none was due.
+  bool run_one(std::stop_token stop, const std::vector<std::string>& only = {});
+  /// Extends the leases of what runs.
+  void heartbeat();
+
+ private:
+  class Run;
+  void run(model::Operation operation, std::stop_token stop);
+  void settle(Run& run, const OperationKind* kind, const core::Error& error, bool stopping);
+  void finish(Run& run, model::OperationState state, const core::Error* error, const OperationKind* kind);
+
+  RunnerDependencies deps_;
+  OperationKinds kinds_;
+  std::string owner_;
+  core::Gauge running_gauge_;
+  core::Mutex mutex_;
+  std::vector<std::string> running_ GUARDED_BY(mutex_);
+};
+
+/// What the store and the API show of an error: code, message, hint, nextStep, failures.
+core::json::object error_to_json(const core::Error& error, std::int64_t failures);
+
+}  // namespace backstay::control

@@ -1,0 +1,21 @@
+#include "control/principal.h"
+
+#include "core/error.h"
+#include "model/team.h"
+
+namespace backstay::control {
+namespace {
+
+void require_scope(bool allowed, const Principal& principal, std::string_view scope) {
+  if (allowed) return;
+  throw core::Error(core::Code::kForbidden,
+                    fmt::format("the token '{}' does not have the scope '{}'", principal.token_name, scope));
+}
+
+}  // namespace
+
+void require_read(const Principal& principal) { require_scope(principal.may_read, principal, model::kScopeRead); }
+void require_write(const Principal& principal) { require_scope(principal.may_write, principal, model::kScopeWrite); }
+void require_admin(const Principal& principal) { require_scope(principal.admin, principal, model::kScopeAdmin); }
+
+}  // namespace backstay::control

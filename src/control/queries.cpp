@@ -1,0 +1,176 @@
+#include "control/queries.h"
+
+#include "control/body_loader.h"
+#include "core/error.h"
+#include "metadata/backups.h"
+#include "metadata/destinations.h"
+#include "metadata/events.h"
+#include "metadata/instances.h"
+#include "metadata/operations.h"
+#include "metadata/services.h"
+#include "metadata/teams.h"
+
+namespace backstay::control {
+namespace {
+
+constexpr std::size_t kRecentEvents = 20;
+
+/// Nothing: every team.
+std::optional<std::vector<std::int64_t>> visible_teams(const Principal& principal) {
+  if (principal.all_teams) return std::nullopt;
+  return std::vector<std::int64_t>(principal.team_ids.begin(), principal.team_ids.end());
+}
+
+/// The same, narrowed to the one that is asked for. A team that is not visible narrows to none.
+std::optional<std::vector<std::int64_t>> visible_teams(const Principal& principal, std::optional<std::int64_t> wanted) {
+  if (!wanted) return visible_teams(principal);
+  if (!principal.sees_team(*wanted)) return std::vector<std::int64_t>{};
+  return std::vector<std::int64_t>{*wanted};
+}
+
+/// What belongs to a team that the principal does not see is not there.
+template <typename T>
+T require_visible(std::optional<T> found, const Principal& principal, std::string_view what, const std::string& id) {
+  if (!found || !principal.sees_team(found->team_id)) {
+    throw core::Error(core::Code::kNotFound, fmt::format("there is no {} '{}'", what, id));
+  }
+  return std::move(*found);
+}
+
+ServiceView view_of(metadata::Transaction& tx, model::Service service) {
+  metadata::BackupFilter filter;
+  filter.service_id = service.id;
+  auto backups = metadata::Backups(tx).list(filter);
+  std::erase_if(backups, [](const auto& backup) { return backup.state == model::BackupState::kFailed; });
+  std::reverse(backups.begin(), backups.end());
+  auto events = metadata::Events(tx).recent(service.id, kRecentEvents);
+  return {std::move(service), std::move(events), std::move(backups)};
+}
+
+std::vector<ServiceView> list_services(metadata::Database& database, const metadata::ServiceFilter& filter) {
+  return database.read([&](auto& tx) {
+    std::vector<ServiceView> views;
+    for (auto& service : metadata::Services(tx).list(filter)) views.push_back(view_of(tx, std::move(service)));
+    return views;
+  });
+}
+
+}  // namespace
+
+std::vector<ServiceView> Queries::services(std::int64_t team_id, bool include_deleted, const Principal& principal) {
+  require_read(principal);
+  metadata::ServiceFilter filter;
+  filter.team_ids = visible_teams(principal, team_id);
+  filter.include_deleted = include_deleted;
+  return list_services(database_, filter);
+}
+
+std::vector<ServiceView> Queries::services(bool include_deleted, const Principal& principal) {
+  require_read(principal);
+  metadata::ServiceFilter filter;
+  filter.team_ids = visible_teams(principal);
+  filter.include_deleted = include_deleted;
+  return list_services(database_, filter);
+}
+
+ServiceView Queries::service(const std::string& id, const Principal& principal) {
+  require_read(principal);
+  return database_.read([&](auto& tx) {
+    return view_of(tx, require_visible(metadata::Services(tx).find(id), principal, "service", id));
+  });
+}
+
+core::json::object Queries::details(const std::string& service_id, const Principal& principal) {
+  return service(service_id, principal).service.status.details;
+}
+
+std::optional<AtRisk> Queries::at_risk(const std::string& service_id, const Principal& principal) {
+  const auto found = service(service_id, principal).service;
+  return providers_.of_kind(found.provider.kind).at_risk(found.status.instance_id);
+}
+
+model::RecoveryWindow Queries::recovery_window(const std::string& service_id, const Principal& principal) {
+  const auto found = service(service_id, principal).service;
+  if (found.status.instance_id.empty()) return {};
+  const auto body = database_.read([&](auto& tx) { return load_body(tx, found, found.status.instance_id); });
+  if (!body.backups) return {found.status.instance_id, {}, {}, {}, {}};
+  return providers_.of_kind(found.provider.kind).recovery_window(body);
+}
+
+std::vector<model::Backup> Queries::backups(const std::string& service_id, const Principal& principal) {
+  service(service_id, principal);
+  metadata::BackupFilter filter;
+  filter.service_id = service_id;
+  return database_.read([&](auto& tx) { return metadata::Backups(tx).list(filter); });
+}
+
+model::Backup Queries::backup(const std::string& id, const Principal& principal) {
+  require_read(principal);
+  return require_visible(database_.read([&](auto& tx) { return metadata::Backups(tx).find(id); }), principal, "backup",
+                         id);
+}
+
+std::vector<model::Operation> Queries::operations(const OperationFilter& filter, const Principal& principal) {
+  require_read(principal);
+  metadata::OperationFilter query;
+  query.service_id = filter.service_id.value_or("");
+  query.team_ids = visible_teams(principal, filter.team_id);
+  query.limit = filter.limit;
+  return database_.read([&](auto& tx) { return metadata::Operations(tx).list(query); });
+}
+
+model::Operation Queries::operation(const std::string& id, const Principal& principal) {
+  require_read(principal);
+  return require_visible(database_.read([&](auto& tx) { return metadata::Operations(tx).find(id); }), principal,
+                         "operation", id);
+}
+
+std::vector<model::Event> Queries::events(const EventFilter& filter, const Principal& principal) {
+  require_read(principal);
+  metadata::EventFilter query;
+  query.service_id = filter.service_id.value_or("");
+  query.team_ids = visible_teams(principal, filter.team_id);
+  query.newest_first = !filter.after;
+  query.after_sequence = filter.after.value_or(0);
+  query.limit = filter.limit;
+  return database_.read([&](auto& tx) { return metadata::Events(tx).list(query); });
+}
+
+std::vector<model::Team> Queries::teams(const Principal& principal) {
+  require_read(principal);
+  auto teams = database_.read([](auto& tx) { return metadata::Teams(tx).list(); });
+  std::erase_if(teams, [&](const auto& team) { return !principal.sees_team(team.id); });
+  return teams;
+}
+
+model::Team Queries::team(std::int64_t id, const Principal& principal) {
+  require_read(principal);
+  auto team = database_.read([&](auto& tx) { return metadata::Teams(tx).find(id); });
+  if (!team || !principal.sees_team(id)) {
+    throw core::Error(core::Code::kNotFound, fmt::format("there is no team {}", id));
+  }
+  return std::move(*team);
+}
+
+std::vector<model::Token> Queries::tokens(const Principal& principal) {
+  require_admin(principal);
+  return database_.read([](auto& tx) { return metadata::Tokens(tx).list(); });
+}
+
+std::vector<model::Destination> Queries::destinations(std::optional<std::int64_t> team_id, const Principal& principal) {
+  require_read(principal);
+  auto found = database_.read([&](auto& tx) { return metadata::Destinations(tx).list(team_id); });
+  std::erase_if(found, [&](const auto& it) { return it.team_id != 0 && !principal.sees_team(it.team_id); });
+  return found;
+}
+
+model::Destination Queries::destination(const std::string& id, const Principal& principal) {
+  require_read(principal);
+  auto found = database_.read([&](auto& tx) { return metadata::Destinations(tx).find(id); });
+  if (!found || (found->team_id != 0 && !principal.sees_team(found->team_id))) {
+    throw core::Error(core::Code::kNotFound, fmt::format("there is no destination '{}'", id));
+  }
+  return std::move(*found);
+}
+
+}  // namespace backstay::control

@@ -1,0 +1,243 @@
+#include "control/service_commands.h"
+
+#include "control/backup_schedule.h"
+#include "control/body_loader.h"
+#include "control/operation_kind.h"
+#include "control/service_operations.h"
+#include "core/error.h"
+#include "metadata/backups.h"
+#include "metadata/destinations.h"
+#include "metadata/instances.h"
+#include "metadata/operations.h"
+#include "metadata/services.h"
+#include "metadata/settings.h"
+#include "metadata/teams.h"
+
+namespace backstay::control {
+namespace {
+
+constexpr std::size_t kInstanceSecretLength = 40;
+
+/// The instance that the service points at, or the one that is being made for it.
+std::optional<model::Instance> current_instance(metadata::Transaction& tx, const model::Service& service) {
+  auto instances = metadata::Instances(tx).list_of_service(service.id);
+  if (instances.empty()) return std::nullopt;
+  for (auto& instance : instances) {
+    if (instance.id == service.status.instance_id) return instance;
+  }
+  return instances.back();
+}
+
+}  // namespace
+
+ServiceCommands::ServiceCommands(CommandDependencies dependencies, CommandConfig config)
+    : deps_(dependencies),
+      config_(config),
+      events_(deps_.clock, deps_.random),
+      admission_({deps_.database, deps_.providers, deps_.stores, deps_.clock, deps_.random}) {}
+
+ServiceChange ServiceCommands::create_service(const CreateServiceRequest& request, const Principal& principal) {
+  require_write(principal);
+  auto [service, destination] = admission_.create(request, principal);
+  std::optional<AdmittedRecovery> recovery;
+  if (request.recover_from) {
+    recovery = admission_.recover(*request.recover_from, service, principal);
+    service.recovered_from = recovery->recovered_from;
+  }
+  const std::string instance_id = deps_.random.uuid();
+  NewOperation work;
+  work.kind = recovery ? kinds::kRecover : kinds::kCreate;
+  work.team_id = service.team_id;
+  work.service_id = service.id;
+  work.request["instanceId"] = instance_id;
+  if (recovery) store_recovery(recovery->from, recovery->plan, work.request, work.secrets);
+
+  auto operation = deps_.database.write([&](auto& tx) {
+    if (destination) write_destination(tx, *destination, service.team_id);
+    metadata::Services(tx).insert(service);
+    write_new_instance(tx, service, instance_id);
+    events_.record(tx, service, events::kServiceCreated, "the service was asked for and is being made");
+    if (recovery) {
+      events_.record(tx, service, events::kRecoveryStarted, "a recovery has begun: " + recovery->plan.description);
+    }
+    return deps_.operations.enqueue(tx, work);
+  });
+  deps_.operations.ring();
+  return {std::move(service), std::move(operation)};
+}
+
+void ServiceCommands::write_new_instance(metadata::Transaction& tx, const model::Service& service,
+                                         const std::string& instance_id) {
+  const auto& provider = deps_.providers.of_kind(service.provider.kind);
+  model::Instance instance;
+  instance.id = instance_id;
+  instance.service_id = service.id;
+  instance.directory = instance_id;
+  instance.created_at = deps_.clock.now();
+  if (service.backups.enabled) instance.destination_id = service.backups.destination_id;
+  metadata::Allocations allocations(tx);
+  instance.port = static_cast<std::uint16_t>(
+      allocations.allocate("port", instance.node, instance_id, config_.first_port, config_.last_port,
+                           [&](auto port) { return provider.port_usable(static_cast<std::uint16_t>(port)); }));
+  if (config_.first_uid != 0) {
+    instance.uid = static_cast<std::uint32_t>(
+        allocations.allocate("uid", instance.node, instance_id, config_.first_uid, config_.last_uid));
+  }
+  metadata::Instances(tx).insert(instance);
+  metadata::Settings(tx).put_secret(instance_secret_key(instance_id),
+                                    core::Secret(deps_.random.token(kInstanceSecretLength)));
+}
+
+model::Service ServiceCommands::require_service(const std::string& id, const Principal& principal) {
+  auto service = deps_.database.read([&](auto& tx) { return metadata::Services(tx).find(id); });
+  if (!service || !principal.sees_team(service->team_id)) {
+    throw core::Error(core::Code::kNotFound, fmt::format("there is no service '{}'", id));
+  }
+  return std::move(*service);
+}
+
+void ServiceCommands::require_changeable(const model::Service& service) {
+  if (service.delete_requested_at || service.deleted_at) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is being deleted", service.name));
+  }
+  const auto instance = deps_.database.read([&](auto& tx) { return current_instance(tx, service); });
+  if (!instance || instance->state == model::InstanceState::kFailed) {
+    throw core::Error(core::Code::kConflict,
+                      fmt::format("the service '{}' was never made: {}", service.name, service.status.reason))
+        .with_hint("delete it and create it again");
+  }
+}
+
+ServiceChange ServiceCommands::update_service(const std::string& id, const UpdateServiceRequest& request,
+                                              const Principal& principal) {
+  require_write(principal);
+  const auto before = require_service(id, principal);
+  require_changeable(before);
+  auto [service, destination] = admission_.update(before, request);
+  const bool needs_work = request.config || request.secrets || request.plan || request.backups;
+
+  auto operation = deps_.database.write([&](auto& tx) -> std::optional<model::Operation> {
+    const auto latest = metadata::Services(tx).require(id);
+    if (latest.generation != before.generation || latest.delete_requested_at) {
+      throw core::Error(core::Code::kConflict, fmt::format("the service '{}' was changed meanwhile", before.name))
+          .with_hint("read the service and send the change again");
+    }
+    if (destination) write_destination(tx, *destination, service.team_id);
+    service.generation = before.generation + 1;
+    service.updated_at = deps_.clock.now();
+    service.status = latest.status;
+    metadata::Services(tx).update_desired(service);
+    if (before.backups.enabled != service.backups.enabled) {
+      events_.record(tx, service, service.backups.enabled ? events::kBackupsEnabled : events::kBackupsDisabled,
+                     service.backups.enabled
+                         ? "backups were switched on: the first is taken at once"
+                         : "backups were switched off: changes from now on cannot be recovered; what is stored stays");
+    }
+    if (!needs_work) return std::nullopt;
+    if (latest.status.state == model::ServiceState::kSynchronized) {
+      service.status.state = model::ServiceState::kUpdating;
+      metadata::Services(tx).update_status(id, service.status, service.updated_at);
+    }
+    events_.record(tx, service, events::kServiceUpdating, "a change of the service was accepted");
+    NewOperation work;
+    work.kind = kinds::kUpdate;
+    work.team_id = service.team_id;
+    work.service_id = id;
+    work.request["instanceId"] = current_instance(tx, service)->id;
+    return deps_.operations.enqueue(tx, work);
+  });
+  deps_.operations.ring();
+  return {std::move(service), std::move(operation)};
+}
+
+ServiceChange ServiceCommands::delete_service(const std::string& id, const Principal& principal) {
+  require_write(principal);
+  auto service = require_service(id, principal);
+  if (service.deleted_at) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is deleted already", service.name));
+  }
+  if (service.backups.enabled && !service.status.instance_id.empty()) {
+    throw core::Error(core::Code::kNotSupported,
+                      fmt::format("deleting the service '{}' while its backups are on is not there yet", service.name))
+        .with_hint("turn backups off first (PATCH with backups.enabled false), then delete; stored backups stay");
+  }
+  std::vector<std::string> to_cancel;
+  auto operation = deps_.database.write([&](auto& tx) {
+    metadata::OperationFilter open;
+    open.service_id = id;
+    open.open_only = true;
+    for (const auto& running : metadata::Operations(tx).list(open)) {
+      if (running.kind == kinds::kDelete) return running;
+      if (!is_cancellable(running.kind)) continue;
+      request_cancel(tx, running);
+      to_cancel.push_back(running.id);
+    }
+    service.delete_requested_at = deps_.clock.now();
+    service.updated_at = deps_.clock.now();
+    ++service.generation;
+    metadata::Services(tx).update_desired(service);
+    service.status.state = model::ServiceState::kDeleting;
+    service.status.reason.clear();
+    service.status.next_step.clear();
+    metadata::Services(tx).update_status(id, service.status, service.updated_at);
+    events_.record(tx, service, events::kServiceDeleting, "the service and its data are being deleted");
+    NewOperation work;
+    work.kind = kinds::kDelete;
+    work.team_id = service.team_id;
+    work.service_id = id;
+    work.request["instanceId"] = current_instance(tx, service)->id;
+    return deps_.operations.enqueue(tx, work);
+  });
+  for (const auto& cancelled : to_cancel) deps_.operations.cancel(cancelled);
+  deps_.operations.ring();
+  return {std::move(service), std::move(operation)};
+}
+
+model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal) {
+  require_write(principal);
+  const auto service = require_service(service_id, principal);
+  require_changeable(service);
+  if (!service.backups.enabled) {
+    throw core::Error(core::Code::kConflict, fmt::format("backups of the service '{}' are off", service.name))
+        .with_hint("turn backups on (PATCH with backups.enabled true and a destination)");
+  }
+  auto backup = deps_.database.write([&](auto& tx) {
+    return control::schedule_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, service,
+                                    model::BackupOrigin::kManual)
+        .first;
+  });
+  deps_.operations.ring();
+  return backup;
+}
+
+void ServiceCommands::request_cancel(metadata::Transaction& tx, const model::Operation& operation) {
+  const auto state = metadata::Operations(tx).request_cancel(operation.id, deps_.clock.now());
+  // A running one is ended, and noted, by its worker.
+  if (state == model::OperationState::kCancelled) note_cancelled({events_, deps_.clock}, tx, operation);
+}
+
+model::Operation ServiceCommands::cancel_operation(const std::string& id, const Principal& principal) {
+  require_write(principal);
+  const auto operation = deps_.database.write([&](auto& tx) {
+    const auto found = metadata::Operations(tx).find(id);
+    if (!found || !principal.sees_team(found->team_id)) {
+      throw core::Error(core::Code::kNotFound, fmt::format("there is no operation '{}'", id));
+    }
+    if (model::is_terminal(found->state)) {
+      throw core::Error(core::Code::kConflict,
+                        fmt::format("the operation '{}' has ended: {}", id, model::to_text(found->state)));
+    }
+    if (!is_cancellable(found->kind)) {
+      throw core::Error(core::Code::kConflict, fmt::format("an operation '{}' cannot be cancelled", found->kind))
+          .with_hint("wait for its end; what it did can be changed afterwards");
+    }
+    request_cancel(tx, *found);
+    return metadata::Operations(tx).require(id);
+  });
+  deps_.operations.cancel(id);
+  deps_.operations.feed().notify(id);
+  deps_.operations.ring();
+  return operation;
+}
+
+}  // namespace backstay::control

@@ -1,0 +1,243 @@
+#include "control/service_operations.h"
+
+#include "control/body_loader.h"
+#include "control/operation_queue.h"
+#include "core/log.h"
+#include "metadata/backups.h"
+#include "metadata/instances.h"
+#include "metadata/services.h"
+#include "metadata/settings.h"
+
+namespace backstay::control {
+namespace {
+
+std::string instance_of(const model::Operation& operation) {
+  return core::require_string(operation.request, "instanceId", "/request");
+}
+
+/// The service as it is now and the instance that the operation speaks of.
+ServiceBody body_of(const WorkDependencies& deps, const model::Operation& operation) {
+  return deps.database.read([&](auto& tx) {
+    const auto service = metadata::Services(tx).require(operation.service_id);
+    return load_body(tx, service, instance_of(operation));
+  });
+}
+
+Provider& provider_of(const WorkDependencies& deps, const ServiceBody& body) {
+  return deps.providers.of_kind(body.service.provider.kind);
+}
+
+void write_status(core::Clock& clock, metadata::Transaction& tx, const model::Service& service) {
+  metadata::Services(tx).update_status(service.id, service.status, clock.now());
+}
+
+/// The service points at the instance, which runs and is what was asked for.
+void mark_synchronized(const WorkDependencies& deps, metadata::Transaction& tx, const ServiceBody& body) {
+  model::Service service = metadata::Services(tx).require(body.service.id);
+  if (service.status.state == model::ServiceState::kDeleting) return;
+  service.status.state = model::ServiceState::kSynchronized;
+  service.status.observed_generation = body.service.generation;
+  service.status.instance_id = body.instance.id;
+  service.status.details = provider_of(deps, body).details(body, true);
+  service.status.reason.clear();
+  service.status.next_step.clear();
+  service.status.last_error.clear();
+  write_status(deps.clock, tx, service);
+}
+
+/// The last step of create and recover: from here on clients may come.
+void serve(const WorkDependencies& deps, StepContext& context, std::string_view how) {
+  auto body = body_of(deps, context.operation());
+  deps.database.write([&](auto& tx) {
+    body.instance.state = model::InstanceState::kServing;
+    body.instance.served_from = deps.clock.now();
+    metadata::Instances(tx).update(body.instance);
+    mark_synchronized(deps, tx, body);
+    deps.events.record(tx, body.service, events::kServiceSynchronized, fmt::format("the service {}", how));
+  });
+  context.result()["serviceId"] = body.service.id;
+}
+
+/// The archive goes where the service's backups go now. Here and not with the command, so that work before this one
+/// keeps its destination.
+void follow_destination(const WorkDependencies& deps, const model::Operation& operation) {
+  deps.database.write([&](auto& tx) {
+    const auto service = metadata::Services(tx).require(operation.service_id);
+    auto instance = metadata::Instances(tx).require(instance_of(operation));
+    if (!service.backups.enabled || instance.destination_id == service.backups.destination_id) return;
+    instance.destination_id = service.backups.destination_id;
+    metadata::Instances(tx).update(instance);
+  });
+}
+
+void destroy_instance(const WorkDependencies& deps, StepContext& context) {
+  const auto body = body_of(deps, context.operation());
+  deps.stop_companions(body.instance.id);
+  provider_of(deps, body).destroy(body, context);
+}
+
+/// The service stays listed with its reason; what was made of it is gone.
+void mark_not_made(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
+                   EventKind kind, const std::string& reason, const std::string& next_step) {
+  auto service = metadata::Services(tx).require(operation.service_id);
+  service.status.reason = reason;
+  service.status.last_error = reason;
+  service.status.next_step = next_step;
+  write_status(deps.clock, tx, service);
+  auto instance = metadata::Instances(tx).require(instance_of(operation));
+  instance.state = model::InstanceState::kFailed;
+  metadata::Instances(tx).update(instance);
+  deps.events.record(tx, service, kind, fmt::format("{}; {}", reason, next_step), {{"operation.id", operation.id}});
+}
+
+OperationKind making_kind(const WorkDependencies& deps, EventKind failure, const std::string& what) {
+  OperationKind kind;
+  kind.undo = [deps](StepContext& context) { destroy_instance(deps, context); };
+  kind.on_failed = [deps, failure, what](auto& tx, const auto& operation, const core::Error& error) {
+    mark_not_made({deps.events, deps.clock}, tx, operation, failure,
+                  fmt::format("{} failed: {}", what, error.message()),
+                  fmt::format("{}, then delete this service and create it again", error.hint()));
+  };
+  kind.on_cancelled = [deps](auto& tx, const auto& operation) {
+    note_cancelled({deps.events, deps.clock}, tx, operation);
+  };
+  return kind;
+}
+
+}  // namespace
+
+void note_cancelled(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation) {
+  if (operation.kind == kinds::kBackup) {
+    note_backup_failed(deps, tx, operation, events::kOperationCancelled, "the backup was cancelled",
+                       "schedule another one if it is still wanted");
+  } else if (operation.kind == kinds::kCreate || operation.kind == kinds::kRecover) {
+    mark_not_made(deps, tx, operation, events::kOperationCancelled,
+                  operation.kind == kinds::kCreate ? "making the service was cancelled" : "the recovery was cancelled",
+                  "delete this service, and create it again if it is still wanted");
+  }
+}
+
+OperationKind create_kind(const WorkDependencies& deps) {
+  auto kind = making_kind(deps, events::kServiceCreateFailed, "making the service");
+  kind.steps = {{"provision",
+                 [deps](StepContext& context) {
+                   const auto body = body_of(deps, context.operation());
+                   provider_of(deps, body).provision(body, context);
+                 }},
+                {"serve", [deps](StepContext& context) { serve(deps, context, "is ready for its clients"); }}};
+  return kind;
+}
+
+OperationKind recover_kind(const WorkDependencies& deps) {
+  auto kind = making_kind(deps, events::kRecoveryFailed, "the recovery");
+  kind.steps = {
+      {"recover",
+       [deps](StepContext& context) {
+         const auto body = body_of(deps, context.operation());
+         const auto [from, plan] = load_recovery(context.operation());
+         provider_of(deps, body).recover(body, from, plan, context);
+         context.event(events::kRecoveryFinished, fmt::format("recovered from {}", plan.description));
+       }},
+      {"serve", [deps](StepContext& context) { serve(deps, context, "was recovered and is ready for its clients"); }}};
+  return kind;
+}
+
+OperationKind update_kind(const WorkDependencies& deps) {
+  OperationKind kind;
+  kind.steps = {{"apply", [deps](StepContext& context) {
+                   follow_destination(deps, context.operation());
+                   const auto body = body_of(deps, context.operation());
+                   provider_of(deps, body).apply(body, context);
+                   // The body that was applied is the one to report: a later change has an operation of its own.
+                   deps.database.write([&](auto& tx) {
+                     mark_synchronized(deps, tx, body);
+                     deps.events.record(tx, body.service, events::kServiceSynchronized, "the changes are in effect");
+                   });
+                 }}};
+  kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
+    auto service = metadata::Services(tx).require(operation.service_id);
+    service.status.reason = service.status.last_error = "the change failed: " + error.message();
+    service.status.next_step = error.hint() + ", then send the change again";
+    write_status(deps.clock, tx, service);
+    deps.events.record(tx, service, events::kServiceUpdateFailed,
+                       fmt::format("{}; {}", service.status.reason, service.status.next_step),
+                       {{"operation.id", operation.id}});
+  };
+  return kind;
+}
+
+OperationKind delete_kind(const WorkDependencies& deps) {
+  OperationKind kind;
+  kind.max_failures = 20;
+  kind.steps = {{"destroy", [deps](StepContext& context) { destroy_instance(deps, context); }},
+                {"forget", [deps](StepContext& context) {
+                   deps.database.write([&](auto& tx) {
+                     auto service = metadata::Services(tx).find(context.operation().service_id);
+                     if (!service) return;  // an attempt before this one came to its end
+                     const auto instance_id = instance_of(context.operation());
+                     metadata::Settings(tx).remove(instance_secret_key(instance_id));
+                     auto instance = metadata::Instances(tx).require(instance_id);
+                     if (instance.state != model::InstanceState::kRemoved) {
+                       instance.state = model::InstanceState::kRemoved;
+                       instance.served_until = deps.clock.now();
+                       metadata::Instances(tx).update(instance);
+                     }
+                     metadata::Allocations(tx).release(instance_id);
+                     service->secrets.clear();
+                     service->deleted_at = deps.clock.now();
+                     metadata::Services(tx).update_desired(*service);
+                     service->status.state = model::ServiceState::kDeleted;
+                     service->status.reason.clear();
+                     service->status.next_step.clear();
+                     service->status.details.clear();
+                     write_status(deps.clock, tx, *service);
+                     deps.events.record(tx, *service, events::kServiceDeleted, "the service and its data are gone");
+                     // A record is kept only for the backups that can still be recovered through it.
+                     metadata::BackupFilter filter;
+                     filter.service_id = service->id;
+                     if (metadata::Backups(tx).list(filter).empty()) metadata::Services(tx).remove(service->id);
+                   });
+                 }}};
+  kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
+    auto service = metadata::Services(tx).require(operation.service_id);
+    service.status.reason = service.status.last_error = "deleting failed: " + error.message();
+    service.status.next_step = error.hint() + ", then delete the service again";
+    write_status(deps.clock, tx, service);
+    deps.events.record(tx, service, events::kServiceDeleteFailed,
+                       fmt::format("{}; {}", service.status.reason, service.status.next_step));
+  };
+  return kind;
+}
+
+OperationKind restart_kind(const WorkDependencies& deps) {
+  OperationKind kind;
+  kind.steps = {{"start", [deps](StepContext& context) {
+                   const auto body = body_of(deps, context.operation());
+                   if (body.service.status.state == model::ServiceState::kDeleting) return;
+                   provider_of(deps, body).start(body, context);
+                   context.event(events::kServerRestarted, "the server runs again; clients can connect");
+                 }}};
+  kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
+    const auto service = metadata::Services(tx).require(operation.service_id);
+    deps.events.record(tx, service, events::kServerRestartFailed,
+                       fmt::format("the server does not start: {}; {}", error.message(), error.hint()));
+  };
+  return kind;
+}
+
+OperationKinds all_kinds(const WorkDependencies& deps) {
+  OperationKinds kinds;
+  kinds.emplace(kinds::kCreate, create_kind(deps));
+  kinds.emplace(kinds::kRecover, recover_kind(deps));
+  kinds.emplace(kinds::kUpdate, update_kind(deps));
+  kinds.emplace(kinds::kDelete, delete_kind(deps));
+  kinds.emplace(kinds::kRestart, restart_kind(deps));
+  kinds.emplace(kinds::kBackup, backup_kind(deps));
+  return kinds;
+}
+
+bool is_cancellable(std::string_view kind) {
+  return kind == kinds::kCreate || kind == kinds::kRecover || kind == kinds::kBackup;
+}
+
+}  // namespace backstay::control

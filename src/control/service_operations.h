@@ -1,0 +1,50 @@
+// The work on services: create, recover, update, delete, restart, as steps.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "control/event_log.h"
+#include "control/operation_kind.h"
+#include "control/provider.h"
+#include "core/time.h"
+#include "metadata/database.h"
+
+namespace backstay::control {
+
+/// What the steps need; all outlive them.
+struct WorkDependencies {
+  metadata::Database& database;
+  const ProviderRegistry& providers;
+  EventLog& events;
+  core::Clock& clock;
+  /// Ends what runs beside an instance and waits for its end.
+  std::function<void(const std::string& instance_id)> stop_companions;
+};
+
+OperationKind create_kind(const WorkDependencies& deps);
+OperationKind recover_kind(const WorkDependencies& deps);
+OperationKind update_kind(const WorkDependencies& deps);
+OperationKind delete_kind(const WorkDependencies& deps);
+OperationKind restart_kind(const WorkDependencies& deps);
+/// See backup_operation.cpp.
+OperationKind backup_kind(const WorkDependencies& deps);
+
+/// What the notes below need.
+struct NoteDependencies {
+  EventLog& events;
+  core::Clock& clock;
+};
+/// What a cancelled operation leaves on its service or backup, in words.
+void note_cancelled(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation);
+void note_backup_failed(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
+                        EventKind kind, const std::string& reason, const std::string& next_step);
+
+OperationKinds all_kinds(const WorkDependencies& deps);
+
+/// A recovery's source and plan, as they travel in the operation's request and secrets.
+void store_recovery(const BackupTarget& from, const RecoveryPlan& plan, core::json::object& request,
+                    model::Secrets& secrets);
+std::pair<BackupTarget, RecoveryPlan> load_recovery(const model::Operation& operation);
+
+}  // namespace backstay::control

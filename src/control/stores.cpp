@@ -1,0 +1,68 @@
+#include "control/stores.h"
+
+#include "core/error.h"
+
+namespace backstay::control {
+namespace {
+
+/// The first of the keys that config or secrets has.
+core::Secret find_key(const core::json::object& config, const model::Secrets& secrets,
+                      std::initializer_list<std::string_view> keys, std::string_view pointer) {
+  for (const auto key : keys) {
+    if (const auto found = secrets.find(std::string(key)); found != secrets.end()) return found->second;
+    if (auto text = core::find_string(config, key, std::string(pointer) + "/config")) return core::Secret(*text);
+  }
+  return {};
+}
+
+}  // namespace
+
+model::Destination parse_destination(const core::json::object& config, const model::Secrets& secrets,
+                                     std::string_view pointer) {
+  const std::string config_pointer = std::string(pointer) + "/config";
+  model::Destination destination;
+  const auto url = core::find_string(config, "destinationPath", config_pointer);
+  if (!url || url->empty()) {
+    throw core::Error(core::Code::kInvalidArgument, "the destination of the backups is not named")
+        .with_field(config_pointer + "/destinationPath", "is required: s3://bucket/prefix or file:///directory");
+  }
+  destination.url = *url;
+  // One place has one spelling, so that it gets one repository.
+  while (destination.url.size() > 8 && destination.url.ends_with('/')) destination.url.pop_back();
+  destination.endpoint_url = core::find_string(config, "endpointUrl", config_pointer).value_or("");
+  while (destination.endpoint_url.ends_with('/')) destination.endpoint_url.pop_back();
+  destination.region = core::find_string(config, "region", config_pointer).value_or("");
+  destination.path_style = core::find_bool(config, "pathStyle", config_pointer).value_or(true);
+  destination.access_key = find_key(config, secrets, {"accessKey", "accessKeyId"}, pointer);
+  destination.secret_key = find_key({}, secrets, {"secretKey"}, pointer);
+  if (destination.url.starts_with("s3://") && (destination.access_key.empty() || destination.secret_key.empty())) {
+    core::Error error(core::Code::kInvalidArgument, fmt::format("the keys of '{}' are not complete", destination.url));
+    if (destination.access_key.empty()) {
+      error.with_field(std::string(pointer) + "/secrets/accessKey", "is required (or config.accessKeyId)");
+    }
+    if (destination.secret_key.empty()) error.with_field(std::string(pointer) + "/secrets/secretKey", "is required");
+    throw error;
+  }
+  return destination;
+}
+
+void require_essential(const std::vector<ProbeCheck>& checks, std::string_view url) {
+  std::string failed;
+  for (const auto& check : checks) {
+    if (check.essential && !check.passed) failed += fmt::format("; {}: {}", check.name, check.message);
+  }
+  if (failed.empty()) return;
+  throw core::Error(core::Code::kStoreRefused, fmt::format("'{}' cannot hold backups{}", url, failed))
+      .with_hint("change what the failed checks name and try again");
+}
+
+core::json::object probe_to_json(const std::vector<ProbeCheck>& checks) {
+  core::json::array rows;
+  for (const auto& check : checks) {
+    rows.push_back(
+        {{"name", check.name}, {"essential", check.essential}, {"passed", check.passed}, {"message", check.message}});
+  }
+  return {{"checks", std::move(rows)}};
+}
+
+}  // namespace backstay::control

@@ -1,0 +1,219 @@
+#include "control/testing/fake_provider.h"
+
+#include <condition_variable>
+
+namespace backstay::control::testing {
+namespace {
+
+core::json::object object_schema() { return {{"type", "object"}}; }
+
+model::PlanDefinition small_plan(std::int64_t id, std::int64_t unit) {
+  model::PlanDefinition plan;
+  plan.id = id;
+  plan.name = "plan " + std::to_string(id);
+  plan.parameters = {{"storage", "storage-mib", {{"type", "integer"}, {"minimum", 1}, {"default", 10}}, unit},
+                     {"cpu", "cpu-tenths", {{"type", "integer"}, {"default", 5}, {"readOnly", true}}, 1},
+                     {"memory", "ram-mib", {{"type", "integer"}, {"default", 512}, {"readOnly", true}}, 1}};
+  return plan;
+}
+
+model::ProviderDefinition offer(const std::string& name, const std::string& version, std::int64_t unit) {
+  model::ProviderDefinition made;
+  made.name = name;
+  made.version = version;
+  made.kind = "postgresql";
+  made.config_schema = {{"type", "object"},
+                        {"properties", {{"max_connections", {{"type", core::json::array{"string", "integer"}}}}}},
+                        {"additionalProperties", false}};
+  made.secrets_schema = {{"type", "object"}};
+  made.details_schema = made.backups_config_schema = made.backups_secrets_schema = object_schema();
+  made.plans = {small_plan(0, unit), small_plan(1, unit), small_plan(2, unit)};
+  made.capabilities = {false, true, true};
+  return made;
+}
+
+}  // namespace
+
+void FakeProvider::fail_next(const std::string& what, core::Error error) {
+  const core::LockGuard lock(mutex_);
+  failures_[what].push_back(std::move(error));
+}
+
+void FakeProvider::on_call(std::function<void(const std::string&, WorkContext&)> hook) {
+  const core::LockGuard lock(mutex_);
+  hook_ = std::move(hook);
+}
+
+void FakeProvider::set_liveness(const std::string& instance_id, Liveness liveness, std::string reason) {
+  const core::LockGuard lock(mutex_);
+  liveness_[instance_id] = liveness;
+  reasons_[instance_id] = std::move(reason);
+}
+
+void FakeProvider::set_storage_used(const std::string& instance_id, std::uint64_t bytes) {
+  const core::LockGuard lock(mutex_);
+  storage_[instance_id] = bytes;
+}
+
+void FakeProvider::set_window(model::RecoveryWindow window) {
+  const core::LockGuard lock(mutex_);
+  window_ = std::move(window);
+}
+
+std::vector<std::string> FakeProvider::calls() const {
+  const core::LockGuard lock(mutex_);
+  return calls_;
+}
+
+bool FakeProvider::read_only(const std::string& instance_id) const {
+  const core::LockGuard lock(mutex_);
+  const auto found = read_only_.find(instance_id);
+  return found != read_only_.end() && found->second;
+}
+
+std::vector<std::int64_t> FakeProvider::epochs() const {
+  const core::LockGuard lock(mutex_);
+  return epochs_;
+}
+
+void FakeProvider::begin(const std::string& what, const std::string& id, WorkContext& context) {
+  std::function<void(const std::string&, WorkContext&)> hook;
+  std::optional<core::Error> failure;
+  {
+    const core::LockGuard lock(mutex_);
+    calls_.push_back(what + " " + id);
+    hook = hook_;
+    auto& failures = failures_[what];
+    if (!failures.empty()) {
+      failure = failures.front();
+      failures.pop_front();
+    }
+  }
+  if (hook) hook(what, context);
+  if (failure) throw core::Error(*failure);
+}
+
+std::vector<model::ProviderDefinition> FakeProvider::offers() const {
+  return {offer("postgresql", "15", 1024), offer("postgres", "v1", 1)};
+}
+
+void FakeProvider::check(const model::Service&, const model::Service*) const {}
+
+RecoveryPlan FakeProvider::plan_recovery(const RecoveryQuestion& question, const model::Service&) {
+  const core::LockGuard lock(mutex_);
+  if (question.time && window_ && !model::can_reach(*window_, *question.time)) {
+    throw core::Error(core::Code::kRecoveryOutOfReach,
+                      fmt::format("'{}' cannot be reached", core::format_time(*question.time)));
+  }
+  return {{{"backup", question.backup_id.value_or("")}}, "a fake archive"};
+}
+
+bool FakeProvider::port_usable(std::uint16_t port) const { return port % 2 == 0; }
+
+void FakeProvider::provision(const ServiceBody& body, WorkContext& context) {
+  begin("provision", body.instance.id, context);
+  set_liveness(body.instance.id, Liveness::kRunning);
+}
+
+void FakeProvider::recover(const ServiceBody& body, const BackupTarget&, const RecoveryPlan&, WorkContext& context) {
+  begin("recover", body.instance.id, context);
+  set_liveness(body.instance.id, Liveness::kRunning);
+}
+
+void FakeProvider::apply(const ServiceBody& body, WorkContext& context) { begin("apply", body.instance.id, context); }
+
+void FakeProvider::start(const ServiceBody& body, WorkContext& context) {
+  begin("start", body.instance.id, context);
+  set_liveness(body.instance.id, Liveness::kRunning);
+}
+
+void FakeProvider::destroy(const ServiceBody& body, WorkContext& context) {
+  begin("destroy", body.instance.id, context);
+  set_liveness(body.instance.id, Liveness::kAbsent);
+}
+
+Observation FakeProvider::observe(const ServiceBody& body, bool measure) {
+  const core::LockGuard lock(mutex_);
+  Observation seen;
+  if (const auto found = liveness_.find(body.instance.id); found != liveness_.end()) seen.liveness = found->second;
+  if (const auto found = reasons_.find(body.instance.id); found != reasons_.end()) seen.reason = found->second;
+  if (measure) {
+    const auto found = storage_.find(body.instance.id);
+    seen.storage_used = found == storage_.end() ? 0 : found->second;
+  }
+  return seen;
+}
+
+void FakeProvider::set_read_only(const ServiceBody& body, bool read_only) {
+  const core::LockGuard lock(mutex_);
+  read_only_[body.instance.id] = read_only;
+}
+
+core::json::object FakeProvider::details(const ServiceBody& body, bool ready) const {
+  return {{"hostname", "127.0.0.1"},
+          {"port", body.instance.port},
+          {"dsn", fmt::format("postgresql://app@127.0.0.1:{}/app?sslmode=require", body.instance.port)},
+          {"ready", ready}};
+}
+
+BackupOutcome FakeProvider::take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) {
+  begin("take_backup", backup.id, context);
+  BackupOutcome outcome;
+  outcome.taken_at = outcome.stored_at = *backup.initiated_at;
+  outcome.timeline = 1;
+  outcome.start_lsn = 0x2000028;
+  outcome.stop_lsn = 0x2000100;
+  outcome.data_bytes = 30 << 20;
+  outcome.stored_bytes = 4 << 20;
+  const core::LockGuard lock(mutex_);
+  if (!window_) window_ = {body.instance.id, backup.destination_id, outcome.taken_at, std::nullopt, {}};
+  window_->latest = outcome.taken_at;
+  return outcome;
+}
+
+void FakeProvider::confirm_backup(const ServiceBody&, const model::Backup& backup, WorkContext& context) {
+  begin("confirm_backup", backup.id, context);
+}
+
+model::RecoveryWindow FakeProvider::recovery_window(const ServiceBody& body) {
+  const core::LockGuard lock(mutex_);
+  return window_.value_or(model::RecoveryWindow{body.instance.id, body.instance.destination_id, {}, {}, {}});
+}
+
+std::optional<AtRisk> FakeProvider::at_risk(const std::string&) const { return std::nullopt; }
+
+std::vector<Companion> FakeProvider::companions(const ServiceBody& body) {
+  if (!body.service.backups.enabled) return {};
+  return {{"wal-receiver", body.instance.destination_id,
+           [this](const std::stop_token& stop, std::int64_t epoch, CompanionReporter&) {
+             {
+               const core::LockGuard lock(mutex_);
+               epochs_.push_back(epoch);
+             }
+             std::mutex mutex;
+             std::condition_variable_any never;
+             std::unique_lock lock(mutex);
+             never.wait(lock, stop, [] { return false; });
+           }}};
+}
+
+void FakeStoreGate::refuse(std::string message) {
+  const core::LockGuard lock(mutex_);
+  refusal_ = std::move(message);
+}
+
+std::vector<ProbeCheck> FakeStoreGate::probe(const model::Destination&) {
+  const core::LockGuard lock(mutex_);
+  return {{"put", true, !refusal_, refusal_.value_or("an object was written")}};
+}
+
+std::string FakeStoreGate::recovery_kit(const model::Team& team, const std::vector<model::Destination>&) const {
+  return "recovery key: " + team.recovery_key.reveal() + "\n";
+}
+
+core::Secret FakeStoreGate::make_recovery_key() {
+  const core::LockGuard lock(mutex_);
+  return core::Secret("fake-key-" + std::to_string(++keys_));
+}
+
+}  // namespace backstay::control::testing
