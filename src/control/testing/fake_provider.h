@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "control/provider.h"
+#include "control/stores.h"
 #include "core/error.h"
 #include "core/mutex.h"
 
