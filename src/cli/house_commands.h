@@ -10,8 +10,12 @@ class App;
 
 namespace backstay::cli {
 
+class CommandContext;
+
 /// Adds `providers`, `services`, `backups`, `recover`, `window`, `operations`, `events`, `destinations`, `tokens` and
 /// `teams`. Their callbacks print what they have to say and throw CLI::RuntimeError(exit code) when they fail.
 void add_house_commands(CLI::App& program);
+/// The same in a given world, which outlives the program; for tests.
+void add_house_commands(CLI::App& program, CommandContext& context);
 
 }  // namespace backstay::cli

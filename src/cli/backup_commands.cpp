@@ -1,0 +1,113 @@
+#include "cli/backup_commands.h"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "cli/service_commands.h"
+#include "core/error.h"
+
+namespace backstay::cli {
+namespace {
+
+using core::Code;
+using core::Error;
+using core::json::value;
+
+std::string backups_table(const value& backups) {
+  Table table({"ID", "ORIGIN", "STATE", "TAKEN", "STORED", "CONFIRMED", "VERIFIED", "DATA", "IN STORE"});
+  for (const auto& backup : backups.as_array()) {
+    table.add({cell(backup, "id"), cell(backup, "origin"), cell(backup, "state"), cell(backup, "takenAt"),
+               cell(backup, "storedAt"), cell(backup, "confirmedAt"), cell(backup, "verifiedAt"),
+               bytes_cell(backup, "dataBytes"), bytes_cell(backup, "storedBytes")});
+  }
+  return table.render("no backups");
+}
+
+std::string backup_page(const value& backup) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const auto* key : {"id", "serviceId", "mechanism", "origin", "state", "scheduledAt", "initiatedAt", "takenAt",
+                          "storedAt", "confirmedAt", "verifiedAt"}) {
+    pairs.emplace_back(key, cell(backup, key));
+  }
+  pairs.emplace_back("data", bytes_cell(backup, "dataBytes"));
+  pairs.emplace_back("in the store", bytes_cell(backup, "storedBytes"));
+  for (const auto* key : {"error", "nextStep"}) {
+    if (const auto text = cell(backup, key); !text.empty()) pairs.emplace_back(key, text);
+  }
+  return render_pairs(pairs);
+}
+
+std::string window_page(const value& window) {
+  std::string out = render_pairs({{"earliest", cell(window, "earliest")}, {"latest", cell(window, "latest")}});
+  const auto* windows = core::find_array(core::as_object(window), "windows");
+  if (windows == nullptr) return out;
+  Table table({"FROM", "TO", "CANNOT BE REACHED BECAUSE"});
+  for (const auto& part : *windows) {
+    for (const auto& gap : part.at("gaps").as_array()) {
+      table.add({cell(gap, "from"), cell(gap, "to"), cell(gap, "reason")});
+    }
+  }
+  return out + "\n" + table.render("no gaps");
+}
+
+/// Waits until the backup was read back from the store, or failed.
+value wait_for_backup(CommandContext& context, const std::string& id, std::chrono::seconds at_most) {
+  const value ended = poll_until(context, "/api/backups/" + id, "backup " + id, at_most, [](const value& backup) {
+    const std::string state = cell(backup, "state");
+    return state == "failed" || state == "deleted" || !cell(backup, "confirmedAt").empty();
+  });
+  if (cell(ended, "confirmedAt").empty()) {
+    throw Error(Code::kInternal, fmt::format("backup {} failed: {}", id, cell(ended, "error")))
+        .with_hint(cell(ended, "nextStep"));
+  }
+  return ended;
+}
+
+void add_create(CLI::App& group, CommandContext& context) {
+  struct Options : WaitOptions {
+    std::string service;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = group.add_subcommand("create", "take a backup now");
+  command->add_option("service", options->service, "id or name")->required();
+  add_wait_options(*command, *options);
+  context.add_command(*command, [&context, options] {
+    const std::string id = find_service_id(context, options->service);
+    const value entry = context.client().send("POST", fmt::format("{}/{}/backups", kServices, id), nullptr);
+    if (!options->wait) {
+      return context.print(entry,
+                           [](const value& made) { return fmt::format("backup {} is scheduled\n", cell(made, "id")); });
+    }
+    context.print(wait_for_backup(context, cell(entry, "id"), std::chrono::seconds(options->timeout_s)), backup_page);
+  });
+}
+
+}  // namespace
+
+void add_backup_commands(CLI::App& program, CommandContext& context) {
+  auto* group = program.add_subcommand("backups", "the backups of a service")->require_subcommand(1);
+  auto wanted = std::make_shared<std::string>();
+  auto* list = group->add_subcommand("list", "all backups with their four facts");
+  list->add_option("service", *wanted, "id or name")->required();
+  context.add_command(*list, [&context, wanted] {
+    const std::string id = find_service_id(context, *wanted);
+    context.print(context.client().get("/api/backups", {{"serviceId", id}}), backups_table);
+  });
+  auto* show = group->add_subcommand("show", "one backup");
+  show->add_option("backup", *wanted, "its id")->required();
+  context.add_command(
+      *show, [&context, wanted] { context.print(context.client().get("/api/backups/" + *wanted), backup_page); });
+  add_create(*group, context);
+}
+
+void add_window_command(CLI::App& program, CommandContext& context) {
+  auto service = std::make_shared<std::string>();
+  auto* command = program.add_subcommand("window", "from when to when a service can be recovered");
+  command->add_option("service", *service, "id or name")->required();
+  context.add_command(*command, [&context, service] {
+    const std::string id = find_service_id(context, *service);
+    context.print(context.client().get(fmt::format("{}/{}/recovery-window", kServices, id)), window_page);
+  });
+}
+
+}  // namespace backstay::cli

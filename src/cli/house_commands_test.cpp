@@ -1,0 +1,194 @@
+#include "cli/house_commands.h"
+
+#include <gtest/gtest.h>
+#include <CLI/CLI.hpp>
+
+#include "cli/command_context.h"
+#include "cli/testing/scripted_server.h"
+#include "cli/testing/scripted_terminal.h"
+#include "core/time.h"
+#include "os/testing/memory_file_system.h"
+
+namespace backstay::cli {
+namespace {
+
+constexpr const char* kId = "5e2ab7a4-4f0c-4e3a-9b76-0e2f3b7f4c11";
+constexpr const char* kService = R"({"id":"5e2ab7a4-4f0c-4e3a-9b76-0e2f3b7f4c11","name":"orders","teamId":3,
+  "provider":{"name":"postgresql","version":"15","schemaVersion":"15"},"plan":{"id":1,"parameters":{"storage":10}},
+  "config":{"max_connections":"100"},"backups":{"enabled":true,"intervalH":24,"deleteRetentionDays":7,"config":{},
+  "entries":[{},{}]},"status":{"state":"synchronized"},"createdAt":"2026-04-10T12:00:00Z","operationId":"op1"})";
+
+std::string list_of_one() { return std::string("[") + kService + "]"; }
+
+/// Waiting takes no time and all the time that was asked for.
+class ImpatientClock final : public core::Clock {
+ public:
+  core::Timestamp now() override { return core::Timestamp(now_.time_since_epoch()); }
+  core::SteadyTime steady_now() override { return core::SteadyTime(now_.time_since_epoch()); }
+  bool wait(std::stop_token, core::Duration time) override {
+    now_ += time;
+    return true;
+  }
+
+ private:
+  core::Timestamp now_;
+};
+
+class HouseCommandsTest : public ::testing::Test {
+ protected:
+  /// The exit code of `backstay <arguments>`.
+  int run(std::vector<std::string> arguments) {
+    CommandContext context({[this](const Connection&) { return std::make_unique<testing::ScriptedTransport>(server_); },
+                            files_, clock_, terminal_,
+                            [](const std::string& name) -> std::optional<std::string> {
+                              return name == "BACKSTAY_URL" ? "http://server:1" : "token";
+                            }});
+    CLI::App program("test", "backstay");
+    add_house_commands(program, context);
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes a vector from its end
+    try {
+      program.parse(arguments);
+      return 0;
+    } catch (const CLI::RuntimeError& error) {
+      return error.get_exit_code();
+    } catch (const CLI::ParseError&) {
+      return 2;
+    }
+  }
+
+  testing::ScriptedServer server_;
+  testing::ScriptedTerminal terminal_;
+  os::testing::MemoryFileSystem files_;
+  ImpatientClock clock_;
+};
+
+TEST_F(HouseCommandsTest, ListsServicesAsATable) {
+  server_.on("GET /api/managed-services?includeDeleted=false&team=3", list_of_one());
+  EXPECT_EQ(run({"services", "list", "--team", "3"}), 0);
+  EXPECT_NE(terminal_.output.find("orders  postgresql:15  synchronized  every 24 h, 2 taken"), std::string::npos)
+      << terminal_.output;
+}
+
+TEST_F(HouseCommandsTest, PrintsTheAnswerItselfAsJson) {
+  server_.on("GET /api/managed-services?includeDeleted=false", list_of_one());
+  EXPECT_EQ(run({"services", "list", "-o", "json"}), 0);
+  EXPECT_EQ(core::parse_json(terminal_.output), core::parse_json(list_of_one()));
+}
+
+TEST_F(HouseCommandsTest, CreatesAServiceFromArgumentsAndFiles) {
+  files_.write_file_durably("/tmp/password", core::as_bytes("pw\n"), 0600);
+  server_.on("POST /api/managed-services", kService);
+  EXPECT_EQ(run({"services", "create", "orders", "--team", "3", "--provider", "postgresql:15", "--plan", "1",
+                 "--parameter", "storage=10", "--config", "max_connections=100", "--secret-file",
+                 "password=/tmp/password", "--backups", "--backup-config", "destinationPath=s3://b/p"}),
+            0)
+      << terminal_.errors;
+  EXPECT_EQ(core::parse_json(server_.requests.at(0).body),
+            core::parse_json(R"({"teamId":3,"name":"orders","provider":{"name":"postgresql","version":"15"},
+                "plan":{"id":1,"parameters":{"storage":10}},"config":{"max_connections":"100"},
+                "secrets":{"password":"pw"},"backups":{"enabled":true,"intervalH":24,"deleteRetentionDays":7,
+                "config":{"destinationPath":"s3://b/p"},"secrets":{}}})"));
+}
+
+TEST_F(HouseCommandsTest, SendsOnlyWhatIsToChange) {
+  server_.on(std::string("PATCH /api/managed-services/") + kId, kService);
+  EXPECT_EQ(run({"services", "update", kId, "--no-backups", "--config", "work_mem=8MB"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.at(0).body, R"({"config":{"work_mem":"8MB"},"backups":{"enabled":false}})");
+}
+
+TEST_F(HouseCommandsTest, RefusesAnUpdateThatChangesNothing) {
+  EXPECT_EQ(run({"services", "update", kId}), 2);
+  EXPECT_TRUE(server_.requests.empty());
+}
+
+TEST_F(HouseCommandsTest, DeletesOnlyWhenTheNameIsConfirmed) {
+  server_.on("GET /api/managed-services?includeDeleted=true", list_of_one());
+  server_.on(std::string("DELETE /api/managed-services/") + kId, "");
+  EXPECT_EQ(run({"services", "delete", "orders"}), 2);
+  EXPECT_EQ(run({"services", "delete", "orders", "--confirm", "order"}), 2);
+  terminal_.answers = {"other"};
+  EXPECT_EQ(run({"services", "delete", "orders"}), 2);
+  for (const auto& seen : server_.requests) EXPECT_TRUE(seen.target.starts_with("GET")) << seen.target;
+
+  terminal_.answers = {"orders"};
+  EXPECT_EQ(run({"services", "delete", "orders"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().target, std::string("DELETE /api/managed-services/") + kId);
+}
+
+TEST_F(HouseCommandsTest, RefusesANameThatTwoServicesHave) {
+  const std::string two = std::string("[") + kService + "," + kService + "]";
+  server_.on("GET /api/managed-services?includeDeleted=true", two);
+  EXPECT_EQ(run({"services", "show", "orders"}), 2);
+  EXPECT_NE(terminal_.errors.find("name it by its id"), std::string::npos);
+}
+
+TEST_F(HouseCommandsTest, RecoversWithTheSourcesOwnSettings) {
+  server_.on("GET /api/managed-services?includeDeleted=true", list_of_one());
+  server_.on("POST /api/managed-services", kService);
+  EXPECT_EQ(run({"recover", "again", "--service", "orders", "--time", "2026-04-10T12:00:00Z"}), 0) << terminal_.errors;
+  const auto body = core::parse_json(server_.requests.back().body);
+  EXPECT_EQ(body.at("teamId"), 3);
+  EXPECT_EQ(body.at("name"), "again");
+  EXPECT_EQ(body.at("config"), core::parse_json(R"({"max_connections":"100"})"));
+  EXPECT_EQ(body.at("recoverFrom"), core::parse_json(std::string(R"({"config":{},"secrets":{},"msId":")") + kId +
+                                                     R"(","time":"2026-04-10T12:00:00Z"})"));
+}
+
+TEST_F(HouseCommandsTest, WaitsForTheOperationAndShowsItsFailure) {
+  server_.on(std::string("PATCH /api/managed-services/") + kId, kService);
+  server_.on("GET /api/operations/op1", R"({"kind":"update","state":"running","step":"restart"})");
+  server_.on("GET /api/operations/op1", R"({"kind":"update","state":"failed","step":"restart",
+      "error":{"code":"process_failed","message":"postgres ended","nextStep":"look at its log"}})");
+  EXPECT_EQ(run({"services", "update", kId, "--config", "a=b", "--wait"}), 1);
+  EXPECT_EQ(terminal_.errors, "error: update failed: postgres ended\nhint: look at its log\n");
+}
+
+TEST_F(HouseCommandsTest, GivesUpWaitingAtTheTimeout) {
+  server_.on("GET /api/operations/op1", R"({"kind":"update","state":"running"})");
+  EXPECT_EQ(run({"operations", "wait", "op1", "--timeout", "30"}), 1);
+  EXPECT_NE(terminal_.errors.find("has not ended after 30 s"), std::string::npos) << terminal_.errors;
+}
+
+TEST_F(HouseCommandsTest, DrawsProgressForAPerson) {
+  terminal_.person_watches = true;
+  server_.on(
+      "GET /api/operations/op1",
+      R"({"kind":"backup","state":"running","step":"copy","progress":{"done":512,"total":1024,"unit":"bytes"}})");
+  server_.on("GET /api/operations/op1", R"({"id":"op1","kind":"backup","state":"succeeded"})");
+  EXPECT_EQ(run({"operations", "wait", "op1"}), 0);
+  EXPECT_NE(terminal_.errors.find("[############............]  50%  512 B of 1.0 KiB  backup copy"), std::string::npos)
+      << terminal_.errors;
+}
+
+TEST_F(HouseCommandsTest, RendersARefusalWithItsFields) {
+  server_.on("POST /api/teams", R"({"status":400,"title":"Bad Request","detail":"the body is refused",
+      "code":"invalid_argument","hint":"correct it","traceId":"t","errors":[{"pointer":"/name","message":"is empty"}]})",
+             400);
+  EXPECT_EQ(run({"teams", "create", ""}), 4);
+  EXPECT_EQ(terminal_.errors, "error: the body is refused\n  /name: is empty\nhint: correct it\n");
+}
+
+TEST_F(HouseCommandsTest, TellsExitCodesApart) {
+  EXPECT_EQ(run({"backups", "show", "b1"}), 3);
+  server_.reachable = false;
+  EXPECT_EQ(run({"providers", "list"}), 5);
+  EXPECT_EQ(run({"providers", "list", "--no-such-option"}), 2);
+}
+
+TEST_F(HouseCommandsTest, ShowsANewTokenOnce) {
+  server_.on("POST /api/tokens", R"({"id":"t1","name":"ci","token":"bst_abc"})");
+  EXPECT_EQ(run({"tokens", "create", "ci", "--scope", "read", "--team", "3"}), 0) << terminal_.errors;
+  EXPECT_EQ(terminal_.output, "bst_abc\n");
+  EXPECT_EQ(server_.requests.at(0).body, R"({"name":"ci","scopes":["read"],"teamIds":[3]})");
+}
+
+TEST_F(HouseCommandsTest, WaitsUntilABackupWasReadBack) {
+  server_.on(std::string("POST /api/managed-services/") + kId + "/backups", R"({"id":"b1"})");
+  server_.on("GET /api/backups/b1", R"({"id":"b1","state":"running","storedAt":"2026-04-10T12:00:00Z"})");
+  server_.on("GET /api/backups/b1", R"({"id":"b1","state":"completed","confirmedAt":"2026-04-10T12:00:05Z"})");
+  EXPECT_EQ(run({"backups", "create", kId, "--wait"}), 0) << terminal_.errors;
+  EXPECT_NE(terminal_.output.find("confirmedAt   2026-04-10T12:00:05Z"), std::string::npos) << terminal_.output;
+}
+
+}  // namespace
+}  // namespace backstay::cli

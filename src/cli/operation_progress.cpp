@@ -1,0 +1,102 @@
+#include "cli/operation_progress.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace backstay::cli {
+namespace {
+
+using core::Code;
+using core::Error;
+
+constexpr std::chrono::milliseconds kPollInterval{500};
+constexpr std::size_t kBarWidth = 24;
+
+std::string amount(double value, const std::string& unit) {
+  return unit == "bytes" ? core::format_bytes(static_cast<std::uint64_t>(value)) : fmt::format("{:.0f}", value);
+}
+
+double number(const core::json::object& object, std::string_view key) {
+  const auto* value = object.if_contains(key);
+  boost::system::error_code error;
+  const double result = value == nullptr ? 0.0 : value->to_number<double>(error);
+  return error ? 0.0 : result;
+}
+
+std::string bar(double share) {
+  const auto full = static_cast<std::size_t>(share * static_cast<double>(kBarWidth));
+  return "[" + std::string(full, '#') + std::string(kBarWidth - full, '.') + "]";
+}
+
+Error error_of_operation(const core::json::value& operation) {
+  const std::string kind = cell(operation, "kind");
+  if (cell(operation, "state") == "cancelled") return {Code::kCancelled, fmt::format("{} was cancelled", kind)};
+  const auto* error = core::find_object(core::as_object(operation), "error");
+  if (error == nullptr) return {Code::kInternal, fmt::format("{} failed without a reason", kind)};
+  Error out(core::code_from_name(core::find_string(*error, "code").value_or("")),
+            core::find_string(*error, "message").value_or("no message"));
+  if (const auto hint = core::find_string(*error, "nextStep")) {
+    out.with_hint(*hint);
+  } else if (const auto advice = core::find_string(*error, "hint")) {
+    out.with_hint(*advice);
+  }
+  return out.add_context(fmt::format("{} failed", kind));
+}
+
+}  // namespace
+
+void add_wait_options(CLI::App& command, WaitOptions& options) {
+  command.add_flag("--wait", options.wait, "wait until the work has ended");
+  command.add_option("--timeout", options.timeout_s, "wait at most so many seconds")->check(CLI::PositiveNumber);
+}
+
+std::string render_progress(const core::json::value& operation, unsigned width) {
+  std::string line;
+  const auto* progress = operation.is_object() ? core::find_object(operation.get_object(), "progress") : nullptr;
+  const double total = progress == nullptr ? 0 : number(*progress, "total");
+  if (total > 0) {
+    const double done = std::clamp(number(*progress, "done"), 0.0, total);
+    const std::string unit = core::find_string(*progress, "unit").value_or("");
+    line = fmt::format("{} {:3.0f}%  {} of {}  ", bar(done / total), 100 * done / total, amount(done, unit),
+                       amount(total, unit));
+  }
+  const std::string step = cell(operation, "step");
+  line += fmt::format("{} {}", cell(operation, "kind"), step.empty() ? cell(operation, "state") : step);
+  if (line.size() > width) line.resize(width);
+  return line;
+}
+
+core::json::value poll_until(CommandContext& context, const std::string& path, const std::string& what,
+                             std::chrono::seconds at_most, const std::function<bool(const core::json::value&)>& done) {
+  const core::SteadyTime deadline = context.clock().steady_now() + at_most;
+  while (true) {
+    core::json::value answer = context.client().get(path);
+    if (done(answer)) return answer;
+    if (context.clock().steady_now() >= deadline) {
+      throw Error(Code::kTimeout, fmt::format("{} has not ended after {} s", what, at_most.count()))
+          .with_hint("the server goes on with it; look again later");
+    }
+    context.clock().wait({}, kPollInterval);
+  }
+}
+
+core::json::value follow_operation(CommandContext& context, const std::string& id, std::chrono::seconds at_most) {
+  Terminal& terminal = context.terminal();
+  const bool draws = terminal.shows_progress();
+  const auto draw = [&](const core::json::value& operation) {
+    const std::string state = cell(operation, "state");
+    if (draws) terminal.err("\r\x1b[K" + render_progress(operation, terminal.width() - 1));
+    return state == "succeeded" || state == "failed" || state == "cancelled";
+  };
+  core::json::value ended = poll_until(context, "/api/operations/" + id, "operation " + id, at_most, draw);
+  if (draws) terminal.err("\r\x1b[K");
+  if (cell(ended, "state") != "succeeded") throw error_of_operation(ended);
+  return ended;
+}
+
+}  // namespace backstay::cli
