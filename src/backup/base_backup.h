@@ -29,6 +29,10 @@ struct BaseBackupRequest {
   /// The receiver that archives this instance in this process. Without one the backup streams the WAL from its start to
   /// its stop itself, over a slot that lives as long as the backup.
   WalReceiver* receiver = nullptr;
+  /// Where the backup's own WAL stream puts segments together; needed only without a receiver.
+  std::filesystem::path spool_directory;
+  /// In the names of the objects that this stream writes.
+  std::uint64_t epoch = 0;
   std::string label;
   /// "scheduled", "manual", "final" or "safety".
   std::string origin = "manual";
@@ -45,7 +49,7 @@ struct BaseBackupRequest {
 /// were uploaded stay unreferenced until they are pruned.
 ///
 /// Pages that fail their checksum after several reads, and are older than the start, do not end the backup: they are in
-/// the record's warnings with file and block.
+/// the record's details ("damagedPages") with file and block, and counted in pages_failed.
 ///
 /// Throws Error: cancelled on stop, database_error and database_unavailable from the server, the store's errors, and
 /// timeout if the WAL does not arrive in time.

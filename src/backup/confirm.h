@@ -11,8 +11,8 @@
 namespace backstay::backup {
 
 /// Reads back and authenticates everything that the backup needs: its files, and the WAL from its start to its stop.
-/// If the report is clean, the record's *confirmed* fact is set and written; if not, the record stays as it is and the
-/// report says what is damaged. Throws Error: not_found, cancelled, and the store's errors.
+/// If the report is clean, the record's *confirmed* fact is set; if not, the record says what the first problem is, and
+/// a fact of an earlier reading stays. Progress counts objects. Throws Error: not_found, cancelled, the store's errors.
 repository::VerifyReport confirm_backup(const Environment& environment, repository::Repository& repository,
                                         const std::string& instance, const std::string& backup_id,
                                         const ProgressCallback& progress, std::stop_token stop);

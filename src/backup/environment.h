@@ -11,6 +11,7 @@ class Random;
 }  // namespace backstay::core
 
 namespace backstay::os {
+class FileSystem;
 class ProcessRunner;
 }  // namespace backstay::os
 
@@ -20,6 +21,7 @@ namespace backstay::backup {
 struct Environment {
   core::Clock& clock;
   core::Random& random;
+  os::FileSystem& files;
   os::ProcessRunner& processes;
 };
 

@@ -20,8 +20,9 @@ struct RecoveryWalServerConfig {
   std::optional<os::Identity> identity;
   /// The branch: the timelines that exist for this recovery end with this one.
   postgres::TimelineId timeline;
-  /// WAL at or after this address is "known not to exist" here, whatever the store holds; absent: as far as it goes.
-  std::optional<postgres::Lsn> end;
+  /// The WAL that the plan counts on: in this range "not there" is an error, behind it the truth.
+  postgres::Lsn from;
+  postgres::Lsn to;
   std::uint64_t segment_size = postgres::kDefaultSegmentSize;
   /// Segments fetched ahead, and how many at a time.
   unsigned ahead = 8;

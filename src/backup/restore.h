@@ -23,7 +23,7 @@ struct RestoreRequest {
   std::filesystem::path tablespace_directory;
   /// Who owns the files; the caller itself if absent.
   std::optional<os::Identity> identity;
-  unsigned workers = 2;
+  unsigned workers = 4;
 };
 
 struct RestoreResult {

@@ -1,0 +1,263 @@
+#include "backup/base_backup.h"
+
+#include <exception>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "backup/cluster_copy.h"
+#include "backup/wal_receiver.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/random.h"
+#include "postgres/backup_session.h"
+#include "postgres/control_file.h"
+#include "repository/manifest.h"
+#include "repository/pack_writer.h"
+#include "repository/wal_store.h"
+
+namespace backstay::backup {
+namespace {
+
+constexpr std::uint32_t kFileMode = 0600;
+
+/// A receiver that lives as long as the backup.
+class OwnWalStream {
+ public:
+  OwnWalStream(const Environment& environment, const BaseBackupRequest& request, postgres::Lsn start)
+      : receiver_(environment, request.repository, config(environment, request, start)), thread_([this](auto stop) {
+          try {
+            receiver_.run(stop);
+          } catch (...) {
+            // Whoever waits for this WAL meets the error there.
+            const core::LockGuard lock(mutex_);
+            error_ = std::current_exception();
+            failed_.request_stop();
+          }
+        }) {}
+
+  bool wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop) EXCLUDES(mutex_) {
+    const std::stop_callback forward(stop, [this] { failed_.request_stop(); });
+    const bool stored = receiver_.wait_until_stored(lsn, deadline, failed_.get_token());
+    const core::LockGuard lock(mutex_);
+    if (!stored && error_) std::rethrow_exception(error_);
+    return stored;
+  }
+
+ private:
+  static WalReceiverConfig config(const Environment& environment, const BaseBackupRequest& request,
+                                  postgres::Lsn start) {
+    WalReceiverConfig config;
+    config.instance = request.instance;
+    config.connection = request.connection;
+    config.slot = "backstay_backup_" + core::to_hex(environment.random.bytes(6));
+    config.temporary_slot = true;
+    config.start = start;
+    config.lease_epoch = request.epoch;
+    config.spool_directory = request.spool_directory;
+    return config;
+  }
+
+  WalReceiver receiver_;
+  core::Mutex mutex_;
+  std::exception_ptr error_ GUARDED_BY(mutex_);
+  std::stop_source failed_;
+  std::jthread thread_;
+};
+
+core::Timestamp server_time(postgres::Connection& connection) {
+  const auto rows = connection.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+  return core::Timestamp(core::Duration(rows.integer(0, 0)));
+}
+
+class BaseBackup {
+ public:
+  BaseBackup(const Environment& environment, const BaseBackupRequest& request, const ProgressCallback& progress,
+             std::stop_token stop)
+      : environment_(environment),
+        request_(request),
+        progress_(progress),
+        stop_(std::move(stop)),
+        control_(postgres::parse_control_file(read_control_file(environment.clock, request.data_directory, stop_))),
+        session_(postgres::Connection(request.connection, stop_)),
+        uploader_(request.repository, pack_options(request)) {}
+
+  repository::BackupRecord take();
+
+ private:
+  static repository::PackOptions pack_options(const BaseBackupRequest& request) {
+    repository::PackOptions options;
+    options.compression = request.compression;
+    return options;
+  }
+  void check_identity();
+  void copy();
+  void end_session();
+  void write_manifest();
+  void add_late_file(repository::PackWriter& writer, const std::string& path, core::ByteSpan content);
+  void wait_for_wal();
+  void check_wal_is_there() const;
+  void say(const char* phase) const {
+    if (progress_) progress_({.phase = phase, .done = copy_.bytes, .total = copy_.bytes});
+  }
+
+  const Environment& environment_;
+  const BaseBackupRequest& request_;
+  const ProgressCallback& progress_;
+  std::stop_token stop_;
+  postgres::ControlFile control_;
+  postgres::BackupSession session_;
+  repository::PackUploader uploader_;
+  std::unique_ptr<OwnWalStream> own_wal_;
+  ClusterCopy copy_;
+  repository::BackupRecord record_;
+};
+
+repository::BackupRecord BaseBackup::take() {
+  check_identity();
+  const postgres::BackupStart start = session_.start(
+      request_.label.empty() ? "backstay " + request_.backup_id : request_.label, request_.fast_checkpoint);
+  record_.start_lsn = start.lsn.value;
+  record_.timeline = start.timeline.value;
+  record_.start_time = server_time(session_.connection());
+  if (request_.receiver == nullptr) own_wal_ = std::make_unique<OwnWalStream>(environment_, request_, start.lsn);
+  copy();
+  end_session();
+  uploader_.finish();
+  write_manifest();
+  wait_for_wal();
+  check_wal_is_there();
+  record_.stored = environment_.clock.now();
+  if (stop_.stop_requested()) throw core::Error(core::Code::kCancelled, "the backup was stopped");
+  request_.repository.put_backup(record_);
+  core::log_info("backup.stored", "a base backup is stored",
+                 {{"instance", request_.instance},
+                  {"backup", request_.backup_id},
+                  {"bytes", std::to_string(record_.data_size)},
+                  {"stored_bytes", std::to_string(record_.stored_size)}});
+  return record_;
+}
+
+void BaseBackup::check_identity() {
+  const auto instance = request_.repository.instance(request_.instance);
+  if (!instance) {
+    throw core::Error(core::Code::kNotFound, fmt::format("the repository has no instance '{}'", request_.instance));
+  }
+  if (instance->system_identifier != 0 && instance->system_identifier != control_.system_identifier) {
+    throw core::Error(
+        core::Code::kConflict,
+        fmt::format("'{}' is the cluster {}, but instance '{}' belongs to cluster {}", request_.data_directory.string(),
+                    control_.system_identifier, request_.instance, instance->system_identifier));
+  }
+  record_.backup = request_.backup_id;
+  record_.instance = request_.instance;
+  record_.origin = request_.origin;
+  record_.label = request_.label;
+  record_.system_identifier = control_.system_identifier;
+  record_.wal_segment_size = control_.wal_segment_size;
+  record_.postgres_version = session_.connection().query("SHOW server_version").text(0, 0);
+}
+
+void BaseBackup::copy() {
+  CopyRequest copy;
+  copy.data_directory = request_.data_directory;
+  copy.start = postgres::Lsn{record_.start_lsn};
+  copy.checksums = control_.data_checksum_version != 0;
+  copy.workers = request_.workers;
+  copy_ = copy_cluster(environment_, copy, uploader_, progress_, stop_);
+}
+
+void BaseBackup::end_session() {
+  repository::PackWriter writer(uploader_);
+  add_late_file(writer, std::string(postgres::kControlFilePath),
+                read_control_file(environment_.clock, request_.data_directory, stop_));
+  const postgres::BackupStop stop = session_.stop();
+  if (stop.timeline.value != record_.timeline) {
+    throw core::Error(core::Code::kDatabaseError, "the server changed its timeline during the backup");
+  }
+  record_.stop_lsn = stop.lsn.value;
+  record_.stop_time = server_time(session_.connection());
+  record_.taken = record_.stop_time;
+  add_late_file(writer, "backup_label", core::as_bytes(stop.backup_label));
+  if (!stop.tablespace_map.empty()) add_late_file(writer, "tablespace_map", core::as_bytes(stop.tablespace_map));
+  writer.finish();
+}
+
+void BaseBackup::add_late_file(repository::PackWriter& writer, const std::string& path, core::ByteSpan content) {
+  repository::FileEntry entry;
+  entry.path = path;
+  entry.mode = kFileMode;
+  entry.modified = environment_.clock.now();
+  entry.size = content.size();
+  writer.add(0, content, entry.extents);
+  const auto at = std::ranges::lower_bound(copy_.entries, path, repository::path_less, &repository::FileEntry::path);
+  if (at != copy_.entries.end() && at->path == path) {
+    entry.mode = at->mode;
+    *at = std::move(entry);
+  } else {
+    copy_.entries.insert(at, std::move(entry));
+  }
+}
+
+void BaseBackup::write_manifest() {
+  repository::ManifestWriter manifest(request_.repository, request_.instance, request_.backup_id);
+  for (const repository::FileEntry& entry : copy_.entries) manifest.add(entry);
+  const auto result = manifest.finish();
+  record_.manifest_id = result.id;
+  record_.file_count = result.files;
+  record_.data_size = result.data_size;
+  record_.stored_size = uploader_.bytes_stored() + result.stored_size;
+  record_.pages_checked = copy_.pages_checked;
+  record_.pages_failed = copy_.pages_failed;
+  if (copy_.damaged.empty()) return;
+  core::json::array damaged;
+  for (const DamagedPage& page : copy_.damaged) damaged.push_back({{"file", page.file}, {"block", page.block}});
+  record_.details["damagedPages"] = std::move(damaged);
+  core::log_warning("backup.pages_damaged", "pages of the database fail their checksum",
+                    {{"instance", request_.instance},
+                     {"backup", request_.backup_id},
+                     {"pages", std::to_string(copy_.pages_failed)},
+                     {"first_file", copy_.damaged.front().file}});
+}
+
+void BaseBackup::wait_for_wal() {
+  say("wal");
+  const postgres::Lsn stop{record_.stop_lsn};
+  const bool stored = own_wal_ ? own_wal_->wait_until_stored(stop, request_.wal_deadline, stop_)
+                               : request_.receiver->wait_until_stored(stop, request_.wal_deadline, stop_);
+  own_wal_.reset();
+  if (stored) return;
+  if (stop_.stop_requested()) throw core::Error(core::Code::kCancelled, "the backup was stopped");
+  throw core::Error(core::Code::kTimeout,
+                    fmt::format("the WAL up to {} was not stored within {} s, so the backup is not either",
+                                postgres::format_lsn(stop), request_.wal_deadline.count()));
+}
+
+void BaseBackup::check_wal_is_there() const {
+  const std::uint64_t size = record_.wal_segment_size;
+  repository::WalStore wal(request_.repository, request_.instance, size);
+  const std::uint64_t last = (record_.stop_lsn - 1) / size;
+  std::uint64_t next = record_.start_lsn / size;
+  for (const auto& segment : wal.list(record_.timeline, next, last)) {
+    const std::uint64_t needed = segment.segment == last ? record_.stop_lsn - last * size : size;
+    if (segment.segment != next || segment.contiguous(size) < needed) break;
+    ++next;
+  }
+  if (next > last) return;
+  throw core::Error(core::Code::kWalGap, fmt::format("the archive lacks WAL segment {} that the backup needs",
+                                                     repository::segment_name(record_.timeline, next, size)));
+}
+
+}  // namespace
+
+repository::BackupRecord take_base_backup(const Environment& environment, const BaseBackupRequest& request,
+                                          const ProgressCallback& progress, std::stop_token stop) {
+  try {
+    return BaseBackup(environment, request, progress, std::move(stop)).take();
+  } catch (core::Error& e) {
+    throw std::move(e).add_context(fmt::format("base backup of '{}'", request.data_directory.string()));
+  }
+}
+
+}  // namespace backstay::backup

@@ -1,0 +1,252 @@
+#include "backup/recovery_rules.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace backstay::backup {
+namespace {
+
+[[noreturn]] void out_of_reach(const std::string& message) {
+  throw core::Error(core::Code::kRecoveryOutOfReach, message);
+}
+
+postgres::Lsn stop_of(const repository::BackupRecord& backup) { return {backup.stop_lsn}; }
+
+}  // namespace
+
+postgres::Lsn RecoveryRules::Run::begin(std::uint64_t segment_size) const {
+  return postgres::segment_start(segments.front()->name.segment, segment_size);
+}
+postgres::Lsn RecoveryRules::Run::end(std::uint64_t segment_size) const {
+  return postgres::segment_start(segments.back()->name.segment, segment_size) + segments.back()->contiguous;
+}
+
+RecoveryRules::RecoveryRules(const ArchiveState& state, FindCommit find_commit)
+    : state_(state), find_commit_(std::move(find_commit)) {
+  choose_branch();
+  make_runs();
+}
+
+/// The newest branch: the highest timeline that has WAL or a backup.
+void RecoveryRules::choose_branch() {
+  for (const auto& [timeline, segments] : state_.segments) {
+    if (!segments.empty()) branch_ = std::max(branch_, timeline);
+  }
+  for (const auto& backup : state_.backups) branch_ = std::max(branch_, postgres::TimelineId{backup.timeline});
+  if (const auto history = state_.histories.find(branch_); history != state_.histories.end()) {
+    history_ = history->second;
+  }
+}
+
+void RecoveryRules::make_runs() {
+  // Of the segment in which a branch begins, the branch has a copy of its own, with what came before in it.
+  std::map<postgres::SegmentNumber, const ArchivedSegment*> along;
+  for (const auto& [timeline, segments] : state_.segments) {
+    std::optional<postgres::Lsn> left;
+    if (timeline != branch_) {
+      const auto ancestor = std::ranges::find(history_, timeline, &postgres::TimelineSwitch::timeline);
+      if (ancestor == history_.end()) continue;
+      left = ancestor->end;
+    }
+    for (const auto& segment : segments) {
+      if (!left || postgres::segment_start(segment.name.segment, state_.segment_size) < *left) {
+        along[segment.name.segment] = &segment;
+      }
+    }
+  }
+  std::vector<Run> runs;
+  for (const auto& [number, segment] : along) {
+    const bool joins = !runs.empty() && runs.back().segments.back()->name.segment + 1 == number &&
+                       runs.back().segments.back()->contiguous == state_.segment_size;
+    if (!joins) runs.emplace_back();
+    runs.back().segments.push_back(segment);
+  }
+  for (Run& run : runs) {
+    place_backups(run);
+    if (run.backups.empty()) continue;
+    bound_run(run);
+    runs_.push_back(std::move(run));
+  }
+}
+
+void RecoveryRules::place_backups(Run& run) const {
+  for (const auto& backup : state_.backups) {
+    const postgres::TimelineId at_stop = postgres::timeline_at(history_, branch_, stop_of(backup));
+    if (at_stop.value != backup.timeline) continue;
+    if (backup.start_lsn < run.begin(state_.segment_size).value) continue;
+    if (backup.stop_lsn > run.end(state_.segment_size).value) continue;
+    run.backups.push_back(&backup);
+  }
+  std::ranges::sort(run.backups, {}, [](const auto* backup) { return backup->stop_lsn; });
+}
+
+void RecoveryRules::bound_run(Run& run) const {
+  const auto& first = *run.backups.front();
+  run.earliest = first.stop_time;
+  run.latest = first.stop_time;
+  for (const ArchivedSegment* segment : run.segments) {
+    if (segment->index.last_commit_lsn >= first.stop_lsn && segment->index.max_commit_time) {
+      run.latest = std::max(run.latest, *segment->index.max_commit_time);
+    }
+  }
+  for (const ArchiveEnd& end : state_.ends) {
+    const bool on_branch = postgres::timeline_at(history_, branch_, end.lsn) == end.timeline;
+    if (on_branch && end.lsn >= stop_of(first) && end.lsn <= run.end(state_.segment_size)) {
+      run.latest = std::max(run.latest, end.time);
+    }
+  }
+}
+
+RecoveryWindow RecoveryRules::window() const {
+  RecoveryWindow window;
+  if (runs_.empty()) return window;
+  window.earliest = runs_.front().earliest;
+  window.latest = runs_.back().latest;
+  for (std::size_t i = 1; i < runs_.size(); ++i) {
+    window.gaps.push_back({.from = runs_[i - 1].latest,
+                           .to = runs_[i].earliest,
+                           .reason = fmt::format("WAL after {} is not in the archive; the next backup begins at {}",
+                                                 postgres::format_lsn(runs_[i - 1].end(state_.segment_size)),
+                                                 postgres::format_lsn({runs_[i].backups.front()->start_lsn}))});
+  }
+  return window;
+}
+
+RecoveryPlan RecoveryRules::plan(const RecoveryTarget& target, core::Timestamp now) const {
+  if (const auto* backup = std::get_if<ToBackup>(&target)) return to_backup(backup->id);
+  if (const auto* time = std::get_if<ToTime>(&target)) return to_time(time->time, now);
+  return to_latest();
+}
+
+RecoveryPlan RecoveryRules::with_base(const repository::BackupRecord& base) const {
+  RecoveryPlan plan;
+  plan.instance = state_.instance;
+  plan.base = base;
+  plan.timeline = branch_;
+  plan.file_bytes = base.data_size;
+  if (base.pages_failed > 0) {
+    plan.warnings.push_back(fmt::format("{} pages of the base backup '{}' failed their checksum when it was taken",
+                                        base.pages_failed, base.backup));
+  }
+  return plan;
+}
+
+void RecoveryRules::add_wal(RecoveryPlan& plan, postgres::SegmentNumber last) const {
+  const postgres::SegmentNumber first = postgres::segment_of({plan.base.start_lsn}, state_.segment_size);
+  plan.wal_from = postgres::segment_start(first, state_.segment_size);
+  plan.wal_to = postgres::segment_start(last + 1, state_.segment_size);
+  plan.wal_bytes = plan.wal_to - plan.wal_from;
+}
+
+RecoveryPlan RecoveryRules::to_backup(const std::string& id) const {
+  const auto backup = std::ranges::find(state_.backups, id, &repository::BackupRecord::backup);
+  if (backup == state_.backups.end()) {
+    out_of_reach(fmt::format("no backup '{}' of instance '{}' is stored", id, state_.instance));
+  }
+  RecoveryPlan plan = with_base(*backup);
+  plan.timeline = {backup->timeline};
+  plan.stop.immediate = true;
+  plan.stop.lsn = stop_of(*backup);
+  plan.time = backup->stop_time;
+  add_wal(plan, postgres::segment_of({backup->stop_lsn - 1}, state_.segment_size));
+  return plan;
+}
+
+const RecoveryRules::Run& RecoveryRules::run_of(core::Timestamp time, core::Timestamp now) const {
+  const std::string wanted = core::format_time(time);
+  if (time > now)
+    out_of_reach(fmt::format("the time {} is in the future; it is {} now", wanted, core::format_time(now)));
+  if (runs_.empty()) {
+    out_of_reach(fmt::format("no backup of instance '{}' is stored yet, so no time can be reached", state_.instance));
+  }
+  const auto after = std::ranges::find_if(runs_, [&](const Run& run) { return run.earliest > time; });
+  if (after == runs_.begin()) {
+    out_of_reach(fmt::format("the time {} is before the recovery window, which begins at {}", wanted,
+                             core::format_time(runs_.front().earliest)));
+  }
+  const Run& run = *std::prev(after);
+  if (time <= run.latest) return run;
+  if (after != runs_.end()) {
+    out_of_reach(fmt::format("the time {} lies in a gap of the archive; the nearest times within reach are {} and {}",
+                             wanted, core::format_time(run.latest), core::format_time(after->earliest)));
+  }
+  out_of_reach(fmt::format("the time {} is after the end of the archive; the latest time within reach is {}", wanted,
+                           core::format_time(run.latest)));
+}
+
+RecoveryPlan RecoveryRules::to_time(core::Timestamp time, core::Timestamp now) const {
+  const Run& run = run_of(time, now);
+  const postgres::Lsn from = stop_of(*run.backups.front());
+  for (const ArchivedSegment* segment : run.segments) {
+    const auto& index = segment->index;
+    if (index.last_commit_lsn < from.value || !index.max_commit_time || *index.max_commit_time <= time) continue;
+    std::optional<core::Timestamp> before;
+    const auto commit = find_commit_(*segment, from, time, before);
+    if (!commit) continue;
+    RecoveryPlan plan = before_commit(run, *segment, *commit, before);
+    plan.time = time;
+    return plan;
+  }
+  RecoveryPlan plan = to_end(run);
+  plan.time = time;
+  return plan;
+}
+
+RecoveryPlan RecoveryRules::before_commit(const Run& run, const ArchivedSegment& segment, const CommitRecord& commit,
+                                          std::optional<core::Timestamp> before) const {
+  const auto newer = std::ranges::find_if(run.backups, [&](const auto* b) { return stop_of(*b) > commit.start; });
+  RecoveryPlan plan = with_base(**std::prev(newer));
+  plan.stop = {.immediate = false, .lsn = commit.start, .inclusive = false};
+  plan.last_commit = before ? before : last_commit_before(run, segment.name.segment, stop_of(plan.base));
+  add_wal(plan, segment.name.segment);
+  return plan;
+}
+
+RecoveryPlan RecoveryRules::to_end(const Run& run) const {
+  const auto last = std::ranges::find_if(run.segments.rbegin(), run.segments.rend(),
+                                         [](const ArchivedSegment* s) { return s->index.last_record_lsn != 0; });
+  const postgres::Lsn end =
+      last == run.segments.rend() ? postgres::Lsn{} : postgres::Lsn{(*last)->index.last_record_lsn};
+  RecoveryPlan plan = with_base(*run.backups.back());
+  if (end < stop_of(plan.base)) {
+    // Nothing follows the newest backup: its own end is the end.
+    plan.stop = {.immediate = true, .lsn = stop_of(plan.base), .inclusive = false};
+    add_wal(plan, postgres::segment_of({plan.base.stop_lsn - 1}, state_.segment_size));
+    return plan;
+  }
+  plan.stop = {.immediate = false, .lsn = end, .inclusive = true};
+  plan.last_commit = last_commit_before(run, (*last)->name.segment + 1, stop_of(plan.base));
+  add_wal(plan, (*last)->name.segment);
+  return plan;
+}
+
+RecoveryPlan RecoveryRules::to_latest() const {
+  if (runs_.empty()) {
+    out_of_reach(fmt::format("no backup of instance '{}' is stored yet, so nothing can be recovered", state_.instance));
+  }
+  RecoveryPlan plan = to_end(runs_.back());
+  const auto newest = state_.segments.find(branch_);
+  if (newest != state_.segments.end() && !newest->second.empty() &&
+      newest->second.back().name.segment > runs_.back().segments.back()->name.segment) {
+    plan.warnings.push_back(fmt::format("the archive has a gap after {}; what was written later has no backup yet",
+                                        core::format_time(runs_.back().latest)));
+  }
+  return plan;
+}
+
+std::optional<core::Timestamp> RecoveryRules::last_commit_before(const Run& run, postgres::SegmentNumber segment,
+                                                                 postgres::Lsn from) const {
+  for (auto it = run.segments.rbegin(); it != run.segments.rend(); ++it) {
+    const auto& index = (*it)->index;
+    if ((*it)->name.segment >= segment || !index.last_commit_time) continue;
+    if (index.last_commit_lsn < from.value) return std::nullopt;
+    return index.last_commit_time;
+  }
+  return std::nullopt;
+}
+
+}  // namespace backstay::backup

@@ -1,0 +1,93 @@
+// The rules that turn a wanted state into a base backup and a place to stop. No I/O.
+//
+// The archive of one instance is seen as runs: stretches of WAL without a hole along one branch. A run is open from the
+// stop of its first backup to the last moment for which it is proven complete, by a later commit or by a keepalive.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backup/recovery_window.h"
+#include "core/time.h"
+#include "postgres/lsn.h"
+#include "postgres/timeline_history.h"
+#include "repository/records.h"
+#include "repository/segment_index.h"
+
+namespace backstay::backup {
+
+struct ArchivedSegment {
+  postgres::SegmentName name;
+  /// How much of it can be read from its start.
+  std::uint64_t contiguous = 0;
+  repository::SegmentIndex index;
+};
+
+/// Everything that is known of one instance's archive.
+struct ArchiveState {
+  std::string instance;
+  std::uint64_t segment_size = postgres::kDefaultSegmentSize;
+  std::vector<repository::BackupRecord> backups;
+  /// By timeline, then in LSN order.
+  std::map<postgres::TimelineId, std::vector<ArchivedSegment>> segments;
+  std::map<postgres::TimelineId, std::vector<postgres::TimelineSwitch>> histories;
+  /// "Complete up to here" markers, of the store and of a running receiver.
+  std::vector<ArchiveEnd> ends;
+};
+
+/// A commit or abort record.
+struct CommitRecord {
+  postgres::Lsn start;
+  postgres::Lsn end;
+  core::Timestamp time;
+};
+/// The first commit or abort that completes in the segment, starts at `from` or later and is stamped later than `time`;
+/// `before` gets the stamp of the last one that precedes it there.
+using FindCommit = std::function<std::optional<CommitRecord>(
+    const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time, std::optional<core::Timestamp>& before)>;
+
+class RecoveryRules {
+ public:
+  /// `state` outlives it.
+  RecoveryRules(const ArchiveState& state, FindCommit find_commit);
+
+  [[nodiscard]] RecoveryWindow window() const;
+  [[nodiscard]] RecoveryPlan plan(const RecoveryTarget& target, core::Timestamp now) const;
+
+ private:
+  struct Run {
+    std::vector<const ArchivedSegment*> segments;
+    std::vector<const repository::BackupRecord*> backups;  // by stop
+    core::Timestamp earliest;
+    core::Timestamp latest;
+    [[nodiscard]] postgres::Lsn begin(std::uint64_t segment_size) const;
+    [[nodiscard]] postgres::Lsn end(std::uint64_t segment_size) const;
+  };
+  void choose_branch();
+  void make_runs();
+  void place_backups(Run& run) const;
+  void bound_run(Run& run) const;
+  [[nodiscard]] RecoveryPlan to_backup(const std::string& id) const;
+  [[nodiscard]] RecoveryPlan to_time(core::Timestamp time, core::Timestamp now) const;
+  [[nodiscard]] RecoveryPlan to_latest() const;
+  [[nodiscard]] const Run& run_of(core::Timestamp time, core::Timestamp now) const;
+  [[nodiscard]] RecoveryPlan before_commit(const Run& run, const ArchivedSegment& segment, const CommitRecord& commit,
+                                           std::optional<core::Timestamp> before) const;
+  [[nodiscard]] RecoveryPlan to_end(const Run& run) const;
+  [[nodiscard]] RecoveryPlan with_base(const repository::BackupRecord& base) const;
+  void add_wal(RecoveryPlan& plan, postgres::SegmentNumber last) const;
+  [[nodiscard]] std::optional<core::Timestamp> last_commit_before(const Run& run, postgres::SegmentNumber segment,
+                                                                  postgres::Lsn from) const;
+
+  const ArchiveState& state_;
+  const FindCommit find_commit_;
+  postgres::TimelineId branch_;
+  std::vector<postgres::TimelineSwitch> history_;
+  std::vector<Run> runs_;  // only those with a backup, in LSN order
+};
+
+}  // namespace backstay::backup

@@ -1,0 +1,136 @@
+#include "backup/recovery_window.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "backup/recovery_rules.h"
+#include "backup/segment_indexer.h"
+#include "core/error.h"
+#include "core/mutex.h"
+#include "postgres/timeline_history.h"
+#include "postgres/wal_parser.h"
+#include "repository/wal_store.h"
+
+namespace backstay::backup {
+
+class WalArchive::Impl {
+ public:
+  Impl(repository::Repository& repository, std::string instance)
+      : repository_(repository), instance_(std::move(instance)) {}
+
+  ArchiveState load(const std::optional<ArchiveEnd>& live);
+  std::optional<CommitRecord> find_commit(const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time,
+                                          std::optional<core::Timestamp>& before);
+  std::vector<repository::BackupRecord> backups() { return repository_.backups(instance_); }
+
+ private:
+  std::shared_ptr<repository::WalStore> store(std::uint64_t segment_size) EXCLUDES(mutex_);
+  void load_timeline(repository::WalStore& wal, std::uint32_t timeline, ArchiveState& state);
+
+  repository::Repository& repository_;
+  const std::string instance_;
+  core::Mutex mutex_;
+  /// Shared by those who ask at the same time; it caches the indexes.
+  std::shared_ptr<repository::WalStore> store_ GUARDED_BY(mutex_);
+};
+
+std::shared_ptr<repository::WalStore> WalArchive::Impl::store(std::uint64_t segment_size) {
+  const core::LockGuard lock(mutex_);
+  if (!store_ || store_->segment_size() != segment_size) {
+    store_ = std::make_shared<repository::WalStore>(repository_, instance_, segment_size);
+  }
+  return store_;
+}
+
+ArchiveState WalArchive::Impl::load(const std::optional<ArchiveEnd>& live) {
+  ArchiveState state;
+  state.instance = instance_;
+  state.backups = backups();
+  if (live) state.ends.push_back(*live);
+  if (state.backups.empty()) return state;
+  state.segment_size = state.backups.back().wal_segment_size;
+  const auto wal = store(state.segment_size);
+  for (const std::uint32_t timeline : wal->timelines()) load_timeline(*wal, timeline, state);
+  return state;
+}
+
+void WalArchive::Impl::load_timeline(repository::WalStore& wal, std::uint32_t timeline, ArchiveState& state) {
+  const postgres::TimelineId id{timeline};
+  if (const auto history = wal.get_history(timeline)) {
+    state.histories[id] = postgres::parse_timeline_history(core::as_text(*history));
+  }
+  if (const auto end = wal.window_end(timeline)) state.ends.push_back({id, {end->lsn}, end->time});
+  // The listing comes last, so that it holds what the proof speaks of.
+  auto& segments = state.segments[id];
+  for (const auto& stored : wal.list(timeline)) {
+    segments.push_back(
+        {.name = {id, stored.segment}, .contiguous = stored.contiguous(state.segment_size), .index = {}});
+  }
+  if (segments.empty()) return;
+  for (auto& index : wal.segment_indexes(timeline, segments.front().name.segment, segments.back().name.segment)) {
+    const auto at =
+        std::ranges::lower_bound(segments, index.segment, {}, [](const ArchivedSegment& s) { return s.name.segment; });
+    if (at != segments.end() && at->name.segment == index.segment) at->index = std::move(index);
+  }
+}
+
+/// Reads the segment, and the one before it, in which a record that completes here may begin.
+std::optional<CommitRecord> WalArchive::Impl::find_commit(const ArchivedSegment& segment, postgres::Lsn from,
+                                                          core::Timestamp time,
+                                                          std::optional<core::Timestamp>& before) {
+  std::shared_ptr<repository::WalStore> wal;
+  {
+    const core::LockGuard lock(mutex_);
+    wal = store_;
+  }
+  const std::uint64_t size = wal->segment_size();
+  std::optional<CommitRecord> found;
+  bool inside = false;
+  postgres::WalParser parser(size, [&](const postgres::WalRecord& record) {
+    if (!inside || found) return;
+    const auto event = postgres::decode_event(record);
+    const auto* end = event ? std::get_if<postgres::TransactionEnd>(&*event) : nullptr;
+    if (end == nullptr || end->start < from) return;
+    if (end->time > time) {
+      found = CommitRecord{end->start, end->end, end->time};
+    } else {
+      before = end->time;
+    }
+  });
+  const std::uint32_t timeline = segment.name.timeline.value;
+  if (segment.name.segment > 0) {
+    const auto previous = wal->read_segment(timeline, segment.name.segment - 1);
+    if (previous && previous->bytes.size() == size) {
+      parser.feed(postgres::segment_start(segment.name.segment - 1, size), previous->bytes);
+      if (parser.at_end()) parser.restart();
+    }
+  }
+  const auto data = wal->read_segment(timeline, segment.name.segment);
+  if (!data) throw core::Error(core::Code::kWalGap, "a WAL segment that was listed is not there any more");
+  inside = true;
+  parser.feed(postgres::segment_start(segment.name.segment, size), data->bytes);
+  return found;
+}
+
+WalArchive::WalArchive(repository::Repository& repository, std::string instance)
+    : impl_(std::make_unique<Impl>(repository, std::move(instance))) {}
+WalArchive::~WalArchive() = default;
+
+RecoveryWindow WalArchive::window(const std::optional<ArchiveEnd>& live) {
+  const ArchiveState state = impl_->load(live);
+  return RecoveryRules(state, nullptr).window();
+}
+
+RecoveryPlan WalArchive::plan(const RecoveryTarget& target, core::Timestamp now,
+                              const std::optional<ArchiveEnd>& live) {
+  const ArchiveState state = impl_->load(live);
+  const RecoveryRules rules(state, [this](const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time,
+                                          std::optional<core::Timestamp>& before) {
+    return impl_->find_commit(segment, from, time, before);
+  });
+  return rules.plan(target, now);
+}
+
+std::vector<repository::BackupRecord> WalArchive::backups() { return impl_->backups(); }
+
+}  // namespace backstay::backup

@@ -1,0 +1,38 @@
+// Turns a stream of WAL into commit indexes.
+#pragma once
+
+#include <cstdint>
+
+#include "core/bytes.h"
+#include "postgres/lsn.h"
+#include "postgres/wal_parser.h"
+#include "repository/segment_index.h"
+
+namespace backstay::backup {
+
+/// Feed it one branch's WAL in order. One thread at a time.
+class SegmentIndexer {
+ public:
+  explicit SegmentIndexer(std::uint64_t segment_size);
+
+  /// What the records that complete in these bytes say. The bytes lie within one segment. Bytes that are no WAL are
+  /// passed over up to the next page, and counted: archiving them must not depend on understanding them.
+  repository::SegmentIndex feed(postgres::TimelineId timeline, postgres::Lsn at, core::ByteSpan bytes);
+
+  /// Begins anew at the next page boundary that is fed.
+  void restart();
+  /// How often the WAL could not be understood.
+  [[nodiscard]] std::uint64_t failures() const { return failures_; }
+
+ private:
+  void note(const postgres::WalRecord& record);
+  void note_transaction(const postgres::TransactionEnd& end);
+
+  const std::uint64_t segment_size_;
+  postgres::WalParser parser_;
+  bool synchronized_ = false;
+  std::uint64_t failures_ = 0;
+  repository::SegmentIndex current_;
+};
+
+}  // namespace backstay::backup

@@ -1,0 +1,177 @@
+#include "backup/wal_prefetcher.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "os/file.h"
+#include "os/file_system.h"
+
+namespace backstay::backup {
+namespace {
+
+constexpr auto kPoll = std::chrono::milliseconds(100);
+
+}  // namespace
+
+WalPrefetcher::WalPrefetcher(const Environment& environment, repository::Repository& repository,
+                             const RecoveryWalServerConfig& config)
+    : environment_(environment), config_(config), wal_(repository, config.instance, config.segment_size) {
+  if (config_.timeline.value > 1) {
+    const auto history = wal_.get_history(config_.timeline.value);
+    if (!history) {
+      throw core::Error(core::Code::kWalGap,
+                        fmt::format("the archive lacks the history file of timeline {}", config_.timeline.value));
+    }
+    history_ = postgres::parse_timeline_history(core::as_text(*history));
+  }
+  for (unsigned i = 0; i < config_.workers; ++i) {
+    threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
+  }
+}
+
+WalPrefetcher::~WalPrefetcher() {
+  for (auto& thread : threads_) thread.request_stop();
+  changed_.notify_all();
+}
+
+FetchAnswer WalPrefetcher::fetch(const std::string& name, core::Duration deadline, const std::stop_token& stop) {
+  if (const auto segment = postgres::parse_segment_name(name, config_.segment_size)) {
+    return fetch_segment(*segment, deadline, stop);
+  }
+  if (const auto timeline = postgres::parse_history_name(name)) return fetch_history(*timeline, name);
+  return {.kind = FetchAnswer::Kind::kMissing, .error = {}};
+}
+
+FetchAnswer WalPrefetcher::fetch_history(postgres::TimelineId timeline, const std::string& name) {
+  // A later timeline is another branch: for this recovery it does not exist.
+  const bool ours = timeline == config_.timeline ||
+                    std::ranges::find(history_, timeline, &postgres::TimelineSwitch::timeline) != history_.end();
+  if (!ours) return {.kind = FetchAnswer::Kind::kMissing, .error = {}};
+  const auto content = wal_.get_history(timeline.value);
+  if (!content) return {.kind = FetchAnswer::Kind::kMissing, .error = {}};
+  lay_down(name, *content, content->size());
+  return {.kind = FetchAnswer::Kind::kReady, .error = {}};
+}
+
+FetchAnswer WalPrefetcher::fetch_segment(postgres::SegmentName name, core::Duration deadline,
+                                         const std::stop_token& stop) {
+  const core::SteadyTime end = environment_.clock.steady_now() + deadline;
+  const core::LockGuard lock(mutex_);
+  forget_before(name.segment);
+  // Asked for again, it was renamed away before: bring it anew.
+  if (const auto it = pieces_.find(name); it != pieces_.end() && it->second.state == Piece::State::kDone &&
+                                          it->second.answer.kind != FetchAnswer::Kind::kReady) {
+    pieces_.erase(it);
+  }
+  want(name);
+  for (postgres::SegmentNumber ahead = 1; ahead <= config_.ahead; ++ahead) {
+    const postgres::SegmentName next{timeline_of(name.segment + ahead), name.segment + ahead};
+    if (is_needed(next)) want(next);
+  }
+  changed_.notify_all();
+  while (pieces_[name].state != Piece::State::kDone) {
+    if (stop.stop_requested() || environment_.clock.steady_now() >= end) {
+      return {.kind = FetchAnswer::Kind::kUnknown, .error = "the WAL did not arrive in time"};
+    }
+    changed_.wait_for(mutex_, kPoll);
+  }
+  const FetchAnswer answer = pieces_[name].answer;
+  if (answer.kind == FetchAnswer::Kind::kReady) bytes_served_ += config_.segment_size;
+  // The server takes the file with it; if it asks once more it gets a new one.
+  pieces_.erase(name);
+  return answer;
+}
+
+postgres::TimelineId WalPrefetcher::timeline_of(postgres::SegmentNumber segment) const {
+  for (const auto& ancestor : history_) {
+    if (segment < postgres::segment_of(ancestor.end, config_.segment_size)) return ancestor.timeline;
+  }
+  return config_.timeline;
+}
+
+bool WalPrefetcher::is_needed(postgres::SegmentName name) const {
+  const postgres::Lsn start = postgres::segment_start(name.segment, config_.segment_size);
+  return start + config_.segment_size > config_.from && start < config_.to &&
+         timeline_of(name.segment) == name.timeline;
+}
+
+void WalPrefetcher::want(postgres::SegmentName name) { pieces_.try_emplace(name); }
+
+void WalPrefetcher::forget_before(postgres::SegmentNumber segment) {
+  std::erase_if(pieces_, [&](const auto& entry) {
+    if (entry.first.segment >= segment || entry.second.state == Piece::State::kFetching) return false;
+    const auto name = postgres::segment_name(entry.first.timeline, entry.first.segment, config_.segment_size);
+    unlink((config_.directory / "wal" / name).c_str());
+    return true;
+  });
+}
+
+void WalPrefetcher::work(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    std::optional<postgres::SegmentName> name;
+    {
+      const core::LockGuard lock(mutex_);
+      for (auto& [wanted, piece] : pieces_) {
+        if (piece.state != Piece::State::kWanted) continue;
+        piece.state = Piece::State::kFetching;
+        name = wanted;
+        break;
+      }
+      if (!name) changed_.wait_for(mutex_, kPoll);
+    }
+    if (!name) continue;
+    const FetchAnswer answer = bring(*name);
+    const core::LockGuard lock(mutex_);
+    pieces_[*name] = {.state = Piece::State::kDone, .answer = answer};
+    changed_.notify_all();
+  }
+}
+
+FetchAnswer WalPrefetcher::bring(postgres::SegmentName name) {
+  const std::string file = postgres::segment_name(name.timeline, name.segment, config_.segment_size);
+  try {
+    const auto data = wal_.read_segment(name.timeline.value, name.segment);
+    if (data) {
+      lay_down(file, data->bytes, config_.segment_size);
+      return {.kind = FetchAnswer::Kind::kReady, .error = {}};
+    }
+    if (!is_needed(name)) return {.kind = FetchAnswer::Kind::kMissing, .error = {}};
+    return {.kind = FetchAnswer::Kind::kUnknown,
+            .error = fmt::format("WAL segment {} is not in the archive any more", file)};
+  } catch (const std::exception& e) {
+    core::log_warning("recovery.wal_not_fetched", "a WAL segment could not be fetched",
+                      {{"instance", config_.instance}, {"segment", file}, {"error", e.what()}});
+    return {.kind = FetchAnswer::Kind::kUnknown, .error = e.what()};
+  }
+}
+
+/// Shorter content is padded with zeros, which PostgreSQL takes for the end of the WAL.
+void WalPrefetcher::lay_down(const std::string& name, core::ByteSpan content, std::uint64_t size) const {
+  const auto path = config_.directory / "wal" / name;
+  const std::filesystem::path temporary = path.string() + ".part";
+  {
+    const os::Descriptor file = os::open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+    os::write_at(file.get(), 0, content);
+    if (ftruncate(file.get(), static_cast<off_t>(size)) != 0) {
+      throw core::system_error(fmt::format("cannot extend '{}'", temporary.string()), errno);
+    }
+    if (config_.identity && fchown(file.get(), config_.identity->uid, config_.identity->gid) != 0) {
+      throw core::system_error(fmt::format("cannot set the owner of '{}'", temporary.string()), errno);
+    }
+  }
+  environment_.files.rename(temporary, path);
+}
+
+std::uint64_t WalPrefetcher::bytes_served() const {
+  const core::LockGuard lock(mutex_);
+  return bytes_served_;
+}
+
+}  // namespace backstay::backup

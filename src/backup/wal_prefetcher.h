@@ -1,0 +1,71 @@
+// Fetches the WAL of a recovery ahead of its replay, and lays it down as files.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backup/environment.h"
+#include "backup/recovery_wal_server.h"
+#include "core/mutex.h"
+#include "postgres/timeline_history.h"
+#include "repository/wal_store.h"
+
+namespace backstay::backup {
+
+/// What is known of a file that the server asked for.
+struct FetchAnswer {
+  enum class Kind { kReady, kMissing, kUnknown };
+  Kind kind = Kind::kUnknown;
+  std::string error;  // for kUnknown
+};
+
+class WalPrefetcher {
+ public:
+  /// Files are laid into `<config.directory>/wal`, which exists. Everything outlives it.
+  WalPrefetcher(const Environment& environment, repository::Repository& repository,
+                const RecoveryWalServerConfig& config);
+  ~WalPrefetcher();
+  WalPrefetcher(const WalPrefetcher&) = delete;
+  WalPrefetcher& operator=(const WalPrefetcher&) = delete;
+
+  /// Waits until the file lies there, or is known not to exist, or cannot be known. Segments behind it are fetched
+  /// meanwhile and afterwards.
+  FetchAnswer fetch(const std::string& name, core::Duration deadline, const std::stop_token& stop);
+  [[nodiscard]] std::uint64_t bytes_served() const;
+
+ private:
+  struct Piece {
+    enum class State { kWanted, kFetching, kDone } state = State::kWanted;
+    FetchAnswer answer;
+  };
+  FetchAnswer fetch_segment(postgres::SegmentName name, core::Duration deadline, const std::stop_token& stop)
+      EXCLUDES(mutex_);
+  FetchAnswer fetch_history(postgres::TimelineId timeline, const std::string& name);
+  /// The timeline that the server will try first for a segment.
+  [[nodiscard]] postgres::TimelineId timeline_of(postgres::SegmentNumber segment) const;
+  [[nodiscard]] bool is_needed(postgres::SegmentName name) const;
+  void want(postgres::SegmentName name) REQUIRES(mutex_);
+  void forget_before(postgres::SegmentNumber segment) REQUIRES(mutex_);
+  void work(const std::stop_token& stop);
+  FetchAnswer bring(postgres::SegmentName name);
+  void lay_down(const std::string& name, core::ByteSpan content, std::uint64_t size) const;
+
+  const Environment environment_;
+  const RecoveryWalServerConfig& config_;
+  repository::WalStore wal_;
+  std::vector<postgres::TimelineSwitch> history_;
+  mutable core::Mutex mutex_;
+  core::Condition changed_;
+  std::map<postgres::SegmentName, Piece> pieces_ GUARDED_BY(mutex_);
+  std::uint64_t bytes_served_ GUARDED_BY(mutex_) = 0;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace backstay::backup
