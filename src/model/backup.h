@@ -12,8 +12,8 @@ namespace backstay::model {
 
 enum class BackupMechanism { kPhysical, kLogical };
 enum class BackupOrigin { kScheduled, kManual, kFinal, kSafety };
-/// Where the work on it stands; what it is worth is told by the four facts. kCompleted, kFailed and kDeleted are final,
-/// but for a completed backup's way to kDeleting and kDeleted.
+/// Where the work on it stands; what it is worth is told by the four facts. Completed and failed ones may only be
+/// deleted; kDeleted is terminal.
 enum class BackupState { kScheduled, kRunning, kCompleted, kFailed, kDeleting, kDeleted };
 
 std::string_view to_text(BackupMechanism mechanism);

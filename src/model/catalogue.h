@@ -30,8 +30,10 @@ class Catalogue {
 };
 
 /// The offers of the PostgreSQL provider for what is installed: `postgres`/`v1`, and `postgresql`/"<major>" for each.
+/// `settings` are the schemas of the server settings that users may choose, by name; they join the config schema.
 /// Nothing is offered if nothing is installed.
-std::vector<ProviderDefinition> postgresql_offers(const std::vector<EngineVersion>& installed);
+std::vector<ProviderDefinition> postgresql_offers(const std::vector<EngineVersion>& installed,
+                                                  const core::json::object& settings);
 
 /// The PostgreSQL major that a service wants: from its offer, or from config.version ("15", "15.14"), or the newest
 /// installed. Throws Error(unknown_provider) if that one is not installed.
@@ -45,8 +47,8 @@ struct PostgresWishes {
   core::Secret user_password;
   /// Empty unless asked for.
   core::Secret superuser_password;
-  /// Server settings as text, by name.
-  std::map<std::string, std::string> settings;
+  /// What is left of the config: the server settings, as given.
+  core::json::object settings;
 };
 PostgresWishes postgres_wishes(const ProviderDefinition& provider, const core::json::object& config,
                                const Secrets& secrets);

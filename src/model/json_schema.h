@@ -11,7 +11,7 @@
 
 namespace backstay::model {
 
-struct SchemaNode;
+struct SchemaDocument;
 
 /// Immutable and cheap to copy; safe for any thread.
 class JsonSchema {
@@ -26,8 +26,8 @@ class JsonSchema {
   void require_valid(const core::json::value& value, const std::string& pointer = "") const;
 
  private:
-  explicit JsonSchema(std::shared_ptr<const SchemaNode> root) : root_(std::move(root)) {}
-  std::shared_ptr<const SchemaNode> root_;
+  explicit JsonSchema(std::shared_ptr<const SchemaDocument> document) : document_(std::move(document)) {}
+  std::shared_ptr<const SchemaDocument> document_;
 };
 
 /// Adds the `default` of each absent property that the schema's own `properties` name, recursively in objects that are

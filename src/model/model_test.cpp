@@ -1,0 +1,119 @@
+// The small rules: states, names, tokens, schedules, windows.
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "model/backup.h"
+#include "model/instance.h"
+#include "model/operation.h"
+#include "model/recovery.h"
+#include "model/schedule.h"
+#include "model/service.h"
+#include "model/team.h"
+
+namespace backstay::model {
+namespace {
+
+using std::chrono::hours;
+
+core::Timestamp at(int hour) { return core::parse_time("2026-04-10T00:00:00Z") + hours(hour); }
+
+TEST(ServiceTest, StatesHaveTheWordsOfTheApi) {
+  for (const char* word : {"creating", "updating", "deleted", "deleting", "pausing", "unpausing", "paused",
+                           "synchronized", "unknown", "invalid provider"}) {
+    EXPECT_EQ(to_text(service_state_from_text(word)), word);
+  }
+  EXPECT_THROW(service_state_from_text("stopped"), core::Error);
+}
+
+TEST(ServiceTest, DeletedIsTheEnd) {
+  EXPECT_TRUE(may_change(ServiceState::kCreating, ServiceState::kSynchronized));
+  EXPECT_TRUE(may_change(ServiceState::kDeleting, ServiceState::kDeleted));
+  EXPECT_FALSE(may_change(ServiceState::kDeleting, ServiceState::kSynchronized));
+  EXPECT_FALSE(may_change(ServiceState::kDeleted, ServiceState::kCreating));
+  EXPECT_FALSE(may_change(ServiceState::kSynchronized, ServiceState::kCreating));
+}
+
+TEST(ServiceTest, NamesFollowThePattern) {
+  for (const char* good : {"a", "my-db", "my db 2", "_", "-"}) EXPECT_NO_THROW(check_service_name(good)) << good;
+  EXPECT_NO_THROW(check_service_name(std::string(127, 'a')));
+  for (const char* bad : {"", " a", "a ", "a.b", "ä", "a/b"}) EXPECT_THROW(check_service_name(bad), core::Error) << bad;
+  EXPECT_THROW(check_service_name(std::string(128, 'a')), core::Error);
+}
+
+TEST(BackupTest, AFinishedBackupCanOnlyBeDeleted) {
+  EXPECT_TRUE(may_change(BackupState::kRunning, BackupState::kCompleted));
+  EXPECT_TRUE(may_change(BackupState::kCompleted, BackupState::kDeleting));
+  EXPECT_FALSE(may_change(BackupState::kFailed, BackupState::kRunning));
+  EXPECT_FALSE(may_change(BackupState::kDeleted, BackupState::kDeleting));
+  EXPECT_EQ(backup_state_from_text(to_text(BackupState::kCompleted)), BackupState::kCompleted);
+  EXPECT_EQ(backup_origin_from_text("safety"), BackupOrigin::kSafety);
+  EXPECT_EQ(backup_mechanism_from_text("logical"), BackupMechanism::kLogical);
+  EXPECT_EQ(instance_state_from_text("serving"), InstanceState::kServing);
+}
+
+TEST(OperationTest, TerminalStates) {
+  EXPECT_FALSE(is_terminal(OperationState::kQueued));
+  EXPECT_FALSE(is_terminal(operation_state_from_text("running")));
+  for (const char* word : {"succeeded", "failed", "cancelled"}) {
+    EXPECT_TRUE(is_terminal(operation_state_from_text(word))) << word;
+  }
+}
+
+TEST(TeamTest, SlugsAreMadeOfNames) {
+  EXPECT_EQ(slug_of("Data  Platform (EU)"), "data-platform-eu");
+  EXPECT_EQ(slug_of("ÄÖÜ"), "team");
+  EXPECT_EQ(slug_of(std::string(100, 'x')).size(), 63U);
+}
+
+TEST(TokenTest, ScopesTeamsAndExpiry) {
+  Token token;
+  token.scopes = {"write"};
+  token.team_ids = {3};
+  EXPECT_TRUE(allows_scope(token, kScopeRead));
+  EXPECT_FALSE(allows_scope(token, kScopeAdmin));
+  EXPECT_TRUE(allows_team(token, 3));
+  EXPECT_FALSE(allows_team(token, 4));
+  EXPECT_TRUE(is_usable(token, at(0)));
+  token.expires_at = at(1);
+  EXPECT_FALSE(is_usable(token, at(1)));
+  token.expires_at.reset();
+  token.revoked_at = at(0);
+  EXPECT_FALSE(is_usable(token, at(1)));
+}
+
+TEST(ScheduleTest, FirstAtOnceThenEachInterval) {
+  EXPECT_EQ(next_run(24, std::nullopt, at(5)), at(5));
+  EXPECT_EQ(next_run(24, at(5), at(5)), at(29));
+  // Switched off and on again: a run from before does not count.
+  EXPECT_EQ(next_run(24, at(5), at(10)), at(10));
+}
+
+TEST(ScheduleTest, MissedRunsAreCaughtUpByOne) {
+  const auto now = at(100);
+  const auto due = next_run(1, at(5), at(5));
+  EXPECT_LE(due, now);
+  EXPECT_EQ(next_run(1, now, at(5)), at(101));
+}
+
+TEST(RecoveryTest, GapsAreOutOfReach) {
+  const RecoveryWindow window{.instance_id = "i",
+                              .destination_id = "d",
+                              .earliest = at(1),
+                              .latest = at(10),
+                              .gaps = {{.from = at(4), .to = at(6), .reason = "store away"}}};
+  EXPECT_FALSE(can_reach(window, at(0)));
+  EXPECT_TRUE(can_reach(window, at(1)));
+  EXPECT_TRUE(can_reach(window, at(4)));
+  EXPECT_FALSE(can_reach(window, at(5)));
+  EXPECT_TRUE(can_reach(window, at(10)));
+  EXPECT_FALSE(can_reach(window, at(11)));
+  EXPECT_EQ(nearest_reachable(window, at(5)).before, at(4));
+  EXPECT_EQ(nearest_reachable(window, at(5)).after, at(6));
+  EXPECT_EQ(nearest_reachable(window, at(11)).before, at(10));
+  EXPECT_EQ(nearest_reachable(window, at(11)).after, std::nullopt);
+  EXPECT_EQ(nearest_reachable(window, at(0)).after, at(1));
+  EXPECT_FALSE(can_reach(RecoveryWindow{}, at(1)));
+}
+
+}  // namespace
+}  // namespace backstay::model
