@@ -27,11 +27,11 @@ enum class AddressingStyle {
 
 /// Where backups go, as the tenant says it. Nothing here is checked yet.
 struct DestinationConfig {
-  std::string url;           // "s3://bucket/prefix/" or "file:///directory"
-  std::string endpoint_url;  // S3: "https://s3.eu-central-1.amazonaws.com"; empty: Amazon's, by region
-  std::string region;        // S3: empty: from the endpoint's host, else from the store's own error, else us-east-1
-  std::string access_key;
-  core::Secret secret_key;
+  std::string url = {};           // "s3://bucket/prefix/" or "file:///directory"
+  std::string endpoint_url = {};  // S3: "https://s3.eu-central-1.amazonaws.com"; empty: Amazon's, by region
+  std::string region = {};  // S3: empty: from the endpoint's host, else from the store's own error, else us-east-1
+  std::string access_key = {};
+  core::Secret secret_key = {};
   AddressingStyle addressing = AddressingStyle::kAuto;
 };
 
@@ -45,10 +45,12 @@ struct RetryPolicy {
 
 /// What the operator allows and configures, the same for every tenant.
 struct StorePolicy {
-  std::vector<std::filesystem::path> directory_roots;  // file:// destinations lie below one of these; none: refused
-  http::EgressPolicy egress;
-  std::filesystem::path ca_file;  // PEM; trusted for stores instead of the system's authorities if set
-  RetryPolicy retry;
+  std::vector<std::filesystem::path> directory_roots =
+      {};  // file:// destinations lie below one of these; none: refused
+  http::EgressPolicy egress = {};
+  std::filesystem::path ca_file = {};  // PEM; trusted for stores instead of the system's authorities if set
+  bool create_directories = false;     // make a missing file:// directory below its root; probe does so
+  RetryPolicy retry = {};
   std::chrono::milliseconds request_deadline = std::chrono::seconds(60);  // one request of one part
   std::uint64_t part_size = 16 * 1024 * 1024;                             // multipart above this; at least 5 MiB
 };
@@ -58,7 +60,7 @@ struct StoreContext {
   core::Clock& clock;
   core::Random& random;
   core::Metrics* metrics = nullptr;
-  std::stop_token stop;  // ends waits and running requests with Error(cancelled)
+  std::stop_token stop = {};  // ends waits and running requests with Error(cancelled)
 };
 
 /// Checks everything that needs no I/O. Throws Error(invalid_argument) with one field for each fault; `pointer` is the

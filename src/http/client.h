@@ -21,13 +21,13 @@ namespace backstay::http {
 
 struct ClientRequest {
   std::string method = "GET";
-  std::string url;
-  Headers headers;
+  std::string url = {};
+  Headers headers = {};
   /// The body; it must stay valid during the call.
-  core::ByteSpan body;
+  core::ByteSpan body = {};
   /// For a success (2xx) only: takes the answer's body in pieces instead of ClientResponse::body. What it throws ends
   /// the request and comes out of send.
-  std::function<void(core::ByteSpan)> sink;
+  std::function<void(core::ByteSpan)> sink = {};
   /// A longer answer (without a sink) is an error: nobody may fill our memory.
   std::uint64_t max_response_bytes = 64 * 1024 * 1024;
   std::chrono::milliseconds deadline = std::chrono::seconds(60);
@@ -35,8 +35,8 @@ struct ClientRequest {
 
 struct ClientResponse {
   int status = 0;
-  Headers headers;
-  core::Bytes body;
+  Headers headers = {};
+  core::Bytes body = {};
 };
 
 /// What sends requests; an interface so that protocol code can be tested against a script.
@@ -55,8 +55,8 @@ class Transport {
 };
 
 struct ClientConfig {
-  EgressPolicy egress;
-  std::filesystem::path ca_file;  // PEM; trusted instead of the system's authorities if set
+  EgressPolicy egress = {};
+  std::filesystem::path ca_file = {};  // PEM; trusted instead of the system's authorities if set
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
   std::chrono::seconds stall_time = std::chrono::seconds(30);  // cut when less than 1 KiB/s moves for this long
   std::size_t idle_connections = 16;

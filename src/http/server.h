@@ -33,8 +33,8 @@ struct TlsFiles {
 };
 
 struct ServerConfig {
-  ListenAddress listen;
-  std::optional<TlsFiles> tls;  // TLS 1.2 or newer; nothing: plain HTTP
+  ListenAddress listen = {};
+  std::optional<TlsFiles> tls = {};  // TLS 1.2 or newer; nothing: plain HTTP
   unsigned workers = 8;
   std::size_t max_queued_requests = 256;  // complete requests that wait for a worker; beyond: 503
   std::size_t max_connections = 1024;     // beyond: accepting pauses until one closes

@@ -38,15 +38,15 @@ class Headers {
 };
 
 struct Request {
-  std::string method;                                      // upper case, as sent
-  std::string path;                                        // as sent, still percent-encoded, without the query
-  std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
-  Headers headers;
-  std::string body;
-  std::string client;                                      // the peer's address, without the port
-  bool secure = false;                                     // true over TLS
-  std::string trace_id;                                    // 32 hex digits: the caller's traceparent, else fresh
-  std::map<std::string, std::string, std::less<>> params;  // what the route's {names} matched, decoded
+  std::string method;                                           // upper case, as sent
+  std::string path = {};                                        // as sent, still percent-encoded, without the query
+  std::vector<std::pair<std::string, std::string>> query = {};  // decoded, in order
+  Headers headers = {};
+  std::string body = {};
+  std::string client = {};                                      // the peer's address, without the port
+  bool secure = false;                                          // true over TLS
+  std::string trace_id = {};                                    // 32 hex digits: the caller's traceparent, else fresh
+  std::map<std::string, std::string, std::less<>> params = {};  // what the route's {names} matched, decoded
 
   /// The first query value of this name; an empty text for "?name".
   [[nodiscard]] std::optional<std::string> query_value(std::string_view name) const;
@@ -70,9 +70,9 @@ using StreamProducer = std::function<void(StreamWriter&, std::stop_token stop)>;
 
 struct Response {
   int status = 200;
-  Headers headers;
-  std::string body;
-  StreamProducer stream;  // if set, it produces the body and `body` is not used
+  Headers headers = {};
+  std::string body = {};
+  StreamProducer stream = {};  // if set, it produces the body and `body` is not used
 };
 
 /// A handler runs on a worker thread and may block, but not for longer than an answer may take. It may throw.
