@@ -22,7 +22,8 @@ struct ClusterEntry {
   std::uint32_t mode = 0;  ///< permission bits
   core::Timestamp modified;
   std::string link_target;  ///< of a kSymlink: the tablespace's location
-  /// Set for a relation's file whose pages carry checksums: the number of its first block in the relation.
+  /// Set for a relation's file, whose pages carry checksums if the cluster has them (see ControlFile): the number of
+  /// its first block in the relation.
   std::optional<std::uint32_t> first_block;
 };
 

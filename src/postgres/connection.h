@@ -28,8 +28,15 @@ struct ConnectionTarget {
   std::string application_name = "backstay";
   std::string ssl_mode;                 ///< libpq's sslmode; empty: "require" for a host
   std::filesystem::path ssl_root_cert;  ///< for verify-ca and verify-full
+  std::string options;                  ///< libpq's options, e.g. kManagementOptions
   std::chrono::milliseconds connect_deadline{10'000};
 };
+
+/// For sessions with power in databases that others own: nothing that an owner sets for the database or puts into a
+/// schema has a say in what our statements mean.
+inline constexpr std::string_view kManagementOptions =
+    "-c search_path=pg_catalog -c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 "
+    "-c idle_in_transaction_session_timeout=0 -c synchronous_commit=on -c client_min_messages=warning";
 
 /// The rows of one statement as text.
 struct Rows {
@@ -53,9 +60,9 @@ inline constexpr std::chrono::milliseconds kStatementDeadline{60'000};
 /// libpq behind one class. Not thread-safe; movable. Parameters are sent as text and typed by the server.
 ///
 /// Errors: database_unavailable where the server cannot be reached, refuses connections for now or went away;
-/// unauthenticated where it refuses the user; timeout where the deadline passed (the statement is then cancelled and
+/// timeout where the deadline passed (the statement is then cancelled and
 /// the connection closed); cancelled where the stop was requested; database_error with the server's words and its
-/// SQLSTATE for everything else.
+/// SQLSTATE for everything else, a refused login included.
 class Connection {
  public:
   explicit Connection(const ConnectionTarget& target, std::stop_token stop = {});

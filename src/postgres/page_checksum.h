@@ -14,7 +14,7 @@ inline constexpr std::uint32_t kRelationSegmentBlocks = 131'072;
 
 enum class PageState {
   kValid,
-  kNew,      ///< all zeros, or with zero header as a page not yet written; has no checksum
+  kNew,      ///< all zeros: not yet written
   kInvalid,  ///< the checksum does not hold: damaged, or torn because it is being written
 };
 

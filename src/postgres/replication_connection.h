@@ -57,8 +57,9 @@ class ReplicationConnection {
   SystemIdentity identify_system();
   /// wal_segment_size of the server, in bytes.
   std::uint64_t segment_size();
-  /// Makes a permanent physical slot that keeps WAL from now on. False if a slot of this name exists already.
-  bool create_physical_slot(const std::string& slot);
+  /// Makes a physical slot that keeps WAL from now on; a temporary one ends with this connection. False if a slot of
+  /// this name exists already.
+  bool create_physical_slot(const std::string& slot, bool temporary = false);
   /// The content of the timeline's history file.
   std::string timeline_history(TimelineId timeline);
 

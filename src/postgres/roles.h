@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,12 @@ void ensure_access(const ConnectTo& connect, const Access& access);
 /// Sets the passwords of existing roles.
 void set_passwords(const ConnectTo& connect, const Access& access);
 
-/// Gives the role that `connection` is logged in as a new password. A recovered cluster still has the source's.
-void set_own_password(Connection& connection, const core::Secret& password);
+/// Connects to a closed server as the first of these roles that exists there and is a superuser; the server asks for
+/// no password. Throws Error(database_error) that names the roles tried.
+Connection connect_as_superuser(ConnectionTarget target, std::span<const std::string> candidates);
+
+/// Makes sure that the role `name` exists, is a superuser, may log in and replicate, and has this password.
+void ensure_management_role(Connection& connection, const std::string& name, const core::Secret& password);
 
 struct HandOver {
   std::string recovered_role;      ///< the application's role at the source

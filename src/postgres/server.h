@@ -15,32 +15,19 @@
 #include "os/process.h"
 #include "postgres/connection.h"
 #include "postgres/installation.h"
+#include "postgres/instance_paths.h"
 #include "postgres/launcher.h"
 #include "postgres/server_config.h"
 
 namespace backstay::postgres {
-
-/// Where an instance lies: <root>/data, socket, log, recovery. `root` itself is 0700 and the identity's.
-struct InstancePaths {
-  std::filesystem::path root;
-
-  [[nodiscard]] std::filesystem::path data() const { return root / "data"; }
-  [[nodiscard]] std::filesystem::path socket() const { return root / "socket"; }
-  [[nodiscard]] std::filesystem::path log() const { return root / "log"; }
-  [[nodiscard]] std::filesystem::path log_file() const { return log() / "postgresql.log"; }
-  [[nodiscard]] std::filesystem::path recovery() const { return root / "recovery"; }
-  [[nodiscard]] std::filesystem::path tls() const { return root / "tls"; }
-};
-
-/// Makes root and the directories in it, 0700 and owned by `identity`. Idempotent.
-void prepare_directories(os::FileSystem& files, const InstancePaths& paths,
-                         const std::optional<os::Identity>& identity);
 
 struct InitRequest {
   Installation installation;
   InstancePaths paths;
   std::optional<os::Identity> identity;  ///< who will own the files; need not be in the passwd database
   core::Secret management_password;
+  std::uint64_t segment_size = kDefaultSegmentSize;
+  bool sync = true;  ///< false only for tests
 };
 /// Makes a new cluster in paths.data() with page checksums, UTF-8, C.UTF-8 and the management role; a half-made one
 /// from an earlier attempt is removed first, a finished one is kept. Throws Error(process_failed) with initdb's words.
@@ -73,9 +60,9 @@ class Server {
 
   /// Starts it, unless it runs. The configuration must have been written before.
   os::ProcessId start(Launcher& launcher);
-  /// Waits until the management role can connect. Throws Error(database_unavailable) with the last lines of the log as
-  /// soon as the process ends, Error(timeout) at the deadline, Error(cancelled) at a stop. With hot_standby off this
-  /// is the end of recovery.
+  /// Waits until the server says that it accepts connections; who may connect plays no part. Throws
+  /// Error(database_unavailable) with the last lines of the log as soon as the process ends, Error(timeout) at the
+  /// deadline, Error(cancelled) at a stop. With hot_standby off this is the end of recovery.
   void wait_until_ready(os::ProcessId process, std::chrono::milliseconds deadline, std::stop_token stop);
   /// Stops it if it runs, and waits for its end. A fast stop that does not end within the deadline becomes an
   /// immediate one.

@@ -9,6 +9,7 @@
 #include "os/file_system.h"
 #include "os/process.h"
 #include "postgres/control_file.h"
+#include "postgres/instance_paths.h"
 #include "postgres/lsn.h"
 #include "postgres/settings.h"
 
@@ -21,7 +22,6 @@ inline constexpr std::string_view kManagementRole = "backstay";
 struct TlsFiles {
   std::filesystem::path certificate;
   std::filesystem::path key;
-  std::filesystem::path authority;
 };
 
 /// The size of the machine that the plan promises.
@@ -31,7 +31,8 @@ struct ServerResources {
   double cpus = 1;
 };
 
-/// A server for clients.
+/// A server for clients: the management role over the private socket, every other role over TCP, with TLS if there is
+/// a certificate, all with SCRAM.
 struct OpenServerConfig {
   std::string listen_addresses = "127.0.0.1";  ///< empty: socket only
   std::uint16_t port = 5432;
@@ -40,21 +41,21 @@ struct OpenServerConfig {
   ServerResources resources;
   std::uint64_t max_slot_wal_keep_bytes = 1u << 30;  ///< from free disk; never without a limit
   SettingValues user;                                ///< of validate_settings
-  bool read_only = false;                            ///< new application sessions are read-only: storage is full
-  std::string application_role;                      ///< may connect over TLS, also without it if there is no tls
-  std::string superuser_role;                        ///< the same, for a true superuser; empty: none
+  int major = 15;
+  bool read_only = false;  ///< new application sessions are read-only: storage is full
   std::string management_role{kManagementRole};
 };
 
 /// Where replay ends. Always promotes.
 struct RecoveryTarget {
+  bool immediate = false;  ///< as soon as the backup is consistent; `lsn` is then not used
   std::optional<Lsn> lsn;  ///< none: the end of the archived WAL of the timeline
   bool inclusive = false;
   TimelineId timeline;  ///< the branch to follow, by number
 };
 
-/// A recovering server: private socket, no TCP, no connections before promotion. Only the management role gets in, and
-/// without a password, because the recovered one may be unknown: the socket's directory is the guard.
+/// A recovering server: private socket, no TCP, no connections before promotion. Every role gets in without a password,
+/// because those recovered may be unknown: the socket's directory is the guard.
 struct ClosedServerConfig {
   std::uint16_t port = 5432;
   std::filesystem::path socket_directory = "../socket";
@@ -65,7 +66,6 @@ struct ClosedServerConfig {
   std::filesystem::path fetch_socket = "../recovery/fetch.sock";  ///< as the server sees it
   bool recovering = true;  ///< false: closed, but no recovery to do any more (after promotion)
   int major = 15;
-  std::string management_role{kManagementRole};
 };
 
 std::string render_postgresql_conf(const OpenServerConfig& config);
@@ -73,11 +73,12 @@ std::string render_postgresql_conf(const ClosedServerConfig& config);
 std::string render_hba(const OpenServerConfig& config);
 std::string render_hba(const ClosedServerConfig& config);
 
-/// Writes postgresql.conf, pg_hba.conf, pg_ident.conf and an empty postgresql.auto.conf durably, owned by `owner`, and
-/// for a recovering one recovery.signal; removes standby.signal.
-void write_server_config(os::FileSystem& files, const std::filesystem::path& data_directory,
-                         const OpenServerConfig& config, const std::optional<os::Identity>& owner);
-void write_server_config(os::FileSystem& files, const std::filesystem::path& data_directory,
-                         const ClosedServerConfig& config, const std::optional<os::Identity>& owner);
+/// Writes postgresql.conf, pg_hba.conf and pg_ident.conf durably into the instance's config directory, which the server
+/// may read but not change, removes what the data directory has of ALTER SYSTEM, and makes recovery.signal or removes
+/// it. `owner` is who the server runs as.
+void write_server_config(os::FileSystem& files, const InstancePaths& paths, const OpenServerConfig& config,
+                         const std::optional<os::Identity>& owner);
+void write_server_config(os::FileSystem& files, const InstancePaths& paths, const ClosedServerConfig& config,
+                         const std::optional<os::Identity>& owner);
 
 }  // namespace backstay::postgres

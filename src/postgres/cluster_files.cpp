@@ -1,0 +1,182 @@
+#include "postgres/cluster_files.h"
+
+#include <array>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/bytes.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "postgres/page_checksum.h"
+
+namespace backstay::postgres {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 8> kEmptiedDirectories = {
+    "pg_wal", "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_stat_tmp", "pg_subtrans"};
+
+constexpr std::array<std::string_view, 9> kLeftOutFiles = {
+    "postmaster.pid",     "postmaster.opts", "backup_label",     "backup_label.old",        "tablespace_map",
+    "tablespace_map.old", "backup_manifest", "current_logfiles", "postgresql.auto.conf.tmp"};
+
+template <typename List>
+bool contains(const List& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+bool is_digits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// "t3_16384", with fork and segment: a temporary relation of backend 3.
+bool is_temporary_relation(std::string_view name) {
+  if (!name.starts_with('t')) return false;
+  const auto underscore = name.find('_');
+  return underscore != std::string_view::npos && is_digits(name.substr(1, underscore - 1)) &&
+         parse_relation_file(name.substr(underscore + 1)).has_value();
+}
+
+bool is_left_out_everywhere(std::string_view name) {
+  return name.starts_with("pgsql_tmp") || name.starts_with("pg_internal.init");
+}
+
+/// "base/16384", "global" and "pg_tblspc/16400/PG_15_202209061/16384" hold relations.
+bool holds_relations(const std::vector<std::string>& parts) {
+  if (parts.size() == 1) return parts[0] == "global";
+  if (parts.size() == 2) return parts[0] == "base" && is_digits(parts[1]);
+  return parts.size() == 4 && parts[0] == "pg_tblspc" && is_digits(parts[3]);
+}
+
+class Walk {
+ public:
+  Walk(os::FileSystem& files, const fs::path& root, std::stop_token stop,
+       const std::function<void(const ClusterEntry&)>& each)
+      : files_(files), root_(root), stop_(std::move(stop)), each_(each) {
+    const auto version = files.read_file(root / "PG_VERSION");
+    tablespace_prefix_ = fmt::format("PG_{}_", core::trim(core::as_text(version)));
+  }
+
+  void run() { directory("", root_); }
+
+ private:
+  /// `path` as the backup names it, `place` where it is.
+  void directory(const std::string& path, const fs::path& place) {
+    if (stop_.stop_requested())
+      throw core::Error(core::Code::kCancelled, "the walk of the data directory was cancelled");
+    const auto listed = list(place);
+    if (!listed) return;
+    const auto parts = path.empty() ? std::vector<std::string>{} : core::split(path, '/');
+    const bool relations = holds_relations(parts);
+    const auto unlogged = relations ? unlogged_relations(*listed) : std::set<std::uint32_t>{};
+    for (const auto& entry : *listed) {
+      if (leave_out(parts, entry.name)) continue;
+      const auto file = relations ? parse_relation_file(entry.name) : std::nullopt;
+      if (file && file->fork != "init" && unlogged.contains(file->node)) continue;
+      visit(path.empty() ? entry.name : path + '/' + entry.name, place / entry.name, parts, entry.name, file);
+    }
+  }
+
+  void visit(const std::string& path, const fs::path& place, const std::vector<std::string>& parts,
+             const std::string& name, const std::optional<RelationFile>& file) {
+    const auto info = files_.stat(place);
+    if (!info) return;
+    ClusterEntry entry{path, EntryType::kFile, info->size, info->mode, info->modified, {}, {}};
+    const bool tablespace = parts.size() == 1 && parts[0] == "pg_tblspc";
+    if (info->type == os::FileType::kDirectory || (path == "pg_wal" && info->type == os::FileType::kSymlink)) {
+      emit_directory(entry, place, parts.empty() && contains(kEmptiedDirectories, name));
+    } else if (info->type == os::FileType::kSymlink && tablespace) {
+      emit_tablespace(entry, place);
+    } else if (info->type == os::FileType::kFile) {
+      if (file) entry.first_block = file->segment * kRelationSegmentBlocks;
+      each_(entry);
+    }
+  }
+
+  void emit_directory(ClusterEntry& entry, const fs::path& place, bool emptied) {
+    entry.type = EntryType::kDirectory;
+    entry.size = 0;
+    if (entry.path == "pg_wal") entry.mode = 0700;  // also where it is a symlink
+    each_(entry);
+    if (!emptied) return directory(entry.path, place);
+    if (entry.path == "pg_wal") {
+      entry.path += "/archive_status";
+      each_(entry);
+    }
+  }
+
+  void emit_tablespace(ClusterEntry& entry, const fs::path& place) {
+    entry.type = EntryType::kSymlink;
+    entry.size = 0;
+    const auto target = files_.read_link(place);
+    entry.link_target = target.string();
+    each_(entry);
+    directory(entry.path, target.is_absolute() ? target : place.parent_path() / target);
+  }
+
+  bool leave_out(const std::vector<std::string>& parts, const std::string& name) const {
+    if (is_left_out_everywhere(name)) return true;
+    if (parts.empty()) return contains(kLeftOutFiles, name);
+    // A tablespace may also hold the files of another major version.
+    if (parts.size() == 2 && parts[0] == "pg_tblspc") return !name.starts_with(tablespace_prefix_);
+    return holds_relations(parts) && is_temporary_relation(name);
+  }
+
+  static std::set<std::uint32_t> unlogged_relations(const std::vector<os::DirEntry>& entries) {
+    std::set<std::uint32_t> result;
+    for (const auto& entry : entries) {
+      const auto file = parse_relation_file(entry.name);
+      if (file && file->fork == "init") result.insert(file->node);
+    }
+    return result;
+  }
+
+  std::optional<std::vector<os::DirEntry>> list(const fs::path& place) {
+    if (place == root_) return files_.list(place);
+    try {
+      return files_.list(place);
+    } catch (const core::Error& e) {
+      // A database or a tablespace may be dropped during the walk.
+      if (e.code() == core::Code::kNotFound) return std::nullopt;
+      throw;
+    }
+  }
+
+  os::FileSystem& files_;
+  const fs::path root_;
+  const std::stop_token stop_;
+  const std::function<void(const ClusterEntry&)>& each_;
+  std::string tablespace_prefix_;
+};
+
+}  // namespace
+
+void walk_cluster(os::FileSystem& files, const fs::path& data_directory, std::stop_token stop,
+                  const std::function<void(const ClusterEntry&)>& each) {
+  Walk(files, data_directory, std::move(stop), each).run();
+}
+
+std::optional<RelationFile> parse_relation_file(std::string_view name) {
+  RelationFile file;
+  if (const auto dot = name.find('.'); dot != std::string_view::npos) {
+    const auto segment = core::parse_int(name.substr(dot + 1));
+    if (!is_digits(name.substr(dot + 1)) || !segment || *segment > UINT32_MAX / kRelationSegmentBlocks) {
+      return std::nullopt;
+    }
+    file.segment = static_cast<std::uint32_t>(*segment);
+    name = name.substr(0, dot);
+  }
+  if (const auto underscore = name.find('_'); underscore != std::string_view::npos) {
+    file.fork = name.substr(underscore + 1);
+    if (file.fork != "fsm" && file.fork != "vm" && file.fork != "init") return std::nullopt;
+    name = name.substr(0, underscore);
+  }
+  const auto node = is_digits(name) ? core::parse_int(name) : std::nullopt;
+  if (!node || *node > UINT32_MAX) return std::nullopt;
+  file.node = static_cast<std::uint32_t>(*node);
+  return file;
+}
+
+}  // namespace backstay::postgres

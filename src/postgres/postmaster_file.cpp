@@ -1,0 +1,91 @@
+#include "postgres/postmaster_file.h"
+
+#include <string>
+
+#include <fmt/format.h>
+
+#include "core/bytes.h"
+#include "core/error.h"
+#include "core/text.h"
+
+namespace backstay::postgres {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Lines of the file, counted from 0.
+constexpr std::size_t kPidLine = 0;
+constexpr std::size_t kStatusLine = 7;
+
+fs::path process_link(pid_t pid, std::string_view name) {
+  std::error_code ignored;
+  return fs::read_symlink(fmt::format("/proc/{}/{}", pid, name), ignored);
+}
+
+bool works_in(pid_t pid, const fs::path& directory) {
+  const auto link = process_link(pid, "cwd");
+  std::error_code ignored;
+  return !link.empty() && fs::equivalent(link, directory, ignored);
+}
+
+/// Field 4 of /proc/<pid>/stat; 0 if the process is gone.
+pid_t parent_of(os::FileSystem& files, pid_t pid) {
+  try {
+    const auto bytes = files.read_file(fmt::format("/proc/{}/stat", pid));
+    const auto text = core::as_text(bytes);
+    const auto fields = core::split(text.substr(text.rfind(')') + 1), ' ');
+    return fields.size() > 2 ? static_cast<pid_t>(core::parse_int(fields[2]).value_or(0)) : 0;
+  } catch (const core::Error&) {
+    return 0;
+  }
+}
+
+}  // namespace
+
+std::optional<PostmasterFile> read_postmaster_file(os::FileSystem& files, const fs::path& data_directory) {
+  const auto path = data_directory / kPostmasterFile;
+  if (!files.stat(path)) return std::nullopt;
+  core::Bytes bytes;
+  try {
+    bytes = files.read_file(path);
+  } catch (const core::Error& e) {
+    if (e.code() == core::Code::kNotFound) return std::nullopt;
+    throw;
+  }
+  const auto lines = core::split(core::as_text(bytes), '\n');
+  const auto pid = core::parse_int(core::trim(lines.at(kPidLine)));
+  if (!pid || *pid <= 1) return std::nullopt;
+  PostmasterFile file{static_cast<pid_t>(*pid), false};
+  if (lines.size() > kStatusLine) {
+    const auto status = core::trim(lines[kStatusLine]);
+    file.ready = status == "ready" || status == "standby";
+  }
+  return file;
+}
+
+std::optional<os::ProcessId> find_postmaster(const PostmasterFile& file, const fs::path& data_directory) {
+  const auto process = os::identify(file.pid);
+  if (!process) return std::nullopt;
+  auto program = process_link(file.pid, "exe").filename().string();
+  // The program's file was replaced by an upgrade.
+  if (const auto at = program.find(" (deleted)"); at != std::string::npos) program.resize(at);
+  if (program != "postgres" || !works_in(file.pid, data_directory)) return std::nullopt;
+  os::RealFileSystem files;
+  const auto parent = parent_of(files, file.pid);
+  if (parent > 1 && process_link(parent, "exe").filename() == "postgres" && works_in(parent, data_directory)) {
+    return std::nullopt;
+  }
+  // The number may have changed hands while we looked.
+  return os::is_alive(*process) ? process : std::nullopt;
+}
+
+bool any_process_in(const fs::path& data_directory) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    const auto pid = core::parse_int(entry.path().filename().string());
+    if (pid && works_in(static_cast<pid_t>(*pid), data_directory)) return true;
+  }
+  return false;
+}
+
+}  // namespace backstay::postgres
