@@ -36,7 +36,8 @@ struct ConnectionTarget {
 /// schema has a say in what our statements mean.
 inline constexpr std::string_view kManagementOptions =
     "-c search_path=pg_catalog -c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 "
-    "-c idle_in_transaction_session_timeout=0 -c synchronous_commit=on -c client_min_messages=warning";
+    "-c idle_in_transaction_session_timeout=0 -c synchronous_commit=on -c client_min_messages=warning "
+    "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic";
 
 /// The rows of one statement as text.
 struct Rows {

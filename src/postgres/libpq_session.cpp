@@ -43,15 +43,21 @@ bool is_refusal(const std::string& message) {
   return false;
 }
 
+Code code_of(const std::string& state, const std::string& message) {
+  // Shutdown, crash recovery, too many connections: the same may succeed later.
+  if (state.starts_with("57P0") || state == "53300") return Code::kDatabaseUnavailable;
+  const bool removed = message.find("has already been removed") != std::string::npos;
+  const bool invalidated = message.find("can no longer") != std::string::npos;
+  if ((state == "58P01" && removed) || (state == "55000" && invalidated)) return Code::kWalGap;
+  return Code::kDatabaseError;
+}
+
+}  // namespace
+
 std::string sqlstate_of(const PGresult* result) {
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   return state == nullptr ? "" : state;
 }
-
-/// Shutdown, crash recovery, too many connections: the same may succeed later.
-bool is_passing(const std::string& state) { return state.starts_with("57P0") || state == "53300"; }
-
-}  // namespace
 
 LibpqSession::LibpqSession(const ConnectionTarget& target, bool replication, std::stop_token stop)
     : stop_(std::move(stop)), stop_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), name_(describe(target)) {
@@ -162,13 +168,22 @@ ResultPointer LibpqSession::next_result(core::SteadyTime deadline) {
 }
 
 ResultPointer LibpqSession::run(const std::string& command, std::chrono::milliseconds time) {
+  auto result = run_unchecked(command, time);
+  check(result);
+  return result;
+}
+
+ResultPointer LibpqSession::run_unchecked(const std::string& command, std::chrono::milliseconds time) {
   const auto deadline = after(time);
   if (PQsendQuery(connection_, command.c_str()) == 0) throw_lost();
   auto first = next_result(deadline);
-  check(first);
+  if (!first) throw_lost();
   const auto status = PQresultStatus(first.get());
   if (status == PGRES_COPY_BOTH || status == PGRES_COPY_OUT || status == PGRES_COPY_IN) return first;
-  while (auto more = next_result(deadline)) check(more);
+  while (auto more = next_result(deadline)) {
+    // Only the first result is of interest; an error after it is not lost.
+    if (PQresultStatus(more.get()) == PGRES_FATAL_ERROR) check(more);
+  }
   return first;
 }
 
@@ -183,8 +198,7 @@ void LibpqSession::check(const ResultPointer& result) const {
   if (const char* detail = PQresultErrorField(result.get(), PG_DIAG_MESSAGE_DETAIL)) {
     message += "; " + one_line(detail);
   }
-  throw Error(is_passing(state) ? Code::kDatabaseUnavailable : Code::kDatabaseError,
-              fmt::format("{} (SQLSTATE {})", message, state));
+  throw Error(code_of(state, message), fmt::format("{} (SQLSTATE {})", message, state));
 }
 
 void LibpqSession::throw_lost() const {

@@ -22,6 +22,9 @@ struct ClearResult {
 };
 using ResultPointer = std::unique_ptr<PGresult, ClearResult>;
 
+/// Empty where there is none.
+std::string sqlstate_of(const PGresult* result);
+
 class LibpqSession {
  public:
   /// Connects, or throws.
@@ -38,6 +41,8 @@ class LibpqSession {
   ResultPointer next_result(core::SteadyTime deadline);
   /// One simple-protocol command; the first result, errors thrown, the rest drained.
   ResultPointer run(const std::string& command, std::chrono::milliseconds time);
+  /// The same, without throwing for an error that the server reports.
+  ResultPointer run_unchecked(const std::string& command, std::chrono::milliseconds time);
   /// Waits for `events` of the socket; false at the deadline. Throws Error(cancelled) at a stop.
   bool wait(short events, core::SteadyTime deadline);
 

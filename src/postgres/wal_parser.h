@@ -17,11 +17,12 @@ namespace backstay::postgres {
 /// enough for the block headers of any record and for the main data of those that WalEvent is made of.
 struct WalRecord {
   Lsn start;
-  Lsn end;  ///< just behind the record, before padding
+  Lsn end;  ///< as PostgreSQL counts it: padding to the next 8 bytes included
   std::uint8_t resource_manager = 0;
   std::uint8_t info = 0;
   std::uint32_t xid = 0;
   std::uint32_t length = 0;
+  std::uint16_t page_magic = 0;  ///< of the PostgreSQL version that wrote it
   core::ByteSpan head;
 };
 
@@ -30,7 +31,7 @@ struct TransactionEnd {
   enum class Kind { kCommit, kAbort };
   Kind kind = Kind::kCommit;
   bool prepared = false;  ///< ended by COMMIT PREPARED or ROLLBACK PREPARED
-  std::uint32_t xid = 0;
+  std::uint32_t xid = 0;  ///< 0 for a prepared one whose record is too large to find it
   core::Timestamp time;
   Lsn start;  ///< of the record
   Lsn end;
