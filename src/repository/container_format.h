@@ -23,7 +23,7 @@ namespace backstay::repository {
 
 constexpr std::uint8_t kFormatVersion = 1;
 constexpr std::size_t kHeaderSize = 32;
-constexpr std::size_t kTrailerSize = 16;
+constexpr std::size_t kTrailerSize = 32;
 /// What writers cut groups at, and what a reader accepts at most.
 constexpr std::size_t kGroupSize = 256 * 1024;
 constexpr std::size_t kMaxGroupSize = 64 * 1024 * 1024;
@@ -45,13 +45,15 @@ std::string_view kind_name(Kind kind);
 
 using ObjectId = std::array<std::byte, 16>;
 ObjectId new_object_id(core::Random& random);
+/// "packs/<first two digits>/<id>".
+std::string pack_key(const ObjectId& pack);
 std::string format_object_id(const ObjectId& id);
 /// Throws Error(invalid_argument) for anything but 32 hexadecimal digits.
 ObjectId parse_object_id(std::string_view text);
 
 /// What an object is, and where it lies: everything its parts are bound to.
 struct ObjectName {
-  Kind kind;
+  Kind kind = Kind::kPack;
   std::string key;
 };
 
@@ -70,12 +72,15 @@ struct Layout {
   core::Bytes meta;
   std::uint64_t object_size = 0;
   [[nodiscard]] std::uint64_t raw_size() const;
+  /// Where the footer begins.
+  [[nodiscard]] std::uint64_t groups_end() const;
 };
 
 /// The pieces below are shared by writer and reader.
 constexpr std::uint32_t kFooterPosition = std::numeric_limits<std::uint32_t>::max();
 
 struct Trailer {
+  ObjectId id{};  // again, so that the layout can be read with one request for the object's end
   std::uint32_t footer_stored_size = 0;
   std::uint32_t footer_raw_size = 0;
   codec::Compression footer_compression = codec::Compression::kNone;

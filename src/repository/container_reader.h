@@ -21,14 +21,14 @@ class ContainerReader {
 
   /// The layout of a container that is wholly in memory.
   Layout read_layout(const ObjectName& name, core::ByteSpan object);
-  /// The layout with one ranged read of the object's end (a second one if the footer is longer than expected), and one
-  /// of its header. Nothing if there is no object.
+  /// The layout with one ranged read of the object's end; a second one if the footer is longer than expected. The
+  /// header is not looked at. Nothing if there is no object.
   std::optional<Layout> fetch_layout(blob::Store& store, const ObjectName& name);
 
   /// Authenticates and decodes one group; `stored` are its bytes in the object, `raw` has its raw size.
-  void decode_group(const Layout& layout, std::uint32_t group, core::ByteSpan stored, core::MutableByteSpan raw);
+  void decode_group(const Layout& layout, std::uint32_t number, core::ByteSpan stored, core::MutableByteSpan raw);
   /// Authenticates a group without decompressing it.
-  void authenticate_group(const Layout& layout, std::uint32_t group, core::ByteSpan stored);
+  void authenticate_group(const Layout& layout, std::uint32_t number, core::ByteSpan stored);
   /// All groups of a container that is wholly in memory, one after the other.
   core::Bytes read_all(const Layout& layout, core::ByteSpan object);
 
@@ -40,9 +40,12 @@ class ContainerReader {
   std::optional<Content> fetch(blob::Store& store, const ObjectName& name);
 
  private:
-  void use(const Layout& layout);
   void use(const ObjectName& name, const ObjectId& id);
-  void open_footer(Layout& layout, core::ByteSpan sealed, core::ByteSpan trailer, std::uint64_t footer_offset);
+  /// `end` holds at least footer and trailer.
+  Layout open_footer(const ObjectName& name, core::ByteSpan end, std::uint64_t object_size);
+  /// Authenticates a group into the beginning of `plain_out`, still compressed.
+  core::ByteSpan open_group(const Layout& layout, std::uint32_t number, core::ByteSpan stored,
+                            core::MutableByteSpan plain_out);
 
   const DataKey& data_key_;
   codec::Aead aead_;

@@ -17,8 +17,8 @@ class ContainerWriter {
 
   /// Starts a container with a fresh id; what was not taken of the last one is dropped.
   void begin(ObjectName name);
-  /// For objects that are named by their id: the key is made from it.
-  void begin(Kind kind, std::string_view key_prefix, bool fan_out);
+  /// The same for a pack, which is named by its id.
+  void begin_pack();
   /// Appends one group; returns its number.
   std::uint32_t add_group(core::ByteSpan raw);
   /// Appends footer and trailer.
@@ -39,6 +39,11 @@ class ContainerWriter {
   core::Bytes encode(ObjectName name, core::ByteSpan content, core::ByteSpan meta = {});
 
  private:
+  void begin_with(const ObjectId& id, ObjectName name);
+  /// `raw` itself where compression does not pay.
+  core::ByteSpan compress(core::ByteSpan raw, codec::Compression& method);
+  void append_sealed(std::uint32_t position, core::ByteSpan associated, core::ByteSpan plain);
+
   const DataKey& data_key_;
   core::Random& random_;
   codec::Compressor compressor_;

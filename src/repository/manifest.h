@@ -89,6 +89,7 @@ class ManifestReader {
 
  private:
   bool load_group();
+  void fetch_groups();
   void decode_meta();
 
   Repository& repository_;
@@ -103,7 +104,6 @@ class ManifestReader {
   core::Bytes group_;
   std::size_t at_ = 0;
   std::string group_path_;
-  std::string last_path_;
 };
 
 }  // namespace backstay::repository

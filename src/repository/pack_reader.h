@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "core/mutex.h"
 #include "repository/container_reader.h"
@@ -51,8 +52,7 @@ class PackCache {
 
  private:
   struct Slot {
-    std::shared_ptr<const Pack> pack;
-    bool loading = true;
+    std::shared_ptr<const Pack> pack;  // null while it is being fetched
     std::list<ObjectId>::iterator age;
   };
   std::shared_ptr<const Pack> load(const ObjectId& pack);
@@ -88,10 +88,11 @@ class PackReader {
     std::uint64_t used = 0;
     core::Bytes bytes;
   };
-  /// The stored bytes of a group; ranges are read ahead as far as `wanted` raw bytes need.
-  core::ByteSpan stored(const PackCache::Pack& pack, const ObjectId& id, std::uint32_t group, std::uint64_t wanted);
-  const core::Bytes& decoded(const PackCache::Pack& pack, const ObjectId& id, std::uint32_t group,
-                             std::uint64_t wanted);
+  void use(const ObjectId& id);
+  /// Copies bytes of a group of the pack in use; `wanted` raw bytes from its beginning on are wanted soon.
+  void copy_group(std::uint32_t number, std::uint64_t within, core::MutableByteSpan out, std::uint64_t wanted);
+  core::ByteSpan stored(std::uint32_t number, std::uint64_t wanted);
+  void fetch_run(std::uint32_t number, std::uint64_t wanted);
 
   PackCache& cache_;
   ContainerReader container_;
@@ -102,6 +103,7 @@ class PackReader {
   /// The run of groups that was read last with kRanges.
   core::Bytes run_;
   std::uint64_t run_offset_ = 0;
+  ObjectId run_pack_{};
 };
 
 }  // namespace backstay::repository

@@ -73,7 +73,7 @@ class PackUploader {
   /// Waits for room; throws the first error of any upload so far.
   void submit(Pack pack);
   core::Bytes take_buffer();
-  void send_all(const std::stop_token& stop);
+  void send_all();
   void rethrow_error();
 
   Repository& repository_;
@@ -102,6 +102,9 @@ class PackWriter {
 
  private:
   void note_extent(std::uint64_t file_offset, std::size_t length, std::vector<Extent>& extents);
+  /// The extent's end as an offset in the raw bytes of its pack.
+  static std::uint64_t end_of(const Extent& extent);
+  void seal_gathered();
   void seal_group(core::ByteSpan raw);
   void close_pack();
 

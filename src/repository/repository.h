@@ -71,7 +71,6 @@ class Repository {
 };
 
 /// The names of objects; ids are UUIDs. Throw Error(invalid_argument) for an id that could leave its place.
-std::string pack_key(const ObjectId& pack);
 ObjectName instance_record_name(const std::string& instance);
 ObjectName backup_record_name(const std::string& instance, const std::string& backup);
 ObjectName manifest_name(const std::string& instance, const std::string& backup);

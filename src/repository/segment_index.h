@@ -18,8 +18,9 @@ struct RestorePoint {
   friend bool operator==(const RestorePoint&, const RestorePoint&) = default;
 };
 
-/// Of the records that *start* in the segment (or in the part of it that a tail covers). "Commit" here means every
-/// commit and abort record, those of prepared transactions included: each carries a time.
+/// Of the records that *end* in the segment (or in the part of it that a tail covers): only then are all their bytes
+/// known. So the start of the first one may lie in the segment before. "Commit" here means every commit and abort
+/// record, those of prepared transactions included: each carries a time.
 struct SegmentIndex {
   std::uint32_t timeline = 0;
   std::uint64_t segment = 0;  // number: LSN / segment size
@@ -32,9 +33,9 @@ struct SegmentIndex {
   std::uint64_t last_commit_lsn = 0;
   std::uint32_t first_xid = 0;
   std::uint32_t last_xid = 0;
-  /// Start of the last complete record that starts here; 0 if none does.
+  /// Start of the last record that ends here; 0 if none does.
   std::uint64_t last_record_lsn = 0;
-  /// End of the last complete record that starts here.
+  /// End of the last record that ends here.
   std::uint64_t last_record_end = 0;
   std::vector<RestorePoint> restore_points;
 

@@ -37,6 +37,9 @@ struct StoredSegment {
   [[nodiscard]] std::uint64_t contiguous(std::uint64_t segment_size) const;
 };
 
+/// The tails that lead from the segment's start without a gap, each reaching further than the one before.
+std::vector<StoredTail> tail_chain(const StoredSegment& stored);
+
 struct WindowEnd {
   core::Timestamp time;   // the server's clock
   std::uint64_t lsn = 0;  // everything before it is in the archive
@@ -100,14 +103,21 @@ class WalStore {
   };
   std::string timeline_prefix(std::uint32_t timeline) const;
   std::string segment_key(std::uint32_t timeline, std::uint64_t segment) const;
-  bool same_content(const StoredSegment& stored, core::ByteSpan content);
+  ObjectName history_name(std::uint32_t timeline) const;
+  /// Throws store_conflict if one of the whole ones has another digest.
+  void check_digests(const StoredSegment& stored, const std::string& digest);
+  /// Nothing if an object went away meanwhile.
+  std::optional<core::Bytes> read_complete(const StoredSegment& stored);
+  std::optional<core::Bytes> assemble(const StoredSegment& stored);
+
   void read_rollups(std::uint32_t timeline);
   void write_rollup(std::uint32_t timeline, std::uint64_t segment, std::uint64_t epoch);
-  void read_footers(std::uint32_t timeline, const std::vector<StoredSegment>& missing);
+  /// What is stored in the range, after the indexes of all whole segments in it have become known.
+  std::vector<StoredSegment> read_missing(std::uint32_t timeline, std::uint64_t from, std::uint64_t to);
+  void read_footer(const StoredSegment& stored);
   std::optional<SegmentIndex> tails_index(const StoredSegment& stored);
   std::optional<SegmentIndex> known(std::uint32_t timeline, std::uint64_t segment);
   void remember(const SegmentIndex& index);
-  core::Bytes assemble(const StoredSegment& stored);
 
   Repository& repository_;
   const std::string instance_;

@@ -1,0 +1,154 @@
+#include "repository/manifest.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "repository/testing/fixture.h"
+
+namespace backstay::repository {
+namespace {
+
+using testing::kBackup;
+using testing::kInstance;
+
+class ManifestTest : public testing::RepositoryFixture {
+ protected:
+  FileEntry random_entry(std::string path) {
+    FileEntry entry;
+    entry.path = std::move(path);
+    entry.type = static_cast<EntryType>(1 + below(3));
+    entry.mode = static_cast<std::uint32_t>(below(07777));
+    entry.modified = core::Timestamp(core::Duration(static_cast<std::int64_t>(below(1ULL << 50)) - (1LL << 49)));
+    if (entry.type == EntryType::kSymlink) entry.link_target = "../elsewhere";
+    if (entry.type != EntryType::kFile) return entry;
+    for (std::size_t i = below(4); i > 0; --i) {
+      entry.size += below(1000);
+      const Extent extent{.file_offset = entry.size,
+                          .length = 1 + below(1 << 30),
+                          .position = {packs_[below(packs_.size())], static_cast<std::uint32_t>(below(1000)),
+                                       static_cast<std::uint32_t>(below(kGroupSize))}};
+      entry.size += extent.length;
+      entry.extents.push_back(extent);
+    }
+    return entry;
+  }
+  std::vector<FileEntry> random_entries(std::size_t count) {
+    std::set<std::string, decltype(&path_less)> paths(&path_less);
+    while (paths.size() < count) {
+      paths.insert(fmt::format("base/{}/{}", below(50), below(10 * count)));
+    }
+    std::vector<FileEntry> entries;
+    for (const std::string& path : paths) entries.push_back(random_entry(path));
+    return entries;
+  }
+  ManifestWriter::Result write(const std::vector<FileEntry>& entries) {
+    ManifestWriter writer(*repository_, kInstance, kBackup);
+    for (const FileEntry& entry : entries) writer.add(entry);
+    return writer.finish();
+  }
+  static void expect_same(const FileEntry& a, const FileEntry& b) {
+    EXPECT_EQ(a.path, b.path);
+    EXPECT_EQ(a.type, b.type);
+    EXPECT_EQ(a.mode, b.mode);
+    EXPECT_EQ(a.modified, b.modified);
+    EXPECT_EQ(a.size, b.size);
+    EXPECT_EQ(a.link_target, b.link_target);
+    EXPECT_EQ(a.extents, b.extents);
+  }
+  std::vector<ObjectId> packs_{new_object_id(random_), new_object_id(random_), new_object_id(random_)};
+};
+
+TEST_F(ManifestTest, StreamsManyEntriesBothWays) {
+  const std::vector<FileEntry> entries = random_entries(20'000);
+  const auto result = write(entries);
+  EXPECT_EQ(result.entries, entries.size());
+  ManifestReader reader(*repository_, kInstance, kBackup);
+  EXPECT_EQ(reader.id(), result.id);
+  EXPECT_EQ(reader.entry_count(), entries.size());
+  EXPECT_EQ(reader.data_size(), result.data_size);
+  EXPECT_EQ(reader.stored_size(), memory_->head(manifest_name(kInstance, kBackup).key)->size);
+  EXPECT_EQ(reader.packs().size(), 3U);
+  for (int pass = 0; pass < 2; ++pass) {
+    for (const FileEntry& entry : entries) {
+      const auto read = reader.next();
+      ASSERT_TRUE(read);
+      expect_same(*read, entry);
+    }
+    EXPECT_FALSE(reader.next());
+    reader.rewind();
+  }
+}
+
+TEST_F(ManifestTest, AnEmptyOneIsFine) {
+  write({});
+  ManifestReader reader(*repository_, kInstance, kBackup);
+  EXPECT_FALSE(reader.next());
+  EXPECT_TRUE(reader.packs().empty());
+}
+
+TEST_F(ManifestTest, OrderIsByComponents) {
+  EXPECT_TRUE(path_less("a", "a/b"));
+  EXPECT_TRUE(path_less("a/b", "a-b"));
+  EXPECT_TRUE(path_less("a-b", "a.b"));
+  EXPECT_FALSE(path_less("a/b", "a"));
+  EXPECT_FALSE(path_less("a", "a"));
+  EXPECT_TRUE(path_less("z", "\xc3\xa4"));
+}
+
+TEST_F(ManifestTest, RefusesWhatBreaksTheRules) {
+  const auto refused = [&](const std::function<void(FileEntry&)>& change) {
+    ManifestWriter writer(*repository_, kInstance, kBackup);
+    FileEntry entry;
+    entry.path = "b";
+    writer.add(entry);
+    entry.path = "c";
+    change(entry);
+    EXPECT_EQ(code_of([&] { writer.add(entry); }), core::Code::kInvalidArgument) << entry.path;
+  };
+  for (const char* const path : {"", "/etc/passwd", "b", "a", "c//d", "c/../d", "..", "c/.", "c/"}) {
+    refused([&](FileEntry& entry) { entry.path = path; });
+  }
+  refused([&](FileEntry& entry) { entry.extents = {{0, 10, {}}}; });
+  refused([&](FileEntry& entry) { entry.size = 10, entry.extents = {{0, 0, {}}}; });
+  refused([&](FileEntry& entry) { entry.size = 20, entry.extents = {{5, 10, {}}, {0, 2, {}}}; });
+  refused([&](FileEntry& entry) { entry.size = 20, entry.extents = {{5, UINT64_MAX, {}}}; });
+  refused([&](FileEntry& entry) { entry.type = EntryType::kDirectory, entry.size = 1; });
+}
+
+TEST_F(ManifestTest, NothingIsVisibleBeforeFinishNorAfterAFailure) {
+  {
+    ManifestWriter writer(*repository_, kInstance, kBackup);
+    writer.add(random_entry("a"));
+  }
+  EXPECT_FALSE(memory_->head(manifest_name(kInstance, kBackup).key));
+  store_->fail_call(1);
+  EXPECT_THROW(write(random_entries(10)), core::Error);
+  EXPECT_FALSE(memory_->head(manifest_name(kInstance, kBackup).key));
+  EXPECT_EQ(code_of([&] { ManifestReader(*repository_, kInstance, kBackup); }), core::Code::kStoreObjectMissing);
+}
+
+TEST_F(ManifestTest, ALargeOneIsSentInParts) {
+  std::vector<FileEntry> entries;
+  for (int i = 0; i < 30; ++i) {
+    FileEntry entry;
+    entry.path = fmt::format("link{:02}", i);
+    entry.type = EntryType::kSymlink;
+    entry.link_target = core::to_hex(random_.bytes(500'000));
+    entries.push_back(entry);
+  }
+  const auto result = write(entries);
+  EXPECT_GT(result.stored_size, 9U * 1024 * 1024);
+  ManifestReader reader(*repository_, kInstance, kBackup);
+  for (const FileEntry& entry : entries) EXPECT_EQ(reader.next()->link_target, entry.link_target);
+}
+
+TEST_F(ManifestTest, DamageIsSeen) {
+  write(random_entries(100));
+  const std::string key = manifest_name(kInstance, kBackup).key;
+  memory_->corrupt(key, kHeaderSize + 5);
+  EXPECT_EQ(code_of([&] { ManifestReader(*repository_, kInstance, kBackup).next(); }), core::Code::kCorruptData);
+}
+
+}  // namespace
+}  // namespace backstay::repository

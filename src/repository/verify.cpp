@@ -1,0 +1,252 @@
+#include "repository/verify.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "codec/hash.h"
+#include "core/error.h"
+#include "core/mutex.h"
+#include "repository/container_reader.h"
+#include "repository/manifest.h"
+#include "repository/parallel.h"
+#include "repository/wal_store.h"
+
+namespace backstay::repository {
+namespace {
+
+constexpr std::string_view kCannotRestore = "this backup cannot be restored as a whole";
+constexpr std::string_view kNotConsistent = "this backup cannot be brought to a consistent state";
+
+/// Damage is what verification is for; anything else (store away, cancelled) means that it could not be done.
+bool is_damage(core::Code code) {
+  return code == core::Code::kCorruptData || code == core::Code::kStoreObjectMissing ||
+         code == core::Code::kUnsupportedFormat || code == core::Code::kWalGap || code == core::Code::kStoreConflict;
+}
+
+class Verification {
+ public:
+  Verification(Repository& repository, const std::string& instance, const std::string& backup,
+               const VerifyOptions& options, std::stop_token stop)
+      : repository_(repository), instance_(instance), backup_(backup), options_(options), stop_(std::move(stop)) {}
+
+  VerifyReport run() {
+    const std::string record_key = backup_record_name(instance_, backup_).key;
+    const bool have_record = guarded(record_key, kCannotRestore, [&] { read_record(); });
+    const std::string manifest_key = manifest_name(instance_, backup_).key;
+    guarded(manifest_key, kCannotRestore, [&] { check_manifest(); });
+    if (have_record) guarded(wal_prefix(instance_), kNotConsistent, [&] { check_wal(); });
+    return std::move(report_);
+  }
+
+ private:
+  /// Runs `check`; damage becomes a problem and false.
+  template <typename Check>
+  bool guarded(const std::string& object, std::string_view meaning, Check check) {
+    try {
+      check();
+      return true;
+    } catch (const core::Error& error) {
+      if (!is_damage(error.code())) throw;
+      add_problem(object, error.message(), meaning);
+      return false;
+    }
+  }
+
+  void add_problem(const std::string& object, const std::string& what, std::string_view meaning) {
+    const core::LockGuard lock(mutex_);
+    report_.problems.push_back({object, what, std::string(meaning)});
+  }
+
+  void read_record() {
+    auto record = repository_.backup(instance_, backup_);
+    if (!record) {
+      throw core::Error(core::Code::kStoreObjectMissing, "the backup has no record, so it is not stored");
+    }
+    if (record->backup != backup_ || record->instance != instance_) {
+      throw core::Error(core::Code::kCorruptData, "the record is of another backup");
+    }
+    record_ = std::move(*record);
+  }
+
+  void check_manifest() {
+    ManifestReader manifest(repository_, instance_, backup_);
+    check_manifest_header(manifest);
+    if (!record_.backup.empty() && record_.manifest_id != manifest.id()) {
+      throw core::Error(core::Code::kCorruptData, "the manifest is not the one that the record belongs to");
+    }
+    report_.bytes_read += manifest.stored_size();
+    report_.packs = manifest.packs().size();
+    total_ = manifest.packs().size() + wal_segment_count();
+    detail::parallel_each(manifest.packs().size(), std::max(1U, options_.threads), [&](std::size_t i) {
+      const ObjectId& pack = manifest.packs()[i];
+      guarded(pack_key(pack), "files whose bytes lie in this pack cannot be restored", [&] { check_pack(pack); });
+      note_progress();
+    });
+    check_entries(manifest);
+  }
+
+  /// Reading a manifest looks at its end and its groups only.
+  void check_manifest_header(const ManifestReader& manifest) {
+    const ObjectName name = manifest_name(instance_, backup_);
+    const auto header = repository_.store().get_range(name.key, 0, kHeaderSize);
+    if (!header || decode_header(name, *header) != manifest.id()) {
+      throw core::Error(core::Code::kCorruptData, "the manifest's header was changed");
+    }
+  }
+
+  void check_pack(const ObjectId& pack) {
+    stop_if_asked();
+    const ObjectName name{Kind::kPack, pack_key(pack)};
+    const auto object = repository_.store().get(name.key);
+    if (!object) throw core::Error(core::Code::kStoreObjectMissing, "the pack is not in the store");
+    ContainerReader reader(repository_.data_key());
+    const Layout layout = reader.read_layout(name, *object);
+    const std::uint64_t groups = check_groups(reader, layout, *object);
+    std::vector<std::uint32_t> sizes;
+    for (const Group& group : layout.groups) sizes.push_back(group.raw_size);
+    const core::LockGuard lock(mutex_);
+    report_.groups += groups;
+    report_.bytes_read += object->size();
+    group_sizes_[pack] = std::move(sizes);
+  }
+
+  /// Every group is looked at, even after a bad one, so that the report is complete.
+  std::uint64_t check_groups(ContainerReader& reader, const Layout& layout, core::ByteSpan object) {
+    core::Bytes raw;
+    for (std::uint32_t number = 0; number < layout.groups.size(); ++number) {
+      const Group& group = layout.groups[number];
+      const core::ByteSpan stored = object.subspan(group.offset, group.stored_size);
+      guarded(layout.name.key, "files whose bytes lie in this group cannot be restored", [&] {
+        if (options_.level == VerifyLevel::kAuthenticate) {
+          reader.authenticate_group(layout, number, stored);
+          return;
+        }
+        raw.resize(group.raw_size);
+        reader.decode_group(layout, number, stored, raw);
+      });
+    }
+    return layout.groups.size();
+  }
+
+  void check_entries(ManifestReader& manifest) {
+    const std::string key = manifest_name(instance_, backup_).key;
+    std::string last;
+    while (const auto entry = manifest.next()) {
+      stop_if_asked();
+      if (report_.entries > 0 && !path_less(last, entry->path)) {
+        throw core::Error(core::Code::kCorruptData, fmt::format("'{}' is out of order", entry->path));
+      }
+      last = entry->path;
+      ++report_.entries;
+      if (entry->type != EntryType::kFile) continue;
+      ++report_.files;
+      report_.data_size += entry->size;
+      for (const Extent& extent : entry->extents) {
+        if (is_covered(extent)) continue;
+        add_problem(key, fmt::format("'{}' refers to bytes that its pack does not have", entry->path),
+                    "this file cannot be restored");
+      }
+    }
+    if (report_.entries != manifest.entry_count() || report_.data_size != manifest.data_size()) {
+      throw core::Error(core::Code::kCorruptData, "the manifest does not have all of its entries");
+    }
+  }
+
+  bool is_covered(const Extent& extent) {
+    const core::LockGuard lock(mutex_);
+    const auto sizes = group_sizes_.find(extent.position.pack);
+    if (sizes == group_sizes_.end()) return true;  // The pack itself is a problem already.
+    std::uint64_t left = extent.position.offset + extent.length;
+    for (std::size_t group = extent.position.group; group < sizes->second.size(); ++group) {
+      if (left <= sizes->second[group]) return true;
+      left -= sizes->second[group];
+    }
+    return false;
+  }
+
+  [[nodiscard]] std::uint64_t first_segment() const { return record_.start_lsn / record_.wal_segment_size; }
+  /// The stop position is behind the last byte that is needed.
+  [[nodiscard]] std::uint64_t last_segment() const { return (record_.stop_lsn - 1) / record_.wal_segment_size; }
+  [[nodiscard]] std::uint64_t wal_segment_count() const {
+    return record_.stop_lsn > record_.start_lsn ? last_segment() - first_segment() + 1 : 0;
+  }
+
+  void check_wal() {
+    if (wal_segment_count() == 0) return;
+    WalStore wal(repository_, instance_, record_.wal_segment_size);
+    const auto stored = wal.list(record_.timeline, first_segment(), last_segment());
+    detail::parallel_each(wal_segment_count(), std::max(1U, options_.threads), [&](std::size_t i) {
+      stop_if_asked();
+      const std::uint64_t segment = first_segment() + i;
+      const std::string name = segment_name(record_.timeline, segment, record_.wal_segment_size);
+      guarded(name, kNotConsistent, [&] {
+        const auto found = std::ranges::find(stored, segment, &StoredSegment::segment);
+        if (found == stored.end()) throw core::Error(core::Code::kWalGap, "the segment is not in the archive");
+        check_segment(wal, *found);
+      });
+      note_progress();
+    });
+  }
+
+  void check_segment(WalStore& wal, const StoredSegment& stored) {
+    // Each copy is checked: another one may be what a recovery takes.
+    for (const std::string& key : stored.complete) {
+      guarded(key, kNotConsistent, [&] { check_object({Kind::kWalSegment, key}); });
+    }
+    const auto data = wal.read_segment(record_.timeline, stored);
+    const std::uint64_t begin = stored.segment * record_.wal_segment_size;
+    const std::uint64_t needed = std::min(record_.stop_lsn - begin, record_.wal_segment_size);
+    if (!data || data->bytes.size() < needed) {
+      throw core::Error(core::Code::kWalGap, fmt::format("only {} of the {} bytes that are needed are in the archive",
+                                                         data ? data->bytes.size() : 0, needed));
+    }
+    const core::LockGuard lock(mutex_);
+    ++report_.wal_segments;
+    if (stored.complete.empty()) report_.bytes_read += data->bytes.size();
+  }
+
+  void check_object(const ObjectName& name) {
+    const auto object = repository_.store().get(name.key);
+    if (!object) throw core::Error(core::Code::kStoreObjectMissing, "the object is not in the store");
+    ContainerReader reader(repository_.data_key());
+    const Layout layout = reader.read_layout(name, *object);
+    const std::uint64_t groups = check_groups(reader, layout, *object);
+    const core::LockGuard lock(mutex_);
+    report_.groups += groups;
+    report_.bytes_read += object->size();
+  }
+
+  void stop_if_asked() const {
+    if (stop_.stop_requested()) throw core::Error(core::Code::kCancelled, "the verification was cancelled");
+  }
+
+  void note_progress() {
+    if (!options_.progress) return;
+    const std::lock_guard lock(progress_mutex_);
+    options_.progress(++done_, total_);
+  }
+
+  Repository& repository_;
+  const std::string& instance_;
+  const std::string& backup_;
+  const VerifyOptions& options_;
+  std::stop_token stop_;
+  BackupRecord record_;
+  core::Mutex mutex_;
+  VerifyReport report_;
+  std::map<ObjectId, std::vector<std::uint32_t>> group_sizes_;
+  std::mutex progress_mutex_;
+  std::uint64_t done_ = 0;
+  std::uint64_t total_ = 0;
+};
+
+}  // namespace
+
+VerifyReport verify_backup(Repository& repository, const std::string& instance, const std::string& backup,
+                           const VerifyOptions& options, std::stop_token stop) {
+  return Verification(repository, instance, backup, options, std::move(stop)).run();
+}
+
+}  // namespace backstay::repository

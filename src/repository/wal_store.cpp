@@ -1,0 +1,274 @@
+#include "repository/wal_store.h"
+
+#include <algorithm>
+#include <bit>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "codec/hash.h"
+#include "core/error.h"
+#include "repository/container_reader.h"
+#include "repository/container_writer.h"
+#include "repository/json_fields.h"
+#include "repository/wal_names.h"
+
+namespace backstay::repository {
+namespace {
+
+using detail::WalName;
+
+/// Between listing and reading, a writer may have replaced tails by the whole segment; more often means something else.
+constexpr int kListAttempts = 3;
+
+core::Bytes encode_meta(const SegmentIndex& index, const codec::Digest& digest) {
+  return core::to_bytes(core::to_text(core::json::object{{"sha256", core::to_hex(digest)}, {"index", to_json(index)}}));
+}
+
+std::string digest_of(const Layout& layout) {
+  return detail::reading(layout.name.key, [&] {
+    const core::json::value meta = core::parse_json(core::as_text(layout.meta));
+    return core::require_string(core::as_object(meta), "sha256");
+  });
+}
+
+core::Error conflict(const std::string& key) {
+  return core::Error(core::Code::kStoreConflict, fmt::format("the archive holds another content for '{}'", key))
+      .with_hint("two servers write the same timeline; find out which one is the right one before anything is removed");
+}
+
+}  // namespace
+
+std::vector<StoredTail> tail_chain(const StoredSegment& stored) {
+  std::vector<StoredTail> result;
+  std::uint64_t end = 0;
+  for (;;) {
+    const StoredTail* best = nullptr;
+    for (const StoredTail& tail : stored.tails) {
+      if (tail.from <= end && tail.to > end && (best == nullptr || tail.to > best->to)) best = &tail;
+    }
+    if (best == nullptr) return result;
+    result.push_back(*best);
+    end = best->to;
+  }
+}
+
+std::uint64_t StoredSegment::contiguous(std::uint64_t segment_size) const {
+  if (!complete.empty()) return segment_size;
+  const auto readable = tail_chain(*this);
+  return readable.empty() ? 0 : readable.back().to;
+}
+
+WalStore::WalStore(Repository& repository, std::string instance, std::uint64_t segment_size)
+    : repository_(repository), instance_(std::move(instance)), segment_size_(segment_size) {
+  constexpr std::uint64_t kMiB = 1024 * 1024;
+  if (!std::has_single_bit(segment_size) || segment_size < kMiB || segment_size > 1024 * kMiB) {
+    throw core::Error(core::Code::kInvalidArgument, fmt::format("{} is not a WAL segment size", segment_size));
+  }
+}
+
+std::string WalStore::timeline_prefix(std::uint32_t timeline) const {
+  return fmt::format("{}{}/", wal_prefix(instance_), detail::timeline_text(timeline));
+}
+
+std::string WalStore::segment_key(std::uint32_t timeline, std::uint64_t segment) const {
+  return timeline_prefix(timeline) + segment_name(timeline, segment, segment_size_);
+}
+
+bool WalStore::put_segment(core::ByteSpan content, const SegmentIndex& index, std::uint64_t epoch) {
+  if (content.size() != segment_size_) {
+    throw core::Error(core::Code::kInvalidArgument,
+                      fmt::format("a WAL segment has {} bytes, not {}", segment_size_, content.size()));
+  }
+  const codec::Digest digest = codec::sha256(content);
+  for (const StoredSegment& stored : list(index.timeline, index.segment, index.segment)) {
+    if (stored.complete.empty()) continue;
+    check_digests(stored, core::to_hex(digest));
+    return false;
+  }
+  const ObjectName name{Kind::kWalSegment,
+                        segment_key(index.timeline, index.segment) + detail::wal_object_suffix(epoch)};
+  repository_.put_sealed(name, content, encode_meta(index, digest));
+  remember(index);
+  constexpr std::uint64_t kRollUpEvery = 16;
+  if (index.segment % kRollUpEvery == kRollUpEvery - 1) write_rollup(index.timeline, index.segment, epoch);
+  return true;
+}
+
+void WalStore::check_digests(const StoredSegment& stored, const std::string& digest) {
+  ContainerReader reader(repository_.data_key());
+  for (const std::string& key : stored.complete) {
+    const auto layout = reader.fetch_layout(repository_.store(), {Kind::kWalSegment, key});
+    if (layout && digest_of(*layout) != digest) throw conflict(key);
+  }
+}
+
+void WalStore::put_tail(core::ByteSpan content, std::uint64_t from, const SegmentIndex& index, std::uint64_t epoch) {
+  if (content.empty() || from >= segment_size_ || content.size() > segment_size_ - from) {
+    throw core::Error(core::Code::kInvalidArgument,
+                      fmt::format("a tail of {} bytes at {} is not within a segment", content.size(), from));
+  }
+  const ObjectName name{Kind::kWalTail, segment_key(index.timeline, index.segment) +
+                                            detail::wal_tail_suffix(epoch, from, from + content.size())};
+  repository_.put_sealed(name, content, encode_meta(index, codec::sha256(content)));
+}
+
+void WalStore::remove_tails(std::uint32_t timeline, std::uint64_t segment, std::uint64_t from, std::uint64_t to,
+                            const std::string& keep_key) {
+  std::vector<std::string> keys;
+  for (const StoredSegment& stored : list(timeline, segment, segment)) {
+    for (const StoredTail& tail : stored.tails) {
+      if (tail.from >= from && tail.to <= to && tail.key != keep_key) keys.push_back(tail.key);
+    }
+  }
+  if (!keys.empty()) repository_.store().remove(keys);
+}
+
+void WalStore::remove_tails(std::uint32_t timeline, std::uint64_t segment) {
+  remove_tails(timeline, segment, 0, segment_size_);
+}
+
+std::vector<StoredSegment> WalStore::list(std::uint32_t timeline, std::uint64_t from, std::uint64_t to) {
+  const std::string prefix = timeline_prefix(timeline);
+  std::vector<StoredSegment> segments;
+  repository_.store().list(prefix, segment_key(timeline, from), [&](const blob::ObjectInfo& object) {
+    const auto name = detail::parse_wal_name(std::string_view(object.key).substr(prefix.size()), segment_size_);
+    if (!name || name->timeline != timeline) return true;
+    if (name->segment > to) return false;
+    if (segments.empty() || segments.back().segment != name->segment) {
+      segments.push_back({.segment = name->segment, .complete = {}, .tails = {}});
+    }
+    if (name->tail) {
+      segments.back().tails.push_back({name->epoch, name->from, name->to, object.key});
+    } else {
+      segments.back().complete.push_back(object.key);
+    }
+    return true;
+  });
+  for (StoredSegment& segment : segments) {
+    std::ranges::sort(segment.tails, [](const StoredTail& a, const StoredTail& b) {
+      return std::tie(a.from, a.key) < std::tie(b.from, b.key);
+    });
+  }
+  return segments;
+}
+
+std::optional<core::Bytes> WalStore::read_complete(const StoredSegment& stored) {
+  ContainerReader reader(repository_.data_key());
+  std::optional<core::Bytes> bytes;
+  std::exception_ptr damage;
+  for (const std::string& key : stored.complete) {
+    try {
+      auto content = reader.fetch(repository_.store(), {Kind::kWalSegment, key});
+      if (!content) continue;
+      if (content->bytes.size() != segment_size_) {
+        throw core::Error(core::Code::kCorruptData, fmt::format("wal segment '{}' has another size", key));
+      }
+      if (bytes && *bytes != content->bytes) throw conflict(key);
+      bytes = std::move(content->bytes);
+    } catch (const core::Error& error) {
+      // Another writer's copy of it will do.
+      if (error.code() != core::Code::kCorruptData) throw;
+      damage = std::current_exception();
+    }
+  }
+  if (!bytes && damage) std::rethrow_exception(damage);
+  return bytes;
+}
+
+std::optional<core::Bytes> WalStore::assemble(const StoredSegment& stored) {
+  ContainerReader reader(repository_.data_key());
+  core::Bytes bytes;
+  for (const StoredTail& tail : tail_chain(stored)) {
+    const auto content = reader.fetch(repository_.store(), {Kind::kWalTail, tail.key});
+    if (!content) return std::nullopt;
+    if (content->bytes.size() != tail.to - tail.from) {
+      throw core::Error(core::Code::kCorruptData, fmt::format("wal tail '{}' has another size", tail.key));
+    }
+    const std::size_t overlap = bytes.size() - tail.from;
+    const auto both = core::ByteSpan(content->bytes).first(overlap);
+    if (!std::ranges::equal(both, core::ByteSpan(bytes).last(overlap))) throw conflict(tail.key);
+    core::append(bytes, core::ByteSpan(content->bytes).subspan(overlap));
+  }
+  return bytes;
+}
+
+std::optional<SegmentData> WalStore::read_segment(std::uint32_t timeline, std::uint64_t segment) {
+  const auto stored = list(timeline, segment, segment);
+  if (stored.empty()) return std::nullopt;
+  return read_segment(timeline, stored.front());
+}
+
+std::optional<SegmentData> WalStore::read_segment(std::uint32_t timeline, const StoredSegment& listed) {
+  StoredSegment stored = listed;
+  for (int attempt = 0; attempt < kListAttempts; ++attempt) {
+    auto bytes = stored.complete.empty() ? assemble(stored) : read_complete(stored);
+    if (bytes && bytes->empty()) return std::nullopt;
+    if (bytes) return SegmentData{std::move(*bytes), !stored.complete.empty()};
+    const auto now = list(timeline, listed.segment, listed.segment);
+    if (now.empty()) return std::nullopt;
+    stored = now.front();
+  }
+  throw core::Error(core::Code::kStoreObjectMissing,
+                    fmt::format("WAL segment '{}' is listed but cannot be read",
+                                segment_name(timeline, listed.segment, segment_size_)));
+}
+
+void WalStore::put_history(std::uint32_t timeline, core::ByteSpan content) {
+  const ObjectName name = history_name(timeline);
+  if (const auto there = repository_.get_sealed(name)) {
+    if (!std::ranges::equal(*there, content)) throw conflict(name.key);
+    return;
+  }
+  repository_.put_sealed(name, content);
+}
+
+std::optional<core::Bytes> WalStore::get_history(std::uint32_t timeline) {
+  return repository_.get_sealed(history_name(timeline));
+}
+
+ObjectName WalStore::history_name(std::uint32_t timeline) const {
+  return {Kind::kHistory, fmt::format("{}{}.history", wal_prefix(instance_), detail::timeline_text(timeline))};
+}
+
+std::vector<std::uint32_t> WalStore::timelines() {
+  const std::string prefix = wal_prefix(instance_);
+  std::vector<std::uint32_t> found;
+  std::string after;
+  for (bool more = true; more;) {
+    more = false;
+    repository_.store().list(prefix, after, [&](const blob::ObjectInfo& object) {
+      const std::string_view rest = std::string_view(object.key).substr(prefix.size());
+      const auto slash = rest.find('/');
+      const bool history = slash == std::string_view::npos && rest.ends_with(".history");
+      if (slash != std::string_view::npos || history) {
+        const auto timeline = detail::parse_timeline(rest.substr(0, history ? rest.find('.') : slash));
+        if (timeline && (found.empty() || found.back() != *timeline)) found.push_back(*timeline);
+      }
+      // What lies below a timeline is not walked through.
+      after = slash == std::string_view::npos ? object.key : fmt::format("{}{}/~~~~", prefix, rest.substr(0, slash));
+      more = true;
+      return false;
+    });
+  }
+  return found;
+}
+
+void WalStore::put_window_end(std::uint32_t timeline, const WindowEnd& end) {
+  const core::json::object content{{"time", core::format_time(end.time)}, {"lsn", detail::number_text(end.lsn)}};
+  repository_.put_sealed({Kind::kWindowEnd, timeline_prefix(timeline) + "window-end"},
+                         core::as_bytes(core::to_text(content)));
+}
+
+std::optional<WindowEnd> WalStore::window_end(std::uint32_t timeline) {
+  const ObjectName name{Kind::kWindowEnd, timeline_prefix(timeline) + "window-end"};
+  const auto content = repository_.get_sealed(name);
+  if (!content) return std::nullopt;
+  return detail::reading(name.key, [&] {
+    const core::json::value value = core::parse_json(core::as_text(*content));
+    const core::json::object& end = core::as_object(value);
+    return WindowEnd{.time = detail::read_time(end, "time"), .lsn = detail::read_number(end, "lsn")};
+  });
+}
+
+}  // namespace backstay::repository
