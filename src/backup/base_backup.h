@@ -20,20 +20,20 @@ class WalReceiver;
 struct BaseBackupRequest {
   repository::Repository& repository;
   /// The instance whose record is already in the repository.
-  std::string instance;
+  std::string instance = {};
   /// A fresh UUID; a repeated attempt takes a new one.
-  std::string backup_id;
-  std::filesystem::path data_directory;
+  std::string backup_id = {};
+  std::filesystem::path data_directory = {};
   /// A superuser, or a role with REPLICATION that may call pg_backup_start; on the server's own machine.
-  postgres::ConnectionTarget connection;
+  postgres::ConnectionTarget connection = {};
   /// The receiver that archives this instance in this process. Without one the backup streams the WAL from its start to
   /// its stop itself, over a slot that lives as long as the backup.
   WalReceiver* receiver = nullptr;
   /// Where the backup's own WAL stream puts segments together; needed only without a receiver.
-  std::filesystem::path spool_directory;
+  std::filesystem::path spool_directory = {};
   /// In the names of the objects that this stream writes.
   std::uint64_t epoch = 0;
-  std::string label;
+  std::string label = {};
   /// "scheduled", "manual", "final" or "safety".
   std::string origin = "manual";
   unsigned workers = 2;

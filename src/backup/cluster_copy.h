@@ -16,26 +16,26 @@
 namespace backstay::backup {
 
 struct DamagedPage {
-  std::string file;
+  std::string file = {};
   std::uint32_t block = 0;
 };
 
 struct CopyRequest {
-  std::filesystem::path data_directory;
+  std::filesystem::path data_directory = {};
   /// Pages older than this must have a right checksum, if the cluster has checksums at all.
-  postgres::Lsn start;
+  postgres::Lsn start = {};
   bool checksums = true;
   unsigned workers = 2;
 };
 
 struct ClusterCopy {
   /// In path order; global/pg_control without its content, which is read later.
-  std::vector<repository::FileEntry> entries;
+  std::vector<repository::FileEntry> entries = {};
   std::uint64_t bytes = 0;
   std::uint64_t pages_checked = 0;
   std::uint64_t pages_failed = 0;
   /// The first of them.
-  std::vector<DamagedPage> damaged;
+  std::vector<DamagedPage> damaged = {};
 };
 
 /// Walks the directory and copies every file but pg_control. A file that vanished meanwhile has no entry; one that

@@ -28,23 +28,23 @@ struct RecoverRequest {
   RecoveryPlan plan;
   /// The new instance's name for logs, and its own directory; what a recovery leaves there is recovery.json, data,
   /// tablespaces, recovery, socket, config and log.
-  std::string name;
+  std::string name = {};
   postgres::InstancePaths paths;
   postgres::Installation installation;
-  std::optional<os::Identity> identity;
+  std::optional<os::Identity> identity = {};
   postgres::Launcher& launcher;
   /// For the launcher, e.g. limits.
-  std::map<std::string, std::string> hints;
-  postgres::ServerResources resources;
+  std::map<std::string, std::string> hints = {};
+  postgres::ServerResources resources = {};
   /// The static program for restore_command, absolute.
-  std::filesystem::path restore_helper;
+  std::filesystem::path restore_helper = {};
   /// The superuser that manages the new server, made if it is not in the backup. Without a password the roles stay as
   /// they were.
   std::string management_role{postgres::kManagementRole};
-  std::optional<core::Secret> management_password;
+  std::optional<core::Secret> management_password = {};
   /// Who the application is afterwards; absent: roles, databases and passwords stay as they were in the backup. Needs
   /// the management password.
-  std::optional<postgres::HandOver> hand_over;
+  std::optional<postgres::HandOver> hand_over = {};
   unsigned workers = 4;
   /// A replay that takes no WAL for this long is a failure.
   std::chrono::seconds stall_deadline{600};
@@ -52,8 +52,8 @@ struct RecoverRequest {
 
 struct RecoverResult {
   /// The timeline that began with the promotion, and where.
-  postgres::TimelineId timeline;
-  postgres::Lsn lsn;
+  postgres::TimelineId timeline = {};
+  postgres::Lsn lsn = {};
   std::uint64_t file_bytes = 0;
   std::uint64_t wal_bytes = 0;
   core::Duration restore_time{};

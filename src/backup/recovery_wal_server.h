@@ -14,15 +14,15 @@
 namespace backstay::backup {
 
 struct RecoveryWalServerConfig {
-  std::string instance;
+  std::string instance = {};
   /// `<instance>/recovery`: the socket is `fetch.sock` in it, segments are laid down in `wal/`.
-  std::filesystem::path directory;
-  std::optional<os::Identity> identity;
+  std::filesystem::path directory = {};
+  std::optional<os::Identity> identity = {};
   /// The branch: the timelines that exist for this recovery end with this one.
-  postgres::TimelineId timeline;
+  postgres::TimelineId timeline = {};
   /// The WAL that the plan counts on: in this range "not there" is an error, behind it the truth.
-  postgres::Lsn from;
-  postgres::Lsn to;
+  postgres::Lsn from = {};
+  postgres::Lsn to = {};
   std::uint64_t segment_size = postgres::kDefaultSegmentSize;
   /// Segments fetched ahead, and how many at a time.
   unsigned ahead = 8;

@@ -15,14 +15,14 @@ namespace backstay::backup {
 
 struct RestoreRequest {
   repository::Repository& repository;
-  std::string instance;
-  std::string backup_id;
+  std::string instance = {};
+  std::string backup_id = {};
   /// The data directory to make; it must not exist or be empty. Made with mode 0700.
-  std::filesystem::path data_directory;
+  std::filesystem::path data_directory = {};
   /// Tablespaces go to `<this>/<oid>` and are linked from pg_tblspc, wherever they lay at the source.
-  std::filesystem::path tablespace_directory;
+  std::filesystem::path tablespace_directory = {};
   /// Who owns the files; the caller itself if absent.
-  std::optional<os::Identity> identity;
+  std::optional<os::Identity> identity = {};
   unsigned workers = 4;
 };
 

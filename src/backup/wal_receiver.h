@@ -21,21 +21,21 @@ namespace backstay::backup {
 
 struct WalReceiverConfig {
   /// The instance's id, in the repository's keys.
-  std::string instance;
+  std::string instance = {};
   /// A role with REPLICATION, on the server's own socket.
-  postgres::ConnectionTarget connection;
+  postgres::ConnectionTarget connection = {};
   /// The replication slot; made with its WAL reserved if it is not there.
-  std::string slot;
+  std::string slot = {};
   /// The slot ends with the connection, and the first error of the server ends run(): for a backup's own stream.
   bool temporary_slot = false;
   /// Where to begin if the store has no WAL of the timeline yet, or, with a temporary slot, in any case; absent: at the
   /// server's present segment.
-  std::optional<postgres::Lsn> start;
+  std::optional<postgres::Lsn> start = {};
   /// Part of every object's name, so that a receiver that lost its lease never overwrites its successor's objects.
   std::uint64_t lease_epoch = 1;
   /// Where segments are put together. Emptied at start: until a byte is in the store, the slot keeps it on the server,
   /// so nothing here is the only copy as long as the server's own disk lives.
-  std::filesystem::path spool_directory;
+  std::filesystem::path spool_directory = {};
   /// Segments in the spool before the receiver stops reading from the server.
   unsigned spool_segments = 8;
   /// How long new bytes may wait before they are uploaded as a tail object.
@@ -50,20 +50,20 @@ struct WalReceiverConfig {
 /// A snapshot of how the archive of one instance stands.
 struct WalReceiverStatus {
   bool connected = false;
-  postgres::TimelineId timeline;
+  postgres::TimelineId timeline = {};
   /// The end of what was received, and of what the store holds without a hole.
-  postgres::Lsn received;
-  postgres::Lsn stored;
+  postgres::Lsn received = {};
+  postgres::Lsn stored = {};
   /// What would be lost if the server's disk were lost now, as far as the receiver knows: the server's WAL end at its
   /// last message minus `stored`, and for how long the oldest of it has waited.
   std::uint64_t bytes_at_risk = 0;
   core::Duration time_at_risk{};
   /// Complete up to this time of the server's clock, proven by its keepalives. Feed it to RecoveryWindow as live end.
-  std::optional<ArchiveEnd> proven_end;
+  std::optional<ArchiveEnd> proven_end = {};
   /// Set while the store takes nothing: since when, and its last error.
-  std::optional<core::Timestamp> store_away_since;
-  std::optional<core::Timestamp> server_away_since;
-  std::string last_error;
+  std::optional<core::Timestamp> store_away_since = {};
+  std::optional<core::Timestamp> server_away_since = {};
+  std::string last_error = {};
   /// The slot had lost WAL that was not stored: a gap is recorded, and only a new base backup opens the window again.
   bool needs_base_backup = false;
   std::uint64_t segments_stored = 0;

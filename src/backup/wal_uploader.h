@@ -27,7 +27,7 @@
 namespace backstay::backup {
 
 struct WalUploaderConfig {
-  std::filesystem::path spool_directory;
+  std::filesystem::path spool_directory = {};
   unsigned spool_segments = 8;
   unsigned threads = 2;
   std::uint64_t lease_epoch = 1;
@@ -37,12 +37,12 @@ struct WalUploaderConfig {
 };
 
 struct WalUploaderStatus {
-  postgres::Lsn received;
-  postgres::Lsn stored;
+  postgres::Lsn received = {};
+  postgres::Lsn stored = {};
   /// Since when the oldest byte that is not stored has been here.
-  std::optional<core::SteadyTime> waiting_since;
-  std::optional<core::Timestamp> store_away_since;
-  std::string last_error;
+  std::optional<core::SteadyTime> waiting_since = {};
+  std::optional<core::Timestamp> store_away_since = {};
+  std::string last_error = {};
   std::uint64_t segments_stored = 0;
   std::uint64_t tails_stored = 0;
 };
@@ -107,7 +107,7 @@ class WalUploader {
   WalUploaderStatus status_ GUARDED_BY(mutex_);
   /// The receiving thread's own.
   std::shared_ptr<Segment> filling_;
-  std::vector<std::jthread> threads_;
+  std::vector<std::jthread> threads_ = {};
 };
 
 }  // namespace backstay::backup

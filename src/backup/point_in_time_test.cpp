@@ -1,0 +1,276 @@
+// Streaming, times, branches: a real server and everything that can happen to its WAL.
+#include <gtest/gtest.h>
+
+#include "backup/testing/archive_fixture.h"
+#include "core/error.h"
+#include "postgres/replication_connection.h"
+
+namespace backstay::backup {
+namespace {
+
+using testing::ArchiveFixture;
+using testing::RecoveredServer;
+
+constexpr auto kDeadline = std::chrono::seconds(60);
+
+class PointInTimeTest : public ArchiveFixture {
+ protected:
+  PointInTimeTest() : instance_(add_instance(cluster_)) {
+    cluster_.query("CREATE TABLE t (id int PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())");
+  }
+  void start_archiving() {
+    receiver_ = receive(instance_, cluster_.target());
+    backup_ = take_backup(instance_, cluster_, &**receiver_);
+  }
+  core::Timestamp server_now() {
+    return core::Timestamp(core::Duration(
+        cluster_.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").integer(0, 0)));
+  }
+  RecoveryPlan plan(const RecoveryTarget& target) {
+    return WalArchive(*repository_, instance_).plan(target, clock_.now(), (*receiver_)->status().proven_end);
+  }
+  core::Code refusal(const RecoveryTarget& target) {
+    try {
+      plan(target);
+    } catch (const core::Error& e) {
+      return e.code();
+    }
+    return core::Code::kInternal;
+  }
+  bool send_all() { return (*receiver_)->send_all(kDeadline, {}); }
+  /// Until the proof reaches the time, or the test runs out of time.
+  void wait_for_proof(core::Timestamp time) {
+    const auto end = clock_.steady_now() + kDeadline;
+    while (clock_.steady_now() < end) {
+      const auto proof = (*receiver_)->status().proven_end;
+      if (proof && proof->time >= time) return;
+      clock_.wait({}, std::chrono::milliseconds(20));
+    }
+    FAIL() << "the archive was not proven complete in time";
+  }
+  static std::int64_t count(RecoveredServer& server, const std::string& table = "t") {
+    return server.query("SELECT count(*) FROM " + table).integer(0, 0);
+  }
+
+  postgres::testing::TestCluster cluster_;
+  std::string instance_;
+  std::unique_ptr<testing::RunningReceiver> receiver_;
+  repository::BackupRecord backup_;
+};
+
+TEST_F(PointInTimeTest, ComesBackToJustBeforeATableWasDropped) {
+  start_archiving();
+  cluster_.query("INSERT INTO t SELECT generate_series(1, 100)");
+  const core::Timestamp before = server_now();
+  cluster_.query("DROP TABLE t");
+  ASSERT_TRUE(send_all());
+  const RecoveryPlan planned = plan(ToTime{before});
+  EXPECT_FALSE(planned.stop.inclusive);
+  const auto recovered = recover_to(planned, "recovered");
+  EXPECT_EQ(count(*recovered), 100);
+  EXPECT_FALSE(cluster_.query("SELECT to_regclass('t') IS NOT NULL").truth(0, 0)) << "the source was touched";
+}
+
+TEST_F(PointInTimeTest, TimeJustAfterTheLastCommitNeedsNoFurtherTransaction) {
+  start_archiving();
+  cluster_.query("INSERT INTO t SELECT generate_series(1, 7)");
+  const core::Timestamp after = server_now();
+  wait_for_proof(after);
+  const RecoveryPlan planned = plan(ToTime{after});
+  EXPECT_TRUE(planned.stop.inclusive);
+  EXPECT_EQ(count(*recover_to(planned, "recovered")), 7);
+}
+
+TEST_F(PointInTimeTest, LatestHasTheLastCommit) {
+  start_archiving();
+  for (int i = 0; i < 5; ++i) cluster_.query("INSERT INTO t VALUES (" + std::to_string(i) + ")");
+  ASSERT_TRUE(send_all());
+  EXPECT_EQ(count(*recover_to(plan(ToLatest{}), "recovered")), 5);
+}
+
+TEST_F(PointInTimeTest, TimesOutOfReachAreRefusedBeforeAnyWork) {
+  const core::Timestamp early = server_now();
+  start_archiving();
+  EXPECT_EQ(refusal(ToTime{early}), core::Code::kRecoveryOutOfReach);
+  EXPECT_EQ(refusal(ToTime{clock_.now() + std::chrono::hours(1)}), core::Code::kRecoveryOutOfReach);
+  EXPECT_EQ(refusal(ToBackup{random_.uuid()}), core::Code::kRecoveryOutOfReach);
+}
+
+TEST_F(PointInTimeTest, ManySegmentsAreReplayed) {
+  start_archiving();
+  cluster_.query(
+      "CREATE TABLE wide AS SELECT g AS id, repeat(md5(g::text), 20) AS text FROM generate_series(1, 80000) g");
+  const core::Timestamp before = server_now();
+  cluster_.query("DELETE FROM wide");
+  cluster_.query("INSERT INTO wide SELECT g, repeat(md5(g::text), 20) FROM generate_series(1, 40000) g");
+  ASSERT_TRUE(send_all());
+  const RecoveryPlan planned = plan(ToTime{before});
+  EXPECT_GT(planned.wal_bytes, 3U << 24);
+  EXPECT_EQ(count(*recover_to(planned, "recovered"), "wide"), 80000);
+}
+
+TEST_F(PointInTimeTest, StoreThatGoesAwayLosesNothingAndCatchesUp) {
+  start_archiving();
+  store_->go_away();
+  cluster_.query("INSERT INTO t SELECT generate_series(1, 1000)");
+  const auto end = clock_.steady_now() + kDeadline;
+  while (!(*receiver_)->status().store_away_since && clock_.steady_now() < end) {
+    clock_.wait({}, std::chrono::milliseconds(20));
+  }
+  const auto away = (*receiver_)->status();
+  EXPECT_TRUE(away.store_away_since);
+  EXPECT_GT(away.bytes_at_risk, 0U);
+  EXPECT_FALSE(away.last_error.empty());
+  // The database goes on, and its slot keeps what is not stored.
+  cluster_.query("INSERT INTO t SELECT generate_series(1001, 2000)");
+  auto connection = cluster_.connect();
+  const auto slot = postgres::read_slot(connection, "backstay");
+  ASSERT_TRUE(slot && slot->restart_lsn);
+  EXPECT_LE(*slot->restart_lsn, away.stored);
+  store_->come_back();
+  ASSERT_TRUE(send_all());
+  EXPECT_FALSE((*receiver_)->status().store_away_since);
+  EXPECT_EQ((*receiver_)->status().bytes_at_risk, 0U);
+  EXPECT_EQ(count(*recover_to(plan(ToLatest{}), "recovered")), 2000);
+}
+
+TEST_F(PointInTimeTest, ReceiverGoesOnWhereItsPredecessorStopped) {
+  start_archiving();
+  cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");
+  ASSERT_TRUE(send_all());
+  receiver_.reset();
+  cluster_.query("INSERT INTO t SELECT generate_series(11, 20)");
+  receiver_ = receive(instance_, cluster_.target());
+  const core::Timestamp now = server_now();
+  wait_for_proof(now);
+  EXPECT_TRUE(WalArchive(*repository_, instance_).window((*receiver_)->status().proven_end).gaps.empty());
+  EXPECT_EQ(count(*recover_to(plan(ToTime{now}), "recovered")), 20);
+}
+
+TEST_F(PointInTimeTest, ServerThatIsKilledIsFollowedAgain) {
+  start_archiving();
+  cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");
+  cluster_.stop(postgres::StopMode::kImmediate);
+  cluster_.start();
+  cluster_.query("INSERT INTO t SELECT generate_series(11, 20)");
+  const core::Timestamp now = server_now();
+  wait_for_proof(now);
+  EXPECT_EQ(count(*recover_to(plan(ToTime{now}), "recovered")), 20);
+}
+
+TEST_F(PointInTimeTest, LostWalIsAGapThatTheNextBackupEnds) {
+  start_archiving();
+  cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");
+  ASSERT_TRUE(send_all());
+  receiver_.reset();
+  {
+    auto connection = cluster_.connect();
+    ASSERT_TRUE(postgres::drop_slot(connection, "backstay"));
+  }
+  for (int i = 0; i < 4; ++i) cluster_.query("SELECT pg_switch_wal(), txid_current()");
+  cluster_.query("INSERT INTO t SELECT generate_series(11, 20)");
+  cluster_.query("CHECKPOINT");
+  cluster_.query("SELECT pg_switch_wal(), txid_current()");
+  cluster_.query("CHECKPOINT");
+  receiver_ = receive(instance_, cluster_.target());
+  const core::Timestamp lost = server_now();
+  wait_for_proof(lost);
+  ASSERT_TRUE((*receiver_)->status().needs_base_backup);
+  EXPECT_EQ(refusal(ToTime{lost}), core::Code::kRecoveryOutOfReach);
+  take_backup(instance_, cluster_, &**receiver_);
+  const RecoveryWindow window = WalArchive(*repository_, instance_).window((*receiver_)->status().proven_end);
+  ASSERT_EQ(window.gaps.size(), 1U);
+  EXPECT_LT(window.gaps[0].from, lost);
+  EXPECT_GT(window.gaps[0].to, lost);
+  EXPECT_EQ(refusal(ToTime{lost}), core::Code::kRecoveryOutOfReach);
+  EXPECT_EQ(count(*recover_to(plan(ToLatest{}), "recovered")), 20);
+}
+
+TEST_F(PointInTimeTest, RecoveredInstanceIsABranchThatCanBeRecoveredAgain) {
+  start_archiving();
+  cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");
+  const core::Timestamp fork = server_now();
+  cluster_.query("INSERT INTO t SELECT generate_series(11, 20)");
+  ASSERT_TRUE(send_all());
+  const auto branch = recover_to(plan(ToTime{fork}), "branch");
+  ASSERT_EQ(count(*branch), 10);
+
+  // The branch has an archive of its own.
+  const std::string branch_instance = add_instance(branch->server());
+  const auto target = branch->server().management_target();
+  const auto branch_receiver = receive(branch_instance, target);
+  take_backup(branch_instance, target, branch->server().description().paths.data(), &**branch_receiver);
+  branch->query("INSERT INTO t SELECT generate_series(101, 105)");
+  ASSERT_TRUE((*branch_receiver)->send_all(kDeadline, {}));
+  WalArchive branch_archive(*repository_, branch_instance);
+  const RecoveryPlan branch_plan =
+      branch_archive.plan(ToLatest{}, clock_.now(), (*branch_receiver)->status().proven_end);
+  EXPECT_EQ(branch_plan.timeline.value, 2U);
+  const auto again = recover_to(branch_plan, "again");
+  EXPECT_EQ(count(*again), 15);
+
+  // And the first one is where it was.
+  EXPECT_EQ(count(*recover_to(plan(ToLatest{}), "source-again")), 20);
+}
+
+TEST_F(PointInTimeTest, RolesAreTheRequestsBeforeAnybodyConnects) {
+  cluster_.query("CREATE ROLE app LOGIN PASSWORD 'old'");
+  cluster_.query("CREATE ROLE other LOGIN PASSWORD 'other'");
+  cluster_.query("CREATE DATABASE appdb OWNER app");
+  start_archiving();
+  postgres::HandOver hand_over;
+  hand_over.recovered_role = "app";
+  hand_over.recovered_database = "appdb";
+  hand_over.access.role = "app2";
+  hand_over.access.password = core::Secret("new");
+  hand_over.access.database = "appdb2";
+  const auto recovered = recover_to(plan(ToBackup{backup_.backup}), "recovered", hand_over);
+  EXPECT_EQ(recovered
+                ->query("SELECT rolname FROM pg_database d JOIN pg_roles r ON r.oid = datdba "
+                        "WHERE datname = 'appdb2'")
+                .text(0, 0),
+            "app2");
+  EXPECT_FALSE(recovered->query("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'other'").truth(0, 0));
+}
+
+TEST_F(PointInTimeTest, RecoveryGoesOnAfterItWasStopped) {
+  start_archiving();
+  cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");
+  ASSERT_TRUE(send_all());
+  const RecoverRequest request = recover_request(plan(ToLatest{}), "recovered");
+  for (const std::string phase : {"restore", "replay", "hand_over", "stop"}) {
+    std::stop_source stop;
+    const auto stop_there = [&](const Progress& progress) {
+      if (progress.phase == phase) stop.request_stop();
+    };
+    try {
+      recover(environment_, request, stop_there, stop.get_token());
+    } catch (const core::Error& e) {
+      EXPECT_EQ(e.code(), core::Code::kCancelled) << phase << ": " << e.what();
+    }
+  }
+  recover(environment_, request, nullptr, {});
+  EXPECT_EQ(count(*start_recovered("recovered")), 10);
+}
+
+TEST_F(PointInTimeTest, WalThatCannotBeFetchedStopsTheRecoveryInsteadOfEndingItShort) {
+  start_archiving();
+  cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");
+  ASSERT_TRUE(send_all());
+  const RecoverRequest request = recover_request(plan(ToLatest{}), "recovered");
+  const auto lose_store = [&](const Progress& progress) {
+    if (progress.phase == "replay") store_->go_away();
+  };
+  try {
+    recover(environment_, request, lose_store, {});
+    FAIL() << "the recovery ended without its WAL";
+  } catch (const core::Error& e) {
+    EXPECT_TRUE(e.retryable()) << e.what();
+  }
+  store_->come_back();
+  recover(environment_, request, nullptr, {});
+  EXPECT_EQ(count(*start_recovered("recovered")), 10);
+}
+
+}  // namespace
+}  // namespace backstay::backup

@@ -1,0 +1,219 @@
+#include "backup/recovery_rules.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace backstay::backup {
+namespace {
+
+constexpr std::uint64_t kSize = postgres::kDefaultSegmentSize;
+
+core::Timestamp at(int second) { return core::parse_time("2026-05-01T12:00:00Z") + std::chrono::seconds(second); }
+postgres::Lsn lsn(std::uint64_t segment, std::uint64_t offset) { return {segment * kSize + offset}; }
+
+/// An archive built commit by commit.
+class ArchiveBuilder {
+ public:
+  ArchiveBuilder() { state.instance = "instance"; }
+
+  ArchiveBuilder& segment(std::uint64_t number, std::uint64_t filled = kSize, std::uint32_t timeline = 1) {
+    ArchivedSegment segment{.name = {{timeline}, number}, .contiguous = filled, .index = {}};
+    segment.index.timeline = timeline;
+    segment.index.segment = number;
+    state.segments[{timeline}].push_back(segment);
+    return *this;
+  }
+  /// In the last segment of the timeline that was begun.
+  ArchiveBuilder& commit(std::uint64_t offset, core::Timestamp time, std::uint32_t timeline = 1) {
+    ArchivedSegment& segment = state.segments[{timeline}].back();
+    const postgres::Lsn start = lsn(segment.name.segment, offset);
+    commits.push_back({start, start + 40, time});
+    repository::SegmentIndex one;
+    one.timeline = timeline;
+    one.segment = segment.name.segment;
+    one.commits = 1;
+    one.first_commit_time = one.last_commit_time = one.min_commit_time = one.max_commit_time = time;
+    one.first_commit_lsn = one.last_commit_lsn = one.last_record_lsn = start.value;
+    one.last_record_end = start.value + 40;
+    segment.index.merge(one);
+    return *this;
+  }
+  ArchiveBuilder& backup(const std::string& id, postgres::Lsn start, postgres::Lsn stop, core::Timestamp stop_time,
+                         std::uint32_t timeline = 1) {
+    repository::BackupRecord record;
+    record.backup = id;
+    record.timeline = timeline;
+    record.start_lsn = start.value;
+    record.stop_lsn = stop.value;
+    record.stop_time = stop_time;
+    state.backups.push_back(record);
+    return *this;
+  }
+  ArchiveBuilder& complete_until(core::Timestamp time, postgres::Lsn where, std::uint32_t timeline = 1) {
+    state.ends.push_back({{timeline}, where, time});
+    return *this;
+  }
+
+  [[nodiscard]] RecoveryRules rules() const {
+    return {state,
+            [this](const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time,
+                   std::optional<core::Timestamp>& before) -> std::optional<CommitRecord> {
+              for (const CommitRecord& commit : commits) {
+                if (postgres::segment_of(commit.start, kSize) != segment.name.segment || commit.start < from) continue;
+                if (commit.time > time) return commit;
+                before = commit.time;
+              }
+              return std::nullopt;
+            }};
+  }
+  [[nodiscard]] RecoveryPlan plan(const RecoveryTarget& target) const { return rules().plan(target, at(1000)); }
+  [[nodiscard]] std::string refusal(const RecoveryTarget& target) const {
+    try {
+      (void)plan(target);
+    } catch (const core::Error& e) {
+      EXPECT_EQ(e.code(), core::Code::kRecoveryOutOfReach);
+      return e.what();
+    }
+    return "";
+  }
+
+  ArchiveState state;
+  std::vector<CommitRecord> commits;
+};
+
+/// One backup in segment 2, commits at 10 s to 40 s in segments 3 and 4.
+ArchiveBuilder simple() {
+  ArchiveBuilder archive;
+  archive.segment(2).backup("b1", lsn(2, 100), lsn(2, 5000), at(5));
+  archive.segment(3).commit(100, at(10)).commit(200, at(20));
+  archive.segment(4, 9000).commit(100, at(30)).commit(8000, at(40));
+  return archive;
+}
+
+TEST(RecoveryRulesTest, WindowBeginsWithTheFirstBackupAndEndsWithTheLastCommit) {
+  const RecoveryWindow window = simple().rules().window();
+  EXPECT_EQ(window.earliest, at(5));
+  EXPECT_EQ(window.latest, at(40));
+  EXPECT_TRUE(window.gaps.empty());
+}
+
+TEST(RecoveryRulesTest, WindowIsClosedWithoutABackup) {
+  ArchiveBuilder archive;
+  archive.segment(3).commit(100, at(10));
+  EXPECT_FALSE(archive.rules().window().earliest);
+  EXPECT_NE(archive.refusal(ToTime{at(10)}).find("no backup"), std::string::npos);
+  EXPECT_NE(archive.refusal(ToLatest{}).find("no backup"), std::string::npos);
+}
+
+TEST(RecoveryRulesTest, TimeBetweenCommitsStopsBeforeTheNext) {
+  const RecoveryPlan plan = simple().plan(ToTime{at(25)});
+  EXPECT_EQ(plan.stop.lsn, lsn(4, 100));
+  EXPECT_FALSE(plan.stop.inclusive);
+  EXPECT_FALSE(plan.stop.immediate);
+  EXPECT_EQ(plan.base.backup, "b1");
+  EXPECT_EQ(plan.last_commit, at(20));
+  EXPECT_EQ(plan.wal_from, lsn(2, 0));
+  EXPECT_EQ(plan.wal_to, lsn(5, 0));
+}
+
+TEST(RecoveryRulesTest, CommitAtExactlyTheTimeIsIncluded) {
+  EXPECT_EQ(simple().plan(ToTime{at(20)}).stop.lsn, lsn(4, 100));
+  EXPECT_EQ(simple().plan(ToTime{at(20) - core::Duration(1)}).stop.lsn, lsn(3, 200));
+}
+
+TEST(RecoveryRulesTest, TimeBeforeAnyCommitStopsBeforeTheFirst) {
+  EXPECT_EQ(simple().plan(ToTime{at(6)}).stop.lsn, lsn(3, 100));
+}
+
+TEST(RecoveryRulesTest, TimeAfterTheLastCommitNeedsAProof) {
+  EXPECT_NE(simple().refusal(ToTime{at(41)}).find(core::format_time(at(40))), std::string::npos);
+  const RecoveryPlan plan = simple().complete_until(at(60), lsn(4, 9000)).plan(ToTime{at(50)});
+  EXPECT_EQ(plan.stop.lsn, lsn(4, 8000));
+  EXPECT_TRUE(plan.stop.inclusive);
+  EXPECT_EQ(plan.last_commit, at(40));
+}
+
+TEST(RecoveryRulesTest, ProofBeyondWhatIsStoredCountsForNothing) {
+  EXPECT_EQ(simple().complete_until(at(60), lsn(4, 9001)).rules().window().latest, at(40));
+}
+
+TEST(RecoveryRulesTest, FutureAndPastAreRefusedWithTheNearestTime) {
+  EXPECT_NE(simple().refusal(ToTime{at(1001)}).find("future"), std::string::npos);
+  EXPECT_NE(simple().refusal(ToTime{at(4)}).find(core::format_time(at(5))), std::string::npos);
+}
+
+TEST(RecoveryRulesTest, NewestBackupThatStopsBeforeTheTargetIsTheBase) {
+  auto archive = simple();
+  archive.backup("b2", lsn(3, 120), lsn(3, 150), at(12));
+  EXPECT_EQ(archive.plan(ToTime{at(6)}).base.backup, "b1");
+  EXPECT_EQ(archive.plan(ToTime{at(12)}).base.backup, "b2");
+  EXPECT_EQ(archive.plan(ToLatest{}).base.backup, "b2");
+}
+
+TEST(RecoveryRulesTest, ClockThatJumpedBackStopsAtTheFirstLaterStampInLsnOrder) {
+  ArchiveBuilder archive;
+  archive.segment(2).backup("b1", lsn(2, 100), lsn(2, 5000), at(5));
+  archive.segment(3).commit(100, at(100)).commit(200, at(20)).commit(300, at(30));
+  EXPECT_EQ(archive.plan(ToTime{at(25)}).stop.lsn, lsn(3, 100));
+}
+
+TEST(RecoveryRulesTest, LatestWithoutLaterWalIsTheBackupItself) {
+  ArchiveBuilder archive;
+  archive.segment(2).backup("b1", lsn(2, 100), lsn(2, 5000), at(5));
+  const RecoveryPlan plan = archive.plan(ToLatest{});
+  EXPECT_TRUE(plan.stop.immediate);
+  EXPECT_EQ(plan.base.backup, "b1");
+}
+
+TEST(RecoveryRulesTest, BackupIsReachedAsSoonAsItIsConsistent) {
+  const RecoveryPlan plan = simple().plan(ToBackup{"b1"});
+  EXPECT_TRUE(plan.stop.immediate);
+  EXPECT_EQ(plan.wal_from, lsn(2, 0));
+  EXPECT_EQ(plan.wal_to, lsn(3, 0));
+  EXPECT_NE(simple().refusal(ToBackup{"b9"}).find("'b9'"), std::string::npos);
+}
+
+TEST(RecoveryRulesTest, GapIsNamedWithItsNearestTimes) {
+  auto archive = simple();
+  archive.segment(9).backup("b2", lsn(9, 100), lsn(9, 5000), at(100)).commit(6000, at(110));
+  const RecoveryWindow window = archive.rules().window();
+  ASSERT_EQ(window.gaps.size(), 1U);
+  EXPECT_EQ(window.gaps[0].from, at(40));
+  EXPECT_EQ(window.gaps[0].to, at(100));
+  const std::string refusal = archive.refusal(ToTime{at(70)});
+  EXPECT_NE(refusal.find(core::format_time(at(40))), std::string::npos);
+  EXPECT_NE(refusal.find(core::format_time(at(100))), std::string::npos);
+  EXPECT_EQ(archive.plan(ToTime{at(35)}).stop.lsn, lsn(4, 8000));
+  EXPECT_EQ(archive.plan(ToTime{at(105)}).base.backup, "b2");
+}
+
+TEST(RecoveryRulesTest, WalAfterAGapWithoutABackupIsNotWithinReach) {
+  auto archive = simple();
+  archive.segment(9).commit(6000, at(110));
+  EXPECT_EQ(archive.rules().window().latest, at(40));
+  const RecoveryPlan plan = archive.plan(ToLatest{});
+  EXPECT_EQ(plan.stop.lsn, lsn(4, 8000));
+  EXPECT_EQ(plan.warnings.size(), 1U);
+}
+
+TEST(RecoveryRulesTest, BranchFollowsItsAncestorUpToTheSwitch) {
+  auto archive = simple();
+  archive.state.histories[{2}] = {{.timeline = {1}, .end = lsn(4, 200), .reason = "test"}};
+  archive.segment(4, 7000, 2).commit(300, at(50), 2);
+  // The branch's own copy of segment 4 has the ancestor's commit too.
+  archive.state.segments[{2}].back().index.min_commit_time = at(30);
+  const RecoveryPlan plan = archive.plan(ToTime{at(45)});
+  EXPECT_EQ(plan.timeline.value, 2U);
+  EXPECT_EQ(plan.stop.lsn, lsn(4, 300));
+  EXPECT_EQ(archive.rules().window().latest, at(50));
+}
+
+TEST(RecoveryRulesTest, DamagedPagesOfTheBaseAreAWarning) {
+  auto archive = simple();
+  archive.state.backups[0].pages_failed = 3;
+  EXPECT_EQ(archive.plan(ToLatest{}).warnings.size(), 1U);
+}
+
+}  // namespace
+}  // namespace backstay::backup
