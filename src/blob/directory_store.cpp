@@ -287,7 +287,9 @@ struct DirectoryStore::Listing {
     const bool in_prefix = directory.starts_with(prefix) || prefix.starts_with(directory);
     return in_prefix && (directory > start_after || start_after.starts_with(directory));
   }
-  [[nodiscard]] bool wants_key(std::string_view key) const { return key.starts_with(prefix) && key > start_after; }
+  [[nodiscard]] bool wants_key(std::string_view key) const {
+    return key.starts_with(prefix) && key > start_after && is_valid_key(key);
+  }
 };
 
 bool DirectoryStore::list_directory(const Listing& listing, const std::string& directory) {

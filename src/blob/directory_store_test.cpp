@@ -94,6 +94,17 @@ TEST_F(DirectoryStoreTest, RemovesTemporaryFilesOfADayAgoAtOpening) {
   EXPECT_EQ(unfinished(), 1U);
 }
 
+TEST_F(DirectoryStoreTest, DoesNotListForeignFiles) {
+  store_.put("a", as_bytes("1"));
+  std::ofstream(directory_.path() / "not a key") << "x";
+  std::vector<std::string> keys;
+  store_.list("", "", [&](const ObjectInfo& info) {
+    keys.push_back(info.key);
+    return true;
+  });
+  EXPECT_EQ(keys, (std::vector<std::string>{"a"}));
+}
+
 TEST_F(DirectoryStoreTest, RefusesItsOwnTemporaryDirectoryAsAKey) {
   EXPECT_EQ(code_of([&] { store_.put(".backstay-tmp/x", as_bytes("1")); }), Code::kInvalidArgument);
 }

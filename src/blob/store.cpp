@@ -16,7 +16,9 @@ bool allowed(char c) {
          std::string_view("._=+@~-").find(c) != std::string_view::npos;
 }
 
-bool well_formed(std::string_view key) {
+}  // namespace
+
+bool is_valid_key(std::string_view key) {
   if (key.empty() || key.size() > kMaxKeyLength) return false;
   for (;;) {
     const auto slash = key.find('/');
@@ -28,10 +30,8 @@ bool well_formed(std::string_view key) {
   }
 }
 
-}  // namespace
-
 void check_key(std::string_view key) {
-  if (well_formed(key)) return;
+  if (is_valid_key(key)) return;
   throw core::Error(core::Code::kInvalidArgument, fmt::format("'{}' is not a valid object key", key.substr(0, 200)));
 }
 

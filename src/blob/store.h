@@ -79,6 +79,7 @@ class Store {
 
   /// Calls `each` for every key that starts with `prefix` (any text, not only whole segments) and is greater than
   /// `start_after`, in byte order, until it returns false. Objects that come or go meanwhile may be seen or not.
+  /// What somebody else put there under a name that is no key is left out.
   virtual void list(std::string_view prefix, std::string_view start_after,
                     const std::function<bool(const ObjectInfo&)>& each) = 0;
   /// Removes objects; keys without an object are fine. After an error some may be gone.
@@ -89,6 +90,7 @@ class Store {
   [[nodiscard]] virtual std::string description() const = 0;
 };
 
+bool is_valid_key(std::string_view key);
 /// Throws Error(invalid_argument) for a key that breaks the rules above.
 void check_key(std::string_view key);
 
