@@ -12,13 +12,13 @@ namespace backstay::metadata {
 
 struct BackupFilter {
   /// Empty: any.
-  std::string service_id;
-  std::string destination_id;
+  std::string service_id{};
+  std::string destination_id{};
   /// Nothing: every team.
-  std::optional<std::vector<std::int64_t>> team_ids;
+  std::optional<std::vector<std::int64_t>> team_ids{};
   bool include_deleted = false;
   /// Backups after this one in the list's order; empty for the beginning.
-  std::string after_id;
+  std::string after_id{};
   /// 0 for all.
   std::size_t limit = 0;
 };

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <type_traits>
 
 #include "core/random.h"
 #include "core/time.h"
@@ -43,7 +45,7 @@ class Transaction {
 
   /// For the stores of this folder.
   [[nodiscard]] soci::session& session();
-  [[nodiscard]] const Sealer& sealer() const;
+  [[nodiscard]] Sealer& sealer();
 
  private:
   friend class Database;
@@ -56,7 +58,7 @@ struct DatabaseConfig {
   std::filesystem::path file;
   MasterKey key;
   std::size_t readers = 8;
-  /// How long begin() waits for a free session before it gives up.
+  /// How long begin() waits while no session becomes free before it gives up.
   std::chrono::seconds patience{30};
 };
 
@@ -95,8 +97,9 @@ class Database {
   static int schema_version();
 
  private:
-  explicit Database(std::unique_ptr<SessionPool> pool);
-  std::unique_ptr<SessionPool> pool_;
+  explicit Database(std::shared_ptr<SessionPool> pool);
+  /// Shared with open transactions.
+  std::shared_ptr<SessionPool> pool_;
 };
 
 }  // namespace backstay::metadata

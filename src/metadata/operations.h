@@ -11,23 +11,23 @@
 namespace backstay::metadata {
 
 struct OperationFilter {
-  std::string service_id;
-  std::optional<std::vector<std::int64_t>> team_ids;
-  std::optional<model::OperationState> state;
+  std::string service_id{};
+  std::optional<std::vector<std::int64_t>> team_ids{};
+  std::optional<model::OperationState> state{};
   /// Queued or running only.
   bool open_only = false;
-  std::string kind;
-  std::string after_id;
+  std::string kind{};
+  std::string after_id{};
   std::size_t limit = 0;
 };
 
 struct ClaimRequest {
   /// Unique for this run of the process.
-  std::string owner;
-  core::Timestamp now;
+  std::string owner{};
+  core::Timestamp now{};
   core::Duration lease{};
   /// Empty: any kind.
-  std::vector<std::string> kinds;
+  std::vector<std::string> kinds{};
 };
 
 /// Every change of a terminal operation throws Error(conflict). Changes by a worker name the lease's owner, and throw

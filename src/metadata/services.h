@@ -12,12 +12,12 @@ namespace backstay::metadata {
 
 struct ServiceFilter {
   /// Nothing: every team.
-  std::optional<std::vector<std::int64_t>> team_ids;
+  std::optional<std::vector<std::int64_t>> team_ids{};
   bool include_deleted = false;
   /// Exact name; empty for any.
-  std::string name;
+  std::string name{};
   /// Services after this one in the list's order; empty for the beginning.
-  std::string after_id;
+  std::string after_id{};
   /// 0 for all.
   std::size_t limit = 0;
 };
@@ -30,7 +30,7 @@ class Services {
   std::optional<model::Service> find(const std::string& id);
   /// Throws Error(not_found).
   model::Service require(const std::string& id);
-  /// By creation, then id.
+  /// By creation, then id. "Deleted" are those whose deletion was asked for, too.
   std::vector<model::Service> list(const ServiceFilter& filter);
   /// The ids of all that the reconciler must look at: everything but deleted ones.
   std::vector<std::string> list_living_ids();

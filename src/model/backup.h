@@ -25,31 +25,31 @@ BackupState backup_state_from_text(std::string_view text);
 bool may_change(BackupState from, BackupState to);
 
 struct Backup {
-  std::string id;
-  std::string service_id;
+  std::string id{};
+  std::string service_id{};
   std::int64_t team_id = 0;
   /// Empty until the backup has begun.
-  std::string instance_id;
-  std::string destination_id;
+  std::string instance_id{};
+  std::string destination_id{};
   BackupMechanism mechanism = BackupMechanism::kPhysical;
   BackupOrigin origin = BackupOrigin::kManual;
   BackupState state = BackupState::kScheduled;
-  core::Timestamp scheduled_at;
-  std::optional<core::Timestamp> initiated_at;
+  core::Timestamp scheduled_at{};
+  std::optional<core::Timestamp> initiated_at{};
   /// The four facts: the state that it holds was complete; all of it is in the store; it was read back from the store
   /// and checked; a restore of it was seen to work.
-  std::optional<core::Timestamp> taken_at;
-  std::optional<core::Timestamp> stored_at;
-  std::optional<core::Timestamp> confirmed_at;
-  std::optional<core::Timestamp> verified_at;
+  std::optional<core::Timestamp> taken_at{};
+  std::optional<core::Timestamp> stored_at{};
+  std::optional<core::Timestamp> confirmed_at{};
+  std::optional<core::Timestamp> verified_at{};
   std::uint64_t start_lsn = 0;
   std::uint64_t stop_lsn = 0;
   std::uint32_t timeline = 0;
   /// Size of the data and what it takes in the store.
   std::uint64_t data_bytes = 0;
   std::uint64_t stored_bytes = 0;
-  std::string error;
-  std::string next_step;
+  std::string error{};
+  std::string next_step{};
 };
 
 }  // namespace backstay::model

@@ -11,8 +11,8 @@ namespace backstay::model {
 
 /// A PostgreSQL installed on the machine: major "15", full version "15.14".
 struct EngineVersion {
-  std::string major;
-  std::string full;
+  std::string major{};
+  std::string full{};
 };
 
 class Catalogue {
@@ -26,7 +26,7 @@ class Catalogue {
   [[nodiscard]] const ProviderDefinition& require(std::string_view name, std::string_view version) const;
 
  private:
-  std::vector<ProviderDefinition> providers_;
+  std::vector<ProviderDefinition> providers_{};
 };
 
 /// The offers of the PostgreSQL provider for what is installed: `postgres`/`v1`, and `postgresql`/"<major>" for each.
@@ -44,11 +44,11 @@ std::string engine_major(const ProviderDefinition& provider, const core::json::o
 struct PostgresWishes {
   std::string user = "app";
   std::string database = "app";
-  core::Secret user_password;
+  core::Secret user_password{};
   /// Empty unless asked for.
-  core::Secret superuser_password;
+  core::Secret superuser_password{};
   /// What is left of the config: the server settings, as given.
-  core::json::object settings;
+  core::json::object settings{};
 };
 PostgresWishes postgres_wishes(const ProviderDefinition& provider, const core::json::object& config,
                                const Secrets& secrets);

@@ -12,23 +12,23 @@
 namespace backstay::model {
 
 struct Destination {
-  std::string id;
+  std::string id{};
   /// 0: the operator's, usable by every team.
   std::int64_t team_id = 0;
-  std::string name;
+  std::string name{};
   /// s3://bucket/prefix or file:///directory
-  std::string url;
-  std::string endpoint_url;
-  std::string region;
+  std::string url{};
+  std::string endpoint_url{};
+  std::string region{};
   bool path_style = true;
-  core::Secret access_key;
-  core::Secret secret_key;
+  core::Secret access_key{};
+  core::Secret secret_key{};
   /// The last probe's report as it was rendered, empty if there was none.
-  core::json::object probe;
-  std::optional<core::Timestamp> probed_at;
+  core::json::object probe{};
+  std::optional<core::Timestamp> probed_at{};
   /// Used where a request names no destination; at most one among the operator's and one for each team.
   bool is_default = false;
-  core::Timestamp created_at;
+  core::Timestamp created_at{};
 };
 
 }  // namespace backstay::model

@@ -16,20 +16,20 @@ inline constexpr int kSeverityWarning = 13;
 inline constexpr int kSeverityError = 17;
 
 struct Event {
-  std::string id;
+  std::string id{};
   /// Position in the log, given when the event is appended; the cursor of listings.
   std::int64_t sequence = 0;
   std::int64_t team_id = 0;
   /// Empty for an event that is about no service.
-  std::string service_id;
+  std::string service_id{};
   /// Stable, dotted: "backup.stored".
-  std::string name;
-  core::Timestamp time;
-  core::Timestamp observed_at;
+  std::string name{};
+  core::Timestamp time{};
+  core::Timestamp observed_at{};
   int severity = kSeverityInfo;
   /// One sentence; what happened, what it means, what to do.
-  std::string body;
-  std::map<std::string, std::string> attributes;
+  std::string body{};
+  std::map<std::string, std::string> attributes{};
 };
 
 }  // namespace backstay::model

@@ -20,19 +20,19 @@ InstanceState instance_state_from_text(std::string_view text);
 
 /// The point of another instance's history where this one begins.
 struct BranchPoint {
-  std::string instance_id;
+  std::string instance_id{};
   std::uint32_t timeline = 0;
   std::uint64_t lsn = 0;
   friend bool operator==(const BranchPoint&, const BranchPoint&) = default;
 };
 
 struct Instance {
-  std::string id;
-  std::string service_id;
+  std::string id{};
+  std::string service_id{};
   std::string node = "local";
   InstanceState state = InstanceState::kPreparing;
   /// Name of its directory below the node's services directory.
-  std::string directory;
+  std::string directory{};
   std::uint16_t port = 0;
   /// The user that it runs under; 0 where Backstay is not root.
   std::uint32_t uid = 0;
@@ -41,16 +41,16 @@ struct Instance {
   std::uint64_t system_id = 0;
   std::uint32_t timeline = 0;
   /// Where its WAL and backups go; empty without backups. Its prefix there is instances/<id>.
-  std::string destination_id;
-  std::optional<BranchPoint> branched_from;
+  std::string destination_id{};
+  std::optional<BranchPoint> branched_from{};
   /// When the service pointed at it; "until" is open while it still does.
-  std::optional<core::Timestamp> served_from;
-  std::optional<core::Timestamp> served_until;
+  std::optional<core::Timestamp> served_from{};
+  std::optional<core::Timestamp> served_until{};
   /// Epoch of the lease that its companions were last started with.
   std::int64_t epoch = 0;
   /// What the provider wants to remember about it.
-  core::json::object facts;
-  core::Timestamp created_at;
+  core::json::object facts{};
+  core::Timestamp created_at{};
 };
 
 }  // namespace backstay::model

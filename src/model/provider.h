@@ -15,10 +15,10 @@
 namespace backstay::model {
 
 struct PlanParameter {
-  std::string name;
+  std::string name{};
   /// "storage-mib", "ram-mib", "cpu-tenths"...; empty for none.
-  std::string priced_as;
-  core::json::object schema;
+  std::string priced_as{};
+  core::json::object schema{};
   /// How many canonical units one unit of this parameter is (1024 for storage in GB).
   std::int64_t unit = 1;
 
@@ -28,9 +28,9 @@ struct PlanParameter {
 
 struct PlanDefinition {
   std::int64_t id = 0;
-  std::string name;
-  std::string description;
-  std::vector<PlanParameter> parameters;
+  std::string name{};
+  std::string description{};
+  std::vector<PlanParameter> parameters{};
 };
 
 struct Capabilities {
@@ -40,17 +40,17 @@ struct Capabilities {
 };
 
 struct ProviderDefinition {
-  std::string name;
-  std::string version;
+  std::string name{};
+  std::string version{};
   /// Which backend runs it.
-  std::string kind;
+  std::string kind{};
   /// The engine's major version where the offer fixes it; empty where config.version chooses.
-  std::string engine_version;
+  std::string engine_version{};
   std::string author, category, display_name, icon_url, description;
   core::json::object config_schema, secrets_schema, details_schema;
   core::json::object backups_config_schema, backups_secrets_schema;
-  std::vector<PlanDefinition> plans;
-  Capabilities capabilities;
+  std::vector<PlanDefinition> plans{};
+  Capabilities capabilities{};
 
   [[nodiscard]] const PlanDefinition* find_plan(std::int64_t id) const;
 };

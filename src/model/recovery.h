@@ -13,35 +13,35 @@ namespace backstay::model {
 
 /// A span inside a window that cannot be reached, and why.
 struct RecoveryGap {
-  core::Timestamp from;
-  core::Timestamp to;
-  std::string reason;
+  core::Timestamp from{};
+  core::Timestamp to{};
+  std::string reason{};
 };
 
 /// What one instance's archive at one destination can reach.
 struct RecoveryWindow {
-  std::string instance_id;
-  std::string destination_id;
-  std::optional<core::Timestamp> earliest;
-  std::optional<core::Timestamp> latest;
-  std::vector<RecoveryGap> gaps;
+  std::string instance_id{};
+  std::string destination_id{};
+  std::optional<core::Timestamp> earliest{};
+  std::optional<core::Timestamp> latest{};
+  std::vector<RecoveryGap> gaps{};
 };
 
 /// A request for a past state: of a backup, of a service at a time, or of a service at the latest time there is.
 struct RecoverFrom {
-  std::string backup_id;
-  std::string service_id;
-  std::optional<core::Timestamp> time;
-  core::json::object config;
-  Secrets secrets;
+  std::string backup_id{};
+  std::string service_id{};
+  std::optional<core::Timestamp> time{};
+  core::json::object config{};
+  Secrets secrets{};
 };
 
 /// True if the time lies in the window and in none of its gaps.
 bool can_reach(const RecoveryWindow& window, core::Timestamp time);
 /// The reachable times next to `time`, before and after it.
 struct NearestTimes {
-  std::optional<core::Timestamp> before;
-  std::optional<core::Timestamp> after;
+  std::optional<core::Timestamp> before{};
+  std::optional<core::Timestamp> after{};
 };
 NearestTimes nearest_reachable(const RecoveryWindow& window, core::Timestamp time);
 

@@ -15,12 +15,12 @@ namespace backstay::model {
 struct Team {
   /// 0 lets the store choose the next one when the team is added.
   std::int64_t id = 0;
-  std::string name;
-  std::string slug;
+  std::string name{};
+  std::string slug{};
   /// The team's key as the recovery kit prints it; empty until the team's first destination is made.
-  core::Secret recovery_key;
-  std::optional<core::Timestamp> kit_fetched_at;
-  core::Timestamp created_at;
+  core::Secret recovery_key{};
+  std::optional<core::Timestamp> kit_fetched_at{};
+  core::Timestamp created_at{};
 };
 
 /// A slug made of a name: lower case letters, digits and single hyphens, at most 63 characters, never empty.
@@ -32,17 +32,17 @@ inline constexpr std::string_view kScopeWrite = "write";
 inline constexpr std::string_view kScopeRead = "read";
 
 struct Token {
-  std::string id;
-  std::string name;
+  std::string id{};
+  std::string name{};
   /// SHA-256 of the token in hexadecimal; the token itself is nowhere.
-  std::string hash;
-  std::vector<std::string> scopes;
+  std::string hash{};
+  std::vector<std::string> scopes{};
   bool all_teams = false;
-  std::vector<std::int64_t> team_ids;
-  core::Timestamp created_at;
-  std::optional<core::Timestamp> expires_at;
-  std::optional<core::Timestamp> last_used_at;
-  std::optional<core::Timestamp> revoked_at;
+  std::vector<std::int64_t> team_ids{};
+  core::Timestamp created_at{};
+  std::optional<core::Timestamp> expires_at{};
+  std::optional<core::Timestamp> last_used_at{};
+  std::optional<core::Timestamp> revoked_at{};
 };
 
 bool is_usable(const Token& token, core::Timestamp now);

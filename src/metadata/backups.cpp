@@ -1,0 +1,124 @@
+#include "metadata/backups.h"
+
+#include "core/error.h"
+#include "metadata/query.h"
+
+namespace backstay::metadata {
+namespace {
+
+Values changing_values(const model::Backup& backup) {
+  return Values()
+      .set("instance_id", backup.instance_id)
+      .set("destination_id", backup.destination_id)
+      .set("state", model::to_text(backup.state))
+      .set("initiated_at", backup.initiated_at)
+      .set("taken_at", backup.taken_at)
+      .set("stored_at", backup.stored_at)
+      .set("confirmed_at", backup.confirmed_at)
+      .set("verified_at", backup.verified_at)
+      .set("start_lsn", backup.start_lsn)
+      .set("stop_lsn", backup.stop_lsn)
+      .set("timeline", backup.timeline)
+      .set("data_bytes", backup.data_bytes)
+      .set("stored_bytes", backup.stored_bytes)
+      .set("error", backup.error)
+      .set("next_step", backup.next_step);
+}
+
+model::Backup read_backup(const Row& row) {
+  model::Backup backup;
+  backup.id = row.text("id");
+  backup.service_id = row.text("service_id");
+  backup.team_id = row.integer("team_id");
+  backup.instance_id = row.text("instance_id");
+  backup.destination_id = row.text("destination_id");
+  backup.mechanism = model::backup_mechanism_from_text(row.text("mechanism"));
+  backup.origin = model::backup_origin_from_text(row.text("origin"));
+  backup.state = model::backup_state_from_text(row.text("state"));
+  backup.scheduled_at = row.time("scheduled_at");
+  backup.initiated_at = row.maybe_time("initiated_at");
+  backup.taken_at = row.maybe_time("taken_at");
+  backup.stored_at = row.maybe_time("stored_at");
+  backup.confirmed_at = row.maybe_time("confirmed_at");
+  backup.verified_at = row.maybe_time("verified_at");
+  backup.start_lsn = static_cast<std::uint64_t>(row.integer("start_lsn"));
+  backup.stop_lsn = static_cast<std::uint64_t>(row.integer("stop_lsn"));
+  backup.timeline = static_cast<std::uint32_t>(row.integer("timeline"));
+  backup.data_bytes = static_cast<std::uint64_t>(row.integer("data_bytes"));
+  backup.stored_bytes = static_cast<std::uint64_t>(row.integer("stored_bytes"));
+  backup.error = row.text("error");
+  backup.next_step = row.text("next_step");
+  return backup;
+}
+
+Conditions conditions_of(const BackupFilter& filter) {
+  Conditions conditions;
+  if (!filter.service_id.empty()) {
+    conditions.add("service_id = :service_id");
+    conditions.values().set("service_id", filter.service_id);
+  }
+  if (!filter.destination_id.empty()) {
+    conditions.add("destination_id = :destination_id");
+    conditions.values().set("destination_id", filter.destination_id);
+  }
+  if (filter.team_ids) conditions.add_in("team_id", *filter.team_ids);
+  if (!filter.include_deleted) conditions.add("state <> 'deleted'");
+  if (!filter.after_id.empty()) {
+    conditions.add("(scheduled_at, id) < (SELECT scheduled_at, id FROM backups WHERE id = :after_id)");
+    conditions.values().set("after_id", filter.after_id);
+  }
+  return conditions;
+}
+
+}  // namespace
+
+void Backups::insert(const model::Backup& backup) {
+  auto values = changing_values(backup);
+  values.set("id", backup.id)
+      .set("service_id", backup.service_id)
+      .set("team_id", backup.team_id)
+      .set("mechanism", model::to_text(backup.mechanism))
+      .set("origin", model::to_text(backup.origin))
+      .set("scheduled_at", backup.scheduled_at);
+  metadata::insert(tx_, "backups", values);
+}
+
+std::optional<model::Backup> Backups::find(const std::string& id) {
+  return Query(tx_, "SELECT * FROM backups WHERE id = :id")
+      .bind(Values().set("id", id))
+      .first<model::Backup>(read_backup);
+}
+
+model::Backup Backups::require(const std::string& id) {
+  auto found = find(id);
+  if (!found) throw core::Error(core::Code::kNotFound, "backup '" + id + "' does not exist");
+  return std::move(*found);
+}
+
+std::vector<model::Backup> Backups::list(const BackupFilter& filter) {
+  auto conditions = conditions_of(filter);
+  return Query(tx_, "SELECT * FROM backups" + conditions.where() + " ORDER BY scheduled_at DESC, id DESC" +
+                        limit_clause(filter.limit))
+      .bind(conditions.values())
+      .list<model::Backup>(read_backup);
+}
+
+void Backups::update(const model::Backup& backup) {
+  const auto before = require(backup.id);
+  if (!model::may_change(before.state, backup.state)) {
+    throw core::Error(core::Code::kConflict, "backup '" + backup.id + "' is " +
+                                                 std::string(model::to_text(before.state)) + " and cannot become " +
+                                                 std::string(model::to_text(backup.state)));
+  }
+  metadata::update(tx_, "backups", changing_values(backup), "id = :id", Values().set("id", backup.id));
+}
+
+std::optional<core::Timestamp> Backups::last_scheduled(const std::string& service_id) {
+  return Query(tx_,
+               "SELECT scheduled_at FROM backups WHERE service_id = :service_id AND origin = 'scheduled' "
+               "ORDER BY scheduled_at DESC LIMIT 1")
+      .bind(Values().set("service_id", service_id))
+      .first<core::Timestamp>([](const Row& row) { return row.time("scheduled_at"); });
+}
+
+}  // namespace backstay::metadata

@@ -1,0 +1,95 @@
+#include "metadata/database.h"
+
+#include "core/error.h"
+#include "core/log.h"
+#include "metadata/migrations.h"
+#include "metadata/query.h"
+#include "metadata/session_pool.h"
+#include "metadata/settings.h"
+
+namespace backstay::metadata {
+namespace {
+
+constexpr auto kKeyCheck = "master_key_check";
+constexpr auto kKeyCheckText = "this master key belongs to this state";
+
+void check_key(Database& database) {
+  database.write([](Transaction& tx) {
+    Settings settings(tx);
+    try {
+      if (settings.get_secret(kKeyCheck)) return;
+    } catch (core::Error& error) {
+      if (error.code() != core::Code::kCorruptData) throw;
+      throw core::Error(core::Code::kConfigError, "the master key is not the one that this state was made with")
+          .with_hint("point to the master key file that belongs to the state directory");
+    }
+    settings.put_secret(kKeyCheck, core::Secret(kKeyCheckText));
+  });
+}
+
+}  // namespace
+
+int Database::schema_version() { return migrations().back().version; }
+
+Database::Database(std::shared_ptr<SessionPool> pool) : pool_(std::move(pool)) {}
+Database::~Database() = default;
+
+std::unique_ptr<Database> Database::open(const DatabaseConfig& config, core::Random& random) {
+  try {
+    make_private(config.file);
+    {
+      Session session(config, random, Access::kWrite);
+      migrate(session.sql, config.file, migrations());
+    }
+    auto database = std::unique_ptr<Database>(new Database(std::make_shared<SessionPool>(config, random)));
+    check_key(*database);
+    return database;
+  } catch (core::Error& error) {
+    throw error.add_context("opening the state '" + config.file.string() + "'");
+  }
+}
+
+struct Transaction::Held {
+  std::shared_ptr<SessionPool> pool;
+  std::unique_ptr<Session> session;
+  bool open = false;
+};
+
+Transaction Database::begin(Access access) {
+  auto held = std::make_unique<Transaction::Held>();
+  held->pool = pool_;
+  held->session = pool_->take(access);
+  // From here on the transaction gives the session back, whatever happens.
+  Transaction transaction(std::move(held));
+  // A writer takes its lock at once: it never has to give up half way because another process wrote meanwhile.
+  Query(transaction, access == Access::kWrite ? "BEGIN IMMEDIATE" : "BEGIN").run();
+  transaction.held_->open = true;
+  return transaction;
+}
+
+Transaction::Transaction(std::unique_ptr<Held> held) : held_(std::move(held)) {}
+Transaction::Transaction(Transaction&& other) noexcept = default;
+
+Transaction::~Transaction() {
+  if (!held_) return;
+  if (held_->open) {
+    try {
+      Query(held_->session->sql, "ROLLBACK").run();
+    } catch (const std::exception& error) {
+      // After some errors the store has rolled back by itself; a session that truly is broken says so at its next
+      // begin.
+      core::log_warning("state.rollback_failed", error.what());
+    }
+  }
+  held_->pool->give_back(std::move(held_->session));
+}
+
+void Transaction::commit() {
+  Query(*this, "COMMIT").run();
+  held_->open = false;
+}
+
+soci::session& Transaction::session() { return held_->session->sql; }
+Sealer& Transaction::sealer() { return held_->session->sealer; }
+
+}  // namespace backstay::metadata

@@ -1,0 +1,242 @@
+#include "metadata/migrations.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "metadata/query.h"
+
+namespace backstay::metadata {
+namespace {
+
+// Times are microseconds since 1970 in UTC, JSON is TEXT, truth is 0 or 1, "sealed" columns are the Sealer's texts.
+const std::vector<Migration> kMigrations{
+    {1,
+     {
+         R"(CREATE TABLE settings (
+              key TEXT NOT NULL PRIMARY KEY,
+              value TEXT NOT NULL))",
+         // Numbers that count up without gaps in order of commit.
+         "CREATE TABLE counters (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
+         "INSERT INTO counters (name, value) VALUES ('events', 0), ('operations', 0)",
+         R"(CREATE TABLE teams (
+              id BIGINT NOT NULL PRIMARY KEY,
+              name TEXT NOT NULL,
+              slug TEXT NOT NULL UNIQUE,
+              sealed_recovery_key TEXT NOT NULL,
+              kit_fetched_at BIGINT,
+              created_at BIGINT NOT NULL))",
+         R"(CREATE TABLE tokens (
+              id TEXT NOT NULL PRIMARY KEY,
+              name TEXT NOT NULL,
+              hash TEXT NOT NULL UNIQUE,
+              scopes TEXT NOT NULL,
+              all_teams BIGINT NOT NULL,
+              team_ids TEXT NOT NULL,
+              created_at BIGINT NOT NULL,
+              expires_at BIGINT,
+              last_used_at BIGINT,
+              revoked_at BIGINT))",
+         R"(CREATE TABLE destinations (
+              id TEXT NOT NULL PRIMARY KEY,
+              team_id BIGINT NOT NULL,
+              name TEXT NOT NULL,
+              url TEXT NOT NULL,
+              endpoint_url TEXT NOT NULL,
+              region TEXT NOT NULL,
+              path_style BIGINT NOT NULL,
+              sealed_access_key TEXT NOT NULL,
+              sealed_secret_key TEXT NOT NULL,
+              probe TEXT NOT NULL,
+              probed_at BIGINT,
+              is_default BIGINT NOT NULL,
+              created_at BIGINT NOT NULL))",
+         "CREATE INDEX destinations_team ON destinations (team_id)",
+         R"(CREATE TABLE services (
+              id TEXT NOT NULL PRIMARY KEY,
+              team_id BIGINT NOT NULL REFERENCES teams (id),
+              name TEXT NOT NULL,
+              provider_name TEXT NOT NULL,
+              provider_version TEXT NOT NULL,
+              provider_kind TEXT NOT NULL,
+              plan TEXT NOT NULL,
+              config TEXT NOT NULL,
+              sealed_secrets TEXT NOT NULL,
+              backups TEXT NOT NULL,
+              sealed_backup_secrets TEXT NOT NULL,
+              destination_id TEXT NOT NULL,
+              pause BIGINT NOT NULL,
+              app_version TEXT NOT NULL,
+              recovered_from TEXT NOT NULL,
+              generation BIGINT NOT NULL,
+              delete_requested_at BIGINT,
+              deleted_at BIGINT,
+              expires_at BIGINT,
+              created_at BIGINT NOT NULL,
+              updated_at BIGINT NOT NULL,
+              state TEXT NOT NULL,
+              observed_generation BIGINT NOT NULL,
+              instance_id TEXT NOT NULL,
+              details TEXT NOT NULL,
+              reason TEXT NOT NULL,
+              next_step TEXT NOT NULL,
+              last_error TEXT NOT NULL))",
+         "CREATE UNIQUE INDEX services_name ON services (team_id, name) WHERE deleted_at IS NULL",
+         "CREATE INDEX services_team ON services (team_id, created_at, id)",
+         "CREATE INDEX services_order ON services (created_at, id)",
+         "CREATE INDEX services_destination ON services (destination_id)",
+         R"(CREATE TABLE instances (
+              id TEXT NOT NULL PRIMARY KEY,
+              service_id TEXT NOT NULL REFERENCES services (id) ON DELETE CASCADE,
+              node TEXT NOT NULL,
+              state TEXT NOT NULL,
+              directory TEXT NOT NULL,
+              port BIGINT NOT NULL,
+              uid BIGINT NOT NULL,
+              engine_major BIGINT NOT NULL,
+              system_id BIGINT NOT NULL,
+              timeline BIGINT NOT NULL,
+              destination_id TEXT NOT NULL,
+              branch_instance TEXT NOT NULL,
+              branch_timeline BIGINT NOT NULL,
+              branch_lsn BIGINT NOT NULL,
+              served_from BIGINT,
+              served_until BIGINT,
+              epoch BIGINT NOT NULL,
+              facts TEXT NOT NULL,
+              created_at BIGINT NOT NULL))",
+         "CREATE INDEX instances_service ON instances (service_id, created_at)",
+         R"(CREATE TABLE allocations (
+              kind TEXT NOT NULL,
+              node TEXT NOT NULL,
+              value BIGINT NOT NULL,
+              owner TEXT NOT NULL,
+              PRIMARY KEY (kind, node, value)))",
+         "CREATE INDEX allocations_owner ON allocations (owner)",
+         R"(CREATE TABLE backups (
+              id TEXT NOT NULL PRIMARY KEY,
+              service_id TEXT NOT NULL REFERENCES services (id) ON DELETE CASCADE,
+              team_id BIGINT NOT NULL,
+              instance_id TEXT NOT NULL,
+              destination_id TEXT NOT NULL,
+              mechanism TEXT NOT NULL,
+              origin TEXT NOT NULL,
+              state TEXT NOT NULL,
+              scheduled_at BIGINT NOT NULL,
+              initiated_at BIGINT,
+              taken_at BIGINT,
+              stored_at BIGINT,
+              confirmed_at BIGINT,
+              verified_at BIGINT,
+              start_lsn BIGINT NOT NULL,
+              stop_lsn BIGINT NOT NULL,
+              timeline BIGINT NOT NULL,
+              data_bytes BIGINT NOT NULL,
+              stored_bytes BIGINT NOT NULL,
+              error TEXT NOT NULL,
+              next_step TEXT NOT NULL))",
+         "CREATE INDEX backups_service ON backups (service_id, scheduled_at, id)",
+         "CREATE INDEX backups_team ON backups (team_id, scheduled_at, id)",
+         "CREATE INDEX backups_order ON backups (scheduled_at, id)",
+         "CREATE INDEX backups_destination ON backups (destination_id)",
+         R"(CREATE TABLE operations (
+              sequence BIGINT NOT NULL PRIMARY KEY,
+              id TEXT NOT NULL UNIQUE,
+              kind TEXT NOT NULL,
+              team_id BIGINT NOT NULL,
+              service_id TEXT NOT NULL,
+              lane TEXT NOT NULL,
+              state TEXT NOT NULL,
+              is_open BIGINT NOT NULL,
+              step TEXT NOT NULL,
+              step_number BIGINT NOT NULL,
+              steps BIGINT NOT NULL,
+              progress TEXT NOT NULL,
+              attempts BIGINT NOT NULL,
+              request TEXT NOT NULL,
+              sealed_secrets TEXT NOT NULL,
+              result TEXT NOT NULL,
+              error TEXT NOT NULL,
+              cancel_requested BIGINT NOT NULL,
+              not_before BIGINT NOT NULL,
+              lease_owner TEXT NOT NULL,
+              lease_until BIGINT,
+              created_at BIGINT NOT NULL,
+              started_at BIGINT,
+              finished_at BIGINT))",
+         "CREATE INDEX operations_open ON operations (sequence) WHERE is_open = 1",
+         "CREATE INDEX operations_open_lane ON operations (lane, sequence) WHERE is_open = 1",
+         "CREATE UNIQUE INDEX operations_running_lane ON operations (lane) WHERE state = 'running' AND lane <> ''",
+         "CREATE INDEX operations_service ON operations (service_id, sequence)",
+         "CREATE INDEX operations_finished ON operations (finished_at)",
+         R"(CREATE TABLE events (
+              sequence BIGINT NOT NULL PRIMARY KEY,
+              id TEXT NOT NULL UNIQUE,
+              team_id BIGINT NOT NULL,
+              service_id TEXT NOT NULL,
+              name TEXT NOT NULL,
+              time BIGINT NOT NULL,
+              observed_at BIGINT NOT NULL,
+              severity BIGINT NOT NULL,
+              body TEXT NOT NULL,
+              attributes TEXT NOT NULL))",
+         "CREATE INDEX events_service ON events (service_id, sequence)",
+         "CREATE INDEX events_team ON events (team_id, sequence)",
+         "CREATE INDEX events_time ON events (time)",
+     }}};
+
+int stored_version(soci::session& sql) {
+  Query(sql, "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)").run();
+  return Query(sql, "SELECT version FROM schema_version ORDER BY version DESC LIMIT 1")
+      .first<int>([](const Row& row) { return static_cast<int>(row.integer("version")); })
+      .value_or(0);
+}
+
+/// The whole state as it was, for going back to the program before.
+void copy_state(soci::session& sql, const std::filesystem::path& file, int to_version) {
+  const std::string copy = fmt::format("{}.before-{}", file.string(), to_version);
+  std::filesystem::remove(copy);
+  make_private(copy);
+  Query(sql, "VACUUM INTO :copy").bind(Values().set("copy", copy)).run();
+}
+
+void apply(soci::session& sql, const Migration& migration) {
+  translated([&] {
+    soci::transaction transaction(sql);
+    for (const auto statement : migration.statements) Query(sql, std::string(statement)).run();
+    Query(sql, "INSERT INTO schema_version (version) VALUES (:version)")
+        .bind(Values().set("version", migration.version))
+        .run();
+    transaction.commit();
+  });
+}
+
+}  // namespace
+
+void make_private(const std::filesystem::path& file) {
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) throw core::system_error("cannot open the state file '" + file.string() + "'", errno);
+  ::close(fd);
+}
+
+std::span<const Migration> migrations() { return kMigrations; }
+
+void migrate(soci::session& sql, const std::filesystem::path& file, std::span<const Migration> steps) {
+  const int version = stored_version(sql);
+  const int newest = steps.back().version;
+  if (version > newest) {
+    throw core::Error(core::Code::kStateTooNew,
+                      fmt::format("the state has schema {}, this program knows up to {}", version, newest));
+  }
+  if (version == newest) return;
+  if (version > 0) copy_state(sql, file, newest);
+  for (const auto& step : steps) {
+    if (step.version > version) apply(sql, step);
+  }
+}
+
+}  // namespace backstay::metadata

@@ -1,0 +1,173 @@
+#include "metadata/query.h"
+
+#include <soci/sqlite3/soci-sqlite3.h>
+
+#include "core/error.h"
+
+namespace backstay::metadata {
+namespace {
+
+constexpr int kSqliteFull = 13;
+
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+/// The store's own words, without SOCI's context: that one quotes the bound values.
+core::Error translate(const soci::soci_error& error) {
+  const auto message = error.get_error_message();
+  if (const auto* sqlite = dynamic_cast<const soci::sqlite3_soci_error*>(&error)) {
+    if (sqlite->result() == kSqliteFull) return {core::Code::kDiskFull, "the state store: " + message};
+  }
+  if (contains(message, "UNIQUE constraint") || contains(message, "duplicate key")) {
+    return {core::Code::kAlreadyExists, "the state store: " + message};
+  }
+  return {core::Code::kStateError, "the state store: " + message};
+}
+
+std::int64_t micros(core::Timestamp time) { return time.time_since_epoch().count(); }
+
+}  // namespace
+
+void translated(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const soci::soci_error& error) {
+    throw translate(error);
+  }
+}
+
+std::int64_t Row::integer(const char* column) const { return row_.get<long long>(column); }
+std::string Row::text(const char* column) const { return row_.get<std::string>(column); }
+core::Timestamp Row::time(const char* column) const { return core::Timestamp(core::Duration(integer(column))); }
+
+std::optional<core::Timestamp> Row::maybe_time(const char* column) const {
+  if (row_.get_indicator(column) == soci::i_null) return std::nullopt;
+  return time(column);
+}
+
+core::json::object Row::object(const char* column) const { return core::parse_json(text(column)).as_object(); }
+core::json::array Row::array(const char* column) const { return core::parse_json(text(column)).as_array(); }
+
+Values::Value& Values::add(std::string column) {
+  auto& value = values_.emplace_back();
+  value.column = std::move(column);
+  return value;
+}
+
+Values& Values::set(std::string column, std::string_view value) {
+  auto& added = add(std::move(column));
+  added.is_text = true;
+  added.text = value;
+  return *this;
+}
+
+Values& Values::set(std::string column, core::Timestamp value) { return set(std::move(column), micros(value)); }
+
+Values& Values::set(std::string column, const std::optional<core::Timestamp>& value) {
+  auto& added = add(std::move(column));
+  added.is_null = !value;
+  if (value) added.integer = micros(*value);
+  return *this;
+}
+
+Values& Values::set(std::string column, const core::json::object& value) {
+  return set(std::move(column), core::to_text(value));
+}
+Values& Values::set(std::string column, const core::json::array& value) {
+  return set(std::move(column), core::to_text(value));
+}
+
+Query& Query::bind(const Values& values) {
+  bound_.insert(bound_.end(), values.values_.begin(), values.values_.end());
+  return *this;
+}
+
+void Query::prepare(soci::statement& statement) {
+  for (auto& value : bound_) {
+    auto& indicator = indicators_.emplace_back(value.is_null ? soci::i_null : soci::i_ok);
+    if (value.is_text) {
+      statement.exchange(soci::use(value.text, indicator, value.column));
+    } else {
+      static_assert(sizeof(long long) == sizeof value.integer);
+      statement.exchange(soci::use(reinterpret_cast<long long&>(value.integer), indicator, value.column));
+    }
+  }
+  statement.alloc();
+  statement.prepare(sql_);
+  statement.define_and_bind();
+}
+
+std::size_t Query::run() {
+  std::size_t changed = 0;
+  translated([&] {
+    soci::statement statement(session_);
+    prepare(statement);
+    statement.execute(true);
+    changed = static_cast<std::size_t>(std::max(0LL, statement.get_affected_rows()));
+  });
+  return changed;
+}
+
+void Query::each(const std::function<void(const Row&)>& row) {
+  translated([&] {
+    soci::row current;
+    soci::statement statement(session_);
+    statement.exchange(soci::into(current));
+    prepare(statement);
+    statement.execute();
+    while (statement.fetch()) row(Row(current));
+  });
+}
+
+void insert(Transaction& tx, const std::string& table, const Values& values) {
+  std::string columns;
+  std::string places;
+  for (const auto& value : values.values_) {
+    columns += (columns.empty() ? "" : ", ") + value.column;
+    places += (places.empty() ? ":" : ", :") + value.column;
+  }
+  Query(tx, "INSERT INTO " + table + " (" + columns + ") VALUES (" + places + ")").bind(values).run();
+}
+
+std::size_t update(Transaction& tx, const std::string& table, const Values& values, const std::string& where,
+                   const Values& bound) {
+  std::string sets;
+  for (const auto& value : values.values_) {
+    sets += (sets.empty() ? "" : ", ") + value.column + " = :" + value.column;
+  }
+  return Query(tx, "UPDATE " + table + " SET " + sets + " WHERE " + where).bind(values).bind(bound).run();
+}
+
+void Conditions::add(const std::string& condition) { text_ += (text_.empty() ? " WHERE " : " AND ") + condition; }
+
+void Conditions::add_in(const std::string& column, const std::vector<std::int64_t>& numbers) {
+  std::string list;
+  for (const auto number : numbers) list += (list.empty() ? "" : ", ") + std::to_string(number);
+  add(list.empty() ? "1 = 0" : column + " IN (" + list + ")");
+}
+
+void Conditions::add_in(const std::string& column, const std::vector<std::string>& texts) {
+  std::string list;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto name = column + "_" + std::to_string(i);
+    list += (list.empty() ? ":" : ", :") + name;
+    values_.set(name, texts[i]);
+  }
+  add(list.empty() ? "1 = 0" : column + " IN (" + list + ")");
+}
+
+std::string Conditions::where() const { return text_; }
+
+std::int64_t next_number(Transaction& tx, const std::string& counter) {
+  const auto name = Values().set("name", counter);
+  Query(tx, "UPDATE counters SET value = value + 1 WHERE name = :name").bind(name).run();
+  const auto number =
+      Query(tx, "SELECT value FROM counters WHERE name = :name").bind(name).first<std::int64_t>([](const Row& row) {
+        return row.integer("value");
+      });
+  if (!number) throw core::Error(core::Code::kStateError, "the state store has no counter '" + counter + "'");
+  return *number;
+}
+
+std::string limit_clause(std::size_t limit) { return limit == 0 ? "" : " LIMIT " + std::to_string(limit); }
+
+}  // namespace backstay::metadata

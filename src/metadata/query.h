@@ -1,0 +1,137 @@
+// One SQL statement with the values that it binds, and rows by column name: the only way the stores speak to SOCI.
+//
+// SOCI binds by reference; a Query owns what it binds until it has run.
+#pragma once
+
+#include <concepts>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <soci/soci.h>
+
+#include "core/json.h"
+#include "core/time.h"
+#include "metadata/database.h"
+
+namespace backstay::metadata {
+
+/// One row of a result; every column is BIGINT or TEXT.
+class Row {
+ public:
+  explicit Row(const soci::row& row) : row_(row) {}
+  [[nodiscard]] std::int64_t integer(const char* column) const;
+  [[nodiscard]] bool flag(const char* column) const { return integer(column) != 0; }
+  [[nodiscard]] std::string text(const char* column) const;
+  [[nodiscard]] core::Timestamp time(const char* column) const;
+  /// Nothing for NULL.
+  [[nodiscard]] std::optional<core::Timestamp> maybe_time(const char* column) const;
+  [[nodiscard]] core::json::object object(const char* column) const;
+  [[nodiscard]] core::json::array array(const char* column) const;
+
+ private:
+  const soci::row& row_;
+};
+
+/// Column values by name, for an insert or an update.
+class Values {
+ public:
+  /// Unsigned 64-bit values keep their bits.
+  template <std::integral Integer>
+  Values& set(std::string column, Integer value) {
+    add(std::move(column)).integer = static_cast<std::int64_t>(value);
+    return *this;
+  }
+  Values& set(std::string column, std::string_view value);
+  Values& set(std::string column, const std::string& value) { return set(std::move(column), std::string_view(value)); }
+  Values& set(std::string column, const char* value) { return set(std::move(column), std::string_view(value)); }
+  Values& set(std::string column, core::Timestamp value);
+  Values& set(std::string column, const std::optional<core::Timestamp>& value);
+  Values& set(std::string column, const core::json::object& value);
+  Values& set(std::string column, const core::json::array& value);
+
+ private:
+  friend class Query;
+  friend void insert(Transaction& tx, const std::string& table, const Values& values);
+  friend std::size_t update(Transaction& tx, const std::string& table, const Values& values, const std::string& where,
+                            const Values& bound);
+  struct Value {
+    std::string column;
+    bool is_text = false;
+    bool is_null = false;
+    std::int64_t integer = 0;
+    std::string text;
+  };
+  Value& add(std::string column);
+  std::deque<Value> values_;
+};
+
+class Query {
+ public:
+  /// `sql` names its values as ":column".
+  Query(Transaction& tx, std::string sql) : Query(tx.session(), std::move(sql)) {}
+  Query(soci::session& session, std::string sql) : session_(session), sql_(std::move(sql)) {}
+  Query& bind(const Values& values);
+
+  /// Runs the statement; returns how many rows it changed. Throws Error(already_exists) for a uniqueness that is
+  /// violated, Error(disk_full), Error(state_error).
+  std::size_t run();
+  void each(const std::function<void(const Row&)>& row);
+  template <typename Result>
+  std::vector<Result> list(const std::function<Result(const Row&)>& read) {
+    std::vector<Result> results;
+    each([&](const Row& row) { results.push_back(read(row)); });
+    return results;
+  }
+  template <typename Result>
+  std::optional<Result> first(const std::function<Result(const Row&)>& read) {
+    std::optional<Result> result;
+    each([&](const Row& row) {
+      if (!result) result = read(row);
+    });
+    return result;
+  }
+
+ private:
+  void prepare(soci::statement& statement);
+  soci::session& session_;
+  std::string sql_;
+  std::deque<Values::Value> bound_;
+  std::deque<soci::indicator> indicators_;
+};
+
+void insert(Transaction& tx, const std::string& table, const Values& values);
+/// Sets `values` where `where` holds; `bound` are the values that `where` names. Returns how many rows.
+std::size_t update(Transaction& tx, const std::string& table, const Values& values, const std::string& where,
+                   const Values& bound);
+
+/// Conditions that are all to hold, with their values.
+class Conditions {
+ public:
+  /// `condition` may name `column` values added to values().
+  void add(const std::string& condition);
+  /// column IN (...); an empty list holds for no row.
+  void add_in(const std::string& column, const std::vector<std::int64_t>& numbers);
+  void add_in(const std::string& column, const std::vector<std::string>& texts);
+  Values& values() { return values_; }
+  /// " WHERE ..." or nothing.
+  [[nodiscard]] std::string where() const;
+
+ private:
+  std::string text_;
+  Values values_;
+};
+
+/// The next number of a counter; it is the caller's when the transaction commits.
+std::int64_t next_number(Transaction& tx, const std::string& counter);
+
+/// " LIMIT n", or nothing for 0.
+std::string limit_clause(std::size_t limit);
+
+/// Runs `work`, and throws what SOCI throws as core::Error.
+void translated(const std::function<void()>& work);
+
+}  // namespace backstay::metadata
