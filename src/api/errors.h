@@ -1,0 +1,22 @@
+// Errors on the wire: the house envelope {status,title,detail,traceId,code,errors,hint}.
+#pragma once
+
+#include <string_view>
+
+#include "core/error.h"
+#include "http/types.h"
+
+namespace backstay::api {
+
+/// True for a path of Codesphere's contract (/managed-services…, /teams…, also below /api), whose clients know the
+/// refusals 400, 401 and 404 only.
+bool is_codesphere_path(std::string_view path);
+
+/// The status that an error has on this request: the catalogue's, narrowed on Codesphere's paths. Limits of the
+/// transport (408, 413, 431) and faults of the server (5xx but for 501) stay what they are.
+int status_of(const http::Request& request, core::Code code);
+
+/// Renders an error for the house API. `status` in the body equals the answer's own.
+http::Response error_response(const http::Request& request, const core::Error& error);
+
+}  // namespace backstay::api

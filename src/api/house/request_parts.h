@@ -1,0 +1,33 @@
+// Parts of a house request that are not its body: ids in the path, the query, and the address of the server.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "http/types.h"
+
+namespace backstay::api::house {
+
+/// The UUID of the route's {id}, in lower case. What is no UUID names nothing: Error(not_found) "there is no <what>
+/// '…'".
+std::string path_uuid(const http::Request& request, std::string_view what);
+/// The team id of the route's {id}, likewise.
+std::int64_t path_team(const http::Request& request);
+
+/// The query's team=, or teamId= as some clients say; nothing if neither is there. Error(invalid_argument) unless it is
+/// a number.
+std::optional<std::int64_t> query_team(const http::Request& request);
+/// The query's serviceId= or service=.
+std::optional<std::string> query_service(const http::Request& request);
+std::optional<std::int64_t> query_integer(const http::Request& request, std::string_view name);
+/// true or false; `absent` if it is not there.
+bool query_flag(const http::Request& request, std::string_view name, bool absent);
+/// limit=, 1 to 1000, 100 if it is not there.
+std::size_t query_limit(const http::Request& request);
+
+/// "https://host:port/api": where links in answers begin.
+std::string base_url(const http::Request& request, const std::string& public_url);
+
+}  // namespace backstay::api::house

@@ -1,0 +1,230 @@
+#include "api/house/resources.h"
+
+#include <fmt/format.h>
+
+namespace backstay::api::house {
+namespace {
+
+namespace json = core::json;
+using model::ServiceState;
+
+void put_time(json::object& object, std::string_view key, const std::optional<core::Timestamp>& time) {
+  if (time) object[key] = core::format_time(*time);
+}
+
+void put_text(json::object& object, std::string_view key, const std::string& text) {
+  if (!text.empty()) object[key] = text;
+}
+
+template <typename Strings>
+json::array string_array(const Strings& strings) {
+  json::array array;
+  for (const auto& text : strings) array.emplace_back(text);
+  return array;
+}
+
+std::string lsn_text(std::uint64_t lsn) { return fmt::format("{:X}/{:X}", lsn >> 32, lsn & 0xFFFFFFFF); }
+
+json::object backups_union(const control::ServiceView& view) {
+  json::array entries;
+  for (const model::Backup& backup : view.backups) entries.push_back(backup_entry(backup));
+  const model::BackupSettings& settings = view.service.backups;
+  json::object object{{"enabled", settings.enabled}, {"entries", std::move(entries)}};
+  if (settings.enabled) {
+    object["intervalH"] = settings.interval_h;
+    object["deleteRetentionDays"] = settings.retention_days;
+    object["config"] = settings.config;
+  }
+  return object;
+}
+
+json::object status_union(const model::Service& service, const std::string& base_url) {
+  const ServiceState state = service.status.state;
+  json::object object{{"state", model::to_text(state)}};
+  if (state == ServiceState::kSynchronized) {
+    object["detailsRef"] = fmt::format("{}/managed-services/{}/details", base_url, service.id);
+  }
+  if (state == ServiceState::kDeleting || state == ServiceState::kDeleted) {
+    put_time(object, "deletedAt", service.delete_requested_at ? service.delete_requested_at : service.deleted_at);
+  }
+  put_text(object, "reason", service.status.reason);
+  put_text(object, "nextStep", service.status.next_step);
+  return object;
+}
+
+/// The log-record shape of recentEvents.
+json::object log_record(const model::Event& event) {
+  json::object attributes;
+  for (const auto& [key, value] : event.attributes) attributes[key] = value;
+  const std::string resource = event.service_id.empty() ? fmt::format("teams/{}", event.team_id)
+                                                        : fmt::format("managed-services/{}", event.service_id);
+  return {{"eventName", event.name},
+          {"timestamp", core::format_time(event.time)},
+          {"observedTimestamp", core::format_time(event.observed_at)},
+          {"severityNumber", event.severity},
+          {"body", event.body},
+          {"resource", resource},
+          {"attributes", std::move(attributes)}};
+}
+
+json::object risk_resource(const control::AtRisk& risk) {
+  json::object object{{"bytes", risk.bytes},
+                      {"seconds", std::chrono::duration<double>(risk.time).count()},
+                      {"storeReachable", risk.store_reachable}};
+  put_text(object, "lastError", risk.last_error);
+  return object;
+}
+
+}  // namespace
+
+json::object service_resource(const control::ServiceView& view, const std::string& base_url) {
+  const model::Service& service = view.service;
+  json::object parameters;
+  for (const auto& [name, value] : service.plan.parameters) parameters[name] = value;
+  json::array events;
+  for (const model::Event& event : view.recent_events) events.push_back(log_record(event));
+  json::object object{{"id", service.id},
+                      {"name", service.name},
+                      {"provider",
+                       {{"name", service.provider.name},
+                        {"version", service.provider.version},
+                        {"schemaVersion", service.provider.version}}},
+                      {"plan", {{"id", service.plan.id}, {"parameters", std::move(parameters)}}},
+                      {"config", service.config},
+                      {"backups", backups_union(view)},
+                      {"pause", service.pause},
+                      {"createdAt", core::format_time(service.created_at)},
+                      {"status", status_union(service, base_url)},
+                      {"recentEvents", std::move(events)}};
+  put_text(object, "version", service.app_version);
+  return object;
+}
+
+json::object backup_entry(const model::Backup& backup) {
+  json::object object{{"id", backup.id}, {"scheduledAt", core::format_time(backup.scheduled_at)}};
+  put_time(object, "initiatedAt", backup.initiated_at);
+  put_time(object, "confirmedAt", backup.confirmed_at);
+  return object;
+}
+
+json::object team_resource(const model::Team& team) {
+  json::object kit{{"exists", !team.recovery_key.empty()}};
+  put_time(kit, "fetchedAt", team.kit_fetched_at);
+  return {{"id", team.id},
+          {"name", team.name},
+          {"slug", team.slug},
+          {"defaultDataCenterId", 1},
+          {"createdAt", core::format_time(team.created_at)},
+          {"recoveryKit", std::move(kit)}};
+}
+
+json::object backup_resource(const model::Backup& backup) {
+  json::object object = backup_entry(backup);
+  object["serviceId"] = backup.service_id;
+  object["teamId"] = backup.team_id;
+  put_text(object, "instanceId", backup.instance_id);
+  put_text(object, "destinationId", backup.destination_id);
+  object["mechanism"] = model::to_text(backup.mechanism);
+  object["origin"] = model::to_text(backup.origin);
+  object["state"] = model::to_text(backup.state);
+  put_time(object, "takenAt", backup.taken_at);
+  put_time(object, "storedAt", backup.stored_at);
+  put_time(object, "verifiedAt", backup.verified_at);
+  object["dataBytes"] = backup.data_bytes;
+  object["storedBytes"] = backup.stored_bytes;
+  if (backup.taken_at) {
+    object["timeline"] = backup.timeline;
+    object["startLsn"] = lsn_text(backup.start_lsn);
+    object["stopLsn"] = lsn_text(backup.stop_lsn);
+  }
+  put_text(object, "error", backup.error);
+  put_text(object, "nextStep", backup.next_step);
+  return object;
+}
+
+json::object operation_resource(const model::Operation& operation) {
+  json::object object{{"id", operation.id},
+                      {"kind", operation.kind},
+                      {"teamId", operation.team_id},
+                      {"state", model::to_text(operation.state)},
+                      {"step", operation.step},
+                      {"stepNumber", operation.step_number},
+                      {"steps", operation.steps},
+                      {"attempts", operation.attempts},
+                      {"cancelRequested", operation.cancel_requested},
+                      {"createdAt", core::format_time(operation.created_at)}};
+  put_text(object, "serviceId", operation.service_id);
+  if (!operation.progress.empty()) object["progress"] = operation.progress;
+  if (!operation.result.empty()) object["result"] = operation.result;
+  if (!operation.error.empty()) object["error"] = operation.error;
+  put_time(object, "startedAt", operation.started_at);
+  put_time(object, "finishedAt", operation.finished_at);
+  return object;
+}
+
+json::object event_resource(const model::Event& event) {
+  json::object object = log_record(event);
+  object["id"] = event.id;
+  object["sequence"] = event.sequence;
+  object["teamId"] = event.team_id;
+  put_text(object, "serviceId", event.service_id);
+  return object;
+}
+
+json::object window_resource(const std::string& service_id, const model::RecoveryWindow& window,
+                             const std::optional<control::AtRisk>& at_risk) {
+  json::array gaps;
+  for (const model::RecoveryGap& gap : window.gaps) {
+    gaps.push_back({{"from", core::format_time(gap.from)}, {"to", core::format_time(gap.to)}, {"reason", gap.reason}});
+  }
+  json::object one{{"gaps", std::move(gaps)}};
+  put_text(one, "instanceId", window.instance_id);
+  put_text(one, "destinationId", window.destination_id);
+  put_time(one, "earliest", window.earliest);
+  put_time(one, "latest", window.latest);
+  json::object object{{"serviceId", service_id}};
+  put_time(object, "earliest", window.earliest);
+  put_time(object, "latest", window.latest);
+  object["windows"] = json::array{std::move(one)};
+  if (at_risk) object["atRisk"] = risk_resource(*at_risk);
+  return object;
+}
+
+json::object token_resource(const model::Token& token) {
+  json::array team_ids(token.team_ids.begin(), token.team_ids.end());
+  json::object object{{"id", token.id},
+                      {"name", token.name},
+                      {"scopes", string_array(token.scopes)},
+                      {"allTeams", token.all_teams},
+                      {"teamIds", std::move(team_ids)},
+                      {"createdAt", core::format_time(token.created_at)}};
+  put_time(object, "expiresAt", token.expires_at);
+  put_time(object, "lastUsedAt", token.last_used_at);
+  put_time(object, "revokedAt", token.revoked_at);
+  return object;
+}
+
+json::object destination_resource(const model::Destination& destination) {
+  json::object object{{"id", destination.id},
+                      {"teamId", destination.team_id},
+                      {"name", destination.name},
+                      {"url", destination.url},
+                      {"isDefault", destination.is_default},
+                      {"probe", destination.probe},
+                      {"createdAt", core::format_time(destination.created_at)}};
+  put_text(object, "endpointUrl", destination.endpoint_url);
+  put_text(object, "region", destination.region);
+  put_time(object, "probedAt", destination.probed_at);
+  return object;
+}
+
+json::array checks_resource(const std::vector<control::ProbeCheck>& checks) {
+  json::array array;
+  for (const control::ProbeCheck& check : checks) {
+    array.push_back(
+        {{"name", check.name}, {"essential", check.essential}, {"passed", check.passed}, {"message", check.message}});
+  }
+  return array;
+}
+
+}  // namespace backstay::api::house

@@ -1,0 +1,111 @@
+#include <utility>
+
+#include "api/house/bodies.h"
+#include "api/house/request_parts.h"
+#include "api/house/resources.h"
+#include "api/house/route_groups.h"
+#include "api/json_response.h"
+
+namespace backstay::api::house {
+namespace {
+
+namespace json = core::json;
+using control::Principal;
+using http::Request;
+using http::Response;
+
+constexpr std::string_view kService = "managed service";
+
+class ServiceHandlers {
+ public:
+  explicit ServiceHandlers(const Context& context) : context_(context) {}
+
+  [[nodiscard]] Response create(const Request& request, const Principal& principal) const {
+    return changed(context_.commands.create_service(create_service_request(json_body(request)), principal), request,
+                   principal);
+  }
+
+  [[nodiscard]] Response list(const Request& request, const Principal& principal) const {
+    const auto team = query_team(request);
+    const bool deleted = query_flag(request, "includeDeleted", false);
+    const auto views =
+        team ? context_.queries.services(*team, deleted, principal) : context_.queries.services(deleted, principal);
+    json::array array;
+    for (const auto& view : views) array.push_back(resource(view, request));
+    return json_response(array);
+  }
+
+  /// The details at the top level, and the resource's fields where they do not collide: clients expect either.
+  [[nodiscard]] Response get(const Request& request, const Principal& principal) const {
+    const std::string id = path_uuid(request, kService);
+    json::object body = context_.queries.details(id, principal);
+    for (auto& field : resource(context_.queries.service(id, principal), request)) body.insert(field);
+    put_running_operation(body, id, principal);
+    return json_response(body);
+  }
+
+  [[nodiscard]] Response details(const Request& request, const Principal& principal) const {
+    return json_response(context_.queries.details(path_uuid(request, kService), principal));
+  }
+
+  [[nodiscard]] Response update(const Request& request, const Principal& principal) const {
+    const std::string id = path_uuid(request, kService);
+    return changed(context_.commands.update_service(id, update_service_request(json_body(request)), principal), request,
+                   principal);
+  }
+
+  [[nodiscard]] Response remove(const Request& request, const Principal& principal) const {
+    return changed(context_.commands.delete_service(path_uuid(request, kService), principal), request, principal);
+  }
+
+  [[nodiscard]] Response schedule_backup(const Request& request, const Principal& principal) const {
+    return json_response(backup_entry(context_.commands.schedule_backup(path_uuid(request, kService), principal)));
+  }
+
+ private:
+  [[nodiscard]] json::object resource(const control::ServiceView& view, const Request& request) const {
+    return service_resource(view, base_url(request, context_.public_url));
+  }
+
+  /// The service as the change left it, which may be gone already when it is read again.
+  [[nodiscard]] Response changed(const control::ServiceChange& change, const Request& request,
+                                 const Principal& principal) const {
+    control::ServiceView view{.service = change.service, .recent_events = {}, .backups = {}};
+    try {
+      view = context_.queries.service(change.service.id, principal);
+    } catch (const core::Error& error) {
+      if (error.code() != core::Code::kNotFound) throw;
+    }
+    json::object body = resource(view, request);
+    if (change.operation) body["operationId"] = change.operation->id;
+    return json_response(body);
+  }
+
+  void put_running_operation(json::object& body, const std::string& id, const Principal& principal) const {
+    const control::OperationFilter newest{.service_id = id, .team_id = std::nullopt, .limit = 1};
+    const auto operations = context_.queries.operations(newest, principal);
+    if (!operations.empty() && !model::is_terminal(operations[0].state)) body["operationId"] = operations[0].id;
+  }
+
+  Context context_;
+};
+
+}  // namespace
+
+void add_service_routes(http::Router& router, const Context& context) {
+  const ServiceHandlers handlers(context);
+  const auto add = [&](std::string_view method, const std::string& path, auto member) {
+    add_contract(router, context, method, path, [handlers, member](const Request& request, const Principal& principal) {
+      return (handlers.*member)(request, principal);
+    });
+  };
+  add("POST", "/managed-services", &ServiceHandlers::create);
+  add("GET", "/managed-services", &ServiceHandlers::list);
+  add("GET", "/managed-services/{id}", &ServiceHandlers::get);
+  add("GET", "/managed-services/{id}/details", &ServiceHandlers::details);
+  add("PATCH", "/managed-services/{id}", &ServiceHandlers::update);
+  add("DELETE", "/managed-services/{id}", &ServiceHandlers::remove);
+  add("POST", "/managed-services/{id}/backups", &ServiceHandlers::schedule_backup);
+}
+
+}  // namespace backstay::api::house
