@@ -100,6 +100,18 @@ class SaysWhatIsWrong final : public S3Live {
   }
 };
 
+class TellsTheEffectOfVersioningAndLock final : public S3Live {
+  void TestBody() override {
+    Context context;
+    DestinationConfig locked = destination("", AddressingStyle::kAuto);
+    locked.url = "s3://" + from_environment("BACKSTAY_TEST_S3_LOCKED_BUCKET") + "/";
+    const ProbeReport report = probe(locked, policy(), context.store());
+    EXPECT_TRUE(report.accepted());
+    ASSERT_FALSE(report.notes.empty());
+    EXPECT_NE(report.notes.front().find("versioning is on"), std::string::npos) << report.notes.front();
+  }
+};
+
 template <typename Test>
 void register_live(const char* name) {
   ::testing::RegisterTest("S3Live", name, nullptr, nullptr, __FILE__, __LINE__, []() -> S3Live* { return new Test(); });
@@ -114,6 +126,7 @@ bool register_all() {
   }
   register_live<ProbeAccepts>("ProbeAccepts");
   register_live<SaysWhatIsWrong>("SaysWhatIsWrong");
+  register_live<TellsTheEffectOfVersioningAndLock>("TellsTheEffectOfVersioningAndLock");
   return true;
 }
 
