@@ -147,7 +147,6 @@ NamedDestination Admission::resolve_destination(std::int64_t team_id, const core
     return {*known};
   }
   const auto checks = deps_.stores.probe(wanted);
-  require_essential(checks, wanted.url);
   NamedDestination named{known.value_or(wanted), !known, known.has_value()};
   auto& destination = named.destination;
   if (named.is_new) {

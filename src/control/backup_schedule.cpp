@@ -28,15 +28,19 @@ std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDepende
   return {std::move(backup), std::move(operation)};
 }
 
+bool has_open_backup(metadata::Transaction& tx, const std::string& service_id) {
+  metadata::OperationFilter open;
+  open.service_id = service_id;
+  open.kind = kinds::kBackup;
+  open.open_only = true;
+  return !metadata::Operations(tx).list(open).empty();
+}
+
 bool scheduled_backup_due(metadata::Transaction& tx, const model::Service& service, core::Timestamp now) {
   if (!service.backups.enabled || !service.backups.enabled_at) return false;
   const auto last = metadata::Backups(tx).last_scheduled(service.id);
   if (model::next_run(service.backups.interval_h, last, *service.backups.enabled_at) > now) return false;
-  metadata::OperationFilter open;
-  open.service_id = service.id;
-  open.kind = kinds::kBackup;
-  open.open_only = true;
-  return metadata::Operations(tx).list(open).empty();
+  return !has_open_backup(tx, service.id);
 }
 
 }  // namespace backstay::control

@@ -23,6 +23,9 @@ struct ScheduleDependencies {
 std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDependencies& deps, metadata::Transaction& tx,
                                                            const model::Service& service, model::BackupOrigin origin);
 
+/// True if a backup of the service is queued or running.
+bool has_open_backup(metadata::Transaction& tx, const std::string& service_id);
+
 /// True if the service's next scheduled backup is due and none is queued or running.
 bool scheduled_backup_due(metadata::Transaction& tx, const model::Service& service, core::Timestamp now);
 

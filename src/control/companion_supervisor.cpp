@@ -22,7 +22,6 @@ class Reporter final : public CompanionReporter {
       }
     });
   }
-  void need_backup() override { deps_.need_backup(service_id_); }
 
  private:
   const SupervisorDependencies& deps_;

@@ -1,7 +1,6 @@
 // Keeps companions running beside their instances.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -21,8 +20,6 @@ struct SupervisorDependencies {
   metadata::Database& database;
   EventLog& events;
   core::Clock& clock;
-  /// A companion asked for a new backup of its service.
-  std::function<void(const std::string& service_id)> need_backup;
 };
 
 /// One thread for each companion. Thread-safe, but for one instance at a time.

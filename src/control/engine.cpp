@@ -3,7 +3,6 @@
 #include <thread>
 #include <vector>
 
-#include "control/backup_schedule.h"
 #include "control/companion_supervisor.h"
 #include "control/event_log.h"
 #include "control/operation_runner.h"
@@ -12,7 +11,6 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "metadata/operations.h"
-#include "metadata/services.h"
 
 namespace backstay::control {
 
@@ -22,7 +20,7 @@ class Engine::Impl {
       : deps_(dependencies),
         config_(config),
         events_(deps_.clock, deps_.random),
-        companions_({deps_.database, events_, deps_.clock, [this](const auto& service) { need_backup(service); }}),
+        companions_({deps_.database, events_, deps_.clock}),
         runner_({deps_.database, deps_.operations, events_, deps_.clock, deps_.metrics},
                 all_kinds({deps_.database, deps_.providers, events_, deps_.clock,
                            [this](const auto& instance) { companions_.retire(instance); }}),
@@ -75,21 +73,6 @@ class Engine::Impl {
         core::log_error("reconciler.failed", core::as_error(std::current_exception()).message());
       }
     } while (deps_.clock.wait(stop, config_.reconcile_every));
-  }
-
-  void need_backup(const std::string& service_id) {
-    deps_.database.write([&](auto& tx) {
-      const auto service = metadata::Services(tx).find(service_id);
-      if (!service || !service->backups.enabled) return;
-      metadata::OperationFilter open;
-      open.service_id = service_id;
-      open.kind = kinds::kBackup;
-      open.open_only = true;
-      if (!metadata::Operations(tx).list(open).empty()) return;
-      schedule_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, *service,
-                      model::BackupOrigin::kSafety);
-    });
-    deps_.operations.ring();
   }
 
   EngineDependencies deps_;

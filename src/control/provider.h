@@ -40,6 +40,8 @@ struct ServiceBody {
   model::Instance instance;
   /// A random text that control made for the instance and keeps sealed: the provider's own management password.
   core::Secret instance_secret;
+  /// The storage is full: new sessions of applications may only read.
+  bool read_only = false;
   /// Where the instance's archive is; nothing if it never had one. Whether backups are on, the service says.
   std::optional<BackupTarget> backups;
 };
@@ -108,6 +110,8 @@ struct AtRisk {
   core::Duration time{};
   bool store_reachable = true;
   std::string last_error;
+  /// The archive has a hole: only a new backup opens the window again.
+  bool needs_backup = false;
 };
 
 /// What a companion reports. Thread-safe.
@@ -115,8 +119,6 @@ class CompanionReporter {
  public:
   virtual ~CompanionReporter() = default;
   virtual void event(EventKind kind, std::string body) = 0;
-  /// The archive cannot go on without a new backup, e.g. after a gap: one is taken as soon as can be.
-  virtual void need_backup() = 0;
 };
 
 /// Long-lived work beside an instance.

@@ -80,7 +80,7 @@ void Reconciler::reconcile(const std::string& service_id) {
 
   deps_.companions.reconcile(service_id, look->body.instance.id, provider.companions(look->body));
   judge_risk(*look, watch);
-  if (seen.liveness == Liveness::kRunning) schedule(*look);
+  if (seen.liveness == Liveness::kRunning) schedule(*look, model::BackupOrigin::kScheduled);
 }
 
 void Reconciler::judge(const Look& look, const Observation& seen, Watch& watch) {
@@ -158,7 +158,7 @@ void Reconciler::restart(const Look& look, const std::string& reason, Watch& wat
 void Reconciler::judge_storage(const Look& look, std::uint64_t used) {
   const auto limit = storage_limit(look.body.service);
   if (limit == 0) return;
-  const std::string key = "instance/" + look.body.instance.id + "/storage-level";
+  const std::string key = storage_level_key(look.body.instance.id);
   const int level = storage_level(used, limit);
   const auto known = deps_.database.read([&](auto& tx) { return metadata::Settings(tx).get(key); });
   const auto before = known ? core::parse_int(*known).value_or(0) : 0;
@@ -208,6 +208,15 @@ void Reconciler::judge_risk(const Look& look, Watch& watch) {
       tell(events::kStoreReachable, "the store takes objects again; what was kept is being sent");
     }
   }
+  if (risk->needs_backup != watch.gap) {
+    watch.gap = risk->needs_backup;
+    if (watch.gap) {
+      tell(events::kWalGap,
+           "WAL was lost before it reached the store: times since then cannot be recovered until a new backup is "
+           "stored; one is taken now");
+      schedule(look, model::BackupOrigin::kSafety);
+    }
+  }
   const bool behind = risk->time > kBehindAfter;
   if (behind != watch.behind) {
     watch.behind = behind;
@@ -221,15 +230,18 @@ void Reconciler::judge_risk(const Look& look, Watch& watch) {
   }
 }
 
-void Reconciler::schedule(const Look& look) {
+void Reconciler::schedule(const Look& look, model::BackupOrigin origin) {
   const auto now = deps_.clock.now();
-  if (!deps_.database.read([&](auto& tx) { return scheduled_backup_due(tx, look.body.service, now); })) return;
+  const auto wanted = [&](auto& tx, const model::Service& service) {
+    if (origin == model::BackupOrigin::kScheduled) return scheduled_backup_due(tx, service, now);
+    return service.backups.enabled && !has_open_backup(tx, service.id);
+  };
+  if (!deps_.database.read([&](auto& tx) { return wanted(tx, look.body.service); })) return;
   const bool scheduled = deps_.database.write([&](auto& tx) {
     // Read again: the settings may have changed since the look.
     const auto service = metadata::Services(tx).require(look.body.service.id);
-    if (!scheduled_backup_due(tx, service, now)) return false;
-    schedule_backup({deps_.queue, deps_.events, deps_.clock, deps_.random}, tx, service,
-                    model::BackupOrigin::kScheduled);
+    if (!wanted(tx, service)) return false;
+    schedule_backup({deps_.queue, deps_.events, deps_.clock, deps_.random}, tx, service, origin);
     return true;
   });
   if (scheduled) deps_.queue.ring();

@@ -47,6 +47,7 @@ class Reconciler {
     bool reported_absent = false;
     bool store_away = false;
     bool behind = false;
+    bool gap = false;
     std::deque<core::SteadyTime> restarts;
   };
   /// One service at one tick.
@@ -63,7 +64,7 @@ class Reconciler {
   void settle_running(const Look& look, Watch& watch);
   void judge_storage(const Look& look, std::uint64_t used);
   void judge_risk(const Look& look, Watch& watch);
-  void schedule(const Look& look);
+  void schedule(const Look& look, model::BackupOrigin origin);
   void count_states();
 
   ReconcilerDependencies deps_;

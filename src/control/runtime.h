@@ -38,19 +38,6 @@ struct InstancePlace {
   ResourceLimits limits;
 };
 
-/// The directories of an instance; each is 0700 and owned by the instance's uid.
-struct InstanceDirectories {
-  std::filesystem::path root;
-  std::filesystem::path data;
-  std::filesystem::path socket;
-  std::filesystem::path recovery;
-  std::filesystem::path tablespaces;
-  std::filesystem::path log;
-  std::filesystem::path tls;
-  /// For WAL that is not in the store yet; owned by Backstay itself.
-  std::filesystem::path spool;
-};
-
 struct RunCommand {
   std::vector<std::string> argv;
   std::map<std::string, std::string> environment;
@@ -65,15 +52,13 @@ class Runtime {
   virtual ~Runtime() = default;
   /// True if every instance has a uid of its own; else tenants must trust each other.
   [[nodiscard]] virtual bool isolates() const = 0;
-  /// The uid for the `number`th instance ever made (persisted by the caller), or our own uid where !isolates().
-  [[nodiscard]] virtual uid_t uid_for(std::int64_t number) const = 0;
-  /// The paths alone; nothing is made.
-  [[nodiscard]] virtual InstanceDirectories directories(const std::string& instance_id) const = 0;
-  /// Makes the directories with their owner; again is fine. Throws Error(config_error) naming the directory to chmod if
-  /// the uid could not reach them.
-  virtual InstanceDirectories make_directories(const InstancePlace& place) = 0;
-  /// Removes the directories and the limits' groups. Missing is fine.
-  virtual void remove_directories(const std::string& instance_id) = 0;
+  /// Where an instance keeps everything; nothing is made.
+  [[nodiscard]] virtual std::filesystem::path directory(const std::string& instance_id) const = 0;
+  /// Makes it, ours, with the instance's group, closed to everybody else; again is fine. Throws Error(config_error)
+  /// naming the directory to chmod if the instance's user could not get there.
+  virtual std::filesystem::path make_directory(const InstancePlace& place) = 0;
+  /// Removes the directory and the limits' groups. Missing is fine.
+  virtual void remove_directory(const std::string& instance_id) = 0;
   /// Starts a process in a new session; it survives us. Limits are set where the machine lets us; where it does not,
   /// that is logged once and the process runs without them.
   virtual RuntimeProcess start(const InstancePlace& place, const RunCommand& command) = 0;

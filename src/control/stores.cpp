@@ -46,16 +46,6 @@ model::Destination parse_destination(const core::json::object& config, const mod
   return destination;
 }
 
-void require_essential(const std::vector<ProbeCheck>& checks, std::string_view url) {
-  std::string failed;
-  for (const auto& check : checks) {
-    if (check.essential && !check.passed) failed += fmt::format("; {}: {}", check.name, check.message);
-  }
-  if (failed.empty()) return;
-  throw core::Error(core::Code::kStoreRefused, fmt::format("'{}' cannot hold backups{}", url, failed))
-      .with_hint("change what the failed checks name and try again");
-}
-
 core::json::object probe_to_json(const std::vector<ProbeCheck>& checks) {
   core::json::array rows;
   for (const auto& check : checks) {

@@ -32,8 +32,8 @@ struct ProbeCheck {
 class StoreGate {
  public:
   virtual ~StoreGate() = default;
-  /// Tries what Backstay needs of a store. Throws what opening it throws (a path outside the allowed roots, an address
-  /// that may not be reached).
+  /// Tries what Backstay needs of a store. Throws if something essential does not work, naming what to change, and what
+  /// opening it throws (a path outside the allowed roots, an address that may not be reached).
   virtual std::vector<ProbeCheck> probe(const model::Destination& destination) = 0;
   /// The team's recovery kit as text for people: what it is, the recovery key, how it is used.
   [[nodiscard]] virtual std::string recovery_kit(const model::Team& team,
@@ -42,8 +42,6 @@ class StoreGate {
   [[nodiscard]] virtual core::Secret make_recovery_key() = 0;
 };
 
-/// Throws an Error that names the first essential check that did not pass, with all failed ones in the message.
-void require_essential(const std::vector<ProbeCheck>& checks, std::string_view url);
 /// The report as destinations keep it.
 core::json::object probe_to_json(const std::vector<ProbeCheck>& checks);
 

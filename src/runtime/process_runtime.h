@@ -9,14 +9,13 @@
 #include "core/mutex.h"
 #include "os/file_system.h"
 #include "os/process.h"
+#include "runtime/control_groups.h"
 
 namespace backstay::runtime {
 
 struct ProcessRuntimeConfig {
   /// Instances lie in <state_dir>/instances/<instance id>.
   std::filesystem::path state_dir;
-  /// The first uid of instances, used when we are root.
-  uid_t first_uid = 70000;
   /// Where control groups are mounted; another place in tests.
   std::filesystem::path cgroup_root = "/sys/fs/cgroup";
 };
@@ -27,22 +26,22 @@ class ProcessRuntime final : public control::Runtime {
   ProcessRuntime(ProcessRuntimeConfig config, os::FileSystem& files, os::ProcessRunner& runner);
 
   [[nodiscard]] bool isolates() const override;
-  [[nodiscard]] uid_t uid_for(std::int64_t number) const override;
-  [[nodiscard]] control::InstanceDirectories directories(const std::string& instance_id) const override;
-  control::InstanceDirectories make_directories(const control::InstancePlace& place) override;
-  void remove_directories(const std::string& instance_id) override;
+  [[nodiscard]] std::filesystem::path directory(const std::string& instance_id) const override;
+  std::filesystem::path make_directory(const control::InstancePlace& place) override;
+  void remove_directory(const std::string& instance_id) override;
   control::RuntimeProcess start(const control::InstancePlace& place, const control::RunCommand& command) override;
   [[nodiscard]] std::optional<std::string> limits_problem(const std::string& instance_id) const override;
   void set_limits(const control::InstancePlace& place) override;
   [[nodiscard]] bool is_alive(const control::RuntimeProcess& process) const override;
 
  private:
-  std::vector<std::filesystem::path> prepare_groups(const control::InstancePlace& place);
+  void require_passable(const std::filesystem::path& directory) const;
   void set_limits_problem(const std::string& instance_id, std::optional<std::string> problem);
 
   ProcessRuntimeConfig config_;
   os::FileSystem& files_;
   os::ProcessRunner& runner_;
+  ControlGroups groups_;
   mutable core::Mutex mutex_;
   std::map<std::string, std::string> problems_ GUARDED_BY(mutex_);
 };

@@ -2,6 +2,8 @@
 
 #include <condition_variable>
 
+#include <fmt/format.h>
+
 namespace backstay::control::testing {
 namespace {
 
@@ -204,7 +206,8 @@ void FakeStoreGate::refuse(std::string message) {
 
 std::vector<ProbeCheck> FakeStoreGate::probe(const model::Destination&) {
   const core::LockGuard lock(mutex_);
-  return {{"put", true, !refusal_, refusal_.value_or("an object was written")}};
+  if (refusal_) throw core::Error(core::Code::kStoreRefused, *refusal_);
+  return {{"put", true, true, "an object was written"}};
 }
 
 std::string FakeStoreGate::recovery_kit(const model::Team& team, const std::vector<model::Destination>&) const {

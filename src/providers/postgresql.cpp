@@ -1,0 +1,341 @@
+#include "providers/postgresql.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backup/recover.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "os/file.h"
+#include "postgres/settings.h"
+#include "providers/postgresql_archives.h"
+#include "providers/postgresql_instance.h"
+#include "providers/postgresql_recovery_plan.h"
+
+namespace backstay::providers {
+namespace {
+
+constexpr auto kStopDeadline = std::chrono::seconds(60);
+constexpr auto kReloadDeadline = std::chrono::seconds(20);
+constexpr auto kSlotDeadline = std::chrono::seconds(60);
+constexpr auto kPoll = std::chrono::milliseconds(100);
+constexpr auto kObserveDeadline = std::chrono::milliseconds(3000);
+constexpr std::size_t kLogLines = 5;
+
+std::vector<model::EngineVersion> versions_of(const std::vector<postgres::Installation>& installations) {
+  std::vector<model::EngineVersion> versions;
+  for (const auto& installation : installations) {
+    versions.push_back({std::to_string(installation.major), installation.version});
+  }
+  return versions;
+}
+
+class PostgresqlProvider final : public control::Provider {
+ public:
+  PostgresqlProvider(PostgresqlDependencies deps, PostgresqlConfig config,
+                     std::vector<postgres::Installation> installations)
+      : certificates_(config.state_dir / "ca", deps.files, deps.clock, deps.random),
+        world_{deps,
+               std::move(config),
+               installations,
+               versions_of(installations),
+               model::Catalogue(
+                   model::postgresql_offers(versions_of(installations), postgres::settings_schema_properties())),
+               certificates_},
+        archives_(world_) {}
+
+  [[nodiscard]] std::string kind() const override { return "postgresql"; }
+  [[nodiscard]] std::vector<model::ProviderDefinition> offers() const override { return world_.offers.all(); }
+
+  void check(const model::Service& wanted, const model::Service* before) const override;
+  control::RecoveryPlan plan_recovery(const control::RecoveryQuestion& question, const model::Service& wanted) override;
+  [[nodiscard]] bool port_usable(std::uint16_t port) const override;
+
+  void provision(const control::ServiceBody& body, control::WorkContext& context) override;
+  void recover(const control::ServiceBody& body, const control::BackupTarget& from, const control::RecoveryPlan& plan,
+               control::WorkContext& context) override;
+  void apply(const control::ServiceBody& body, control::WorkContext& context) override;
+  void start(const control::ServiceBody& body, control::WorkContext& context) override;
+  void destroy(const control::ServiceBody& body, control::WorkContext& context) override;
+
+  control::Observation observe(const control::ServiceBody& body, bool measure) override;
+  void set_read_only(const control::ServiceBody& body, bool read_only) override;
+  [[nodiscard]] core::json::object details(const control::ServiceBody& body, bool ready) const override;
+
+  control::BackupOutcome take_backup(const control::ServiceBody& body, const model::Backup& backup,
+                                     control::WorkContext& context) override {
+    return archives_.take(body, backup, context);
+  }
+  void confirm_backup(const control::ServiceBody& body, const model::Backup& backup,
+                      control::WorkContext& context) override {
+    archives_.confirm(body, backup, context);
+  }
+  model::RecoveryWindow recovery_window(const control::ServiceBody& body) override { return archives_.window(body); }
+  [[nodiscard]] std::optional<control::AtRisk> at_risk(const std::string& instance_id) const override {
+    return archives_.at_risk(instance_id);
+  }
+  std::vector<control::Companion> companions(const control::ServiceBody& body) override {
+    return archives_.companions(body);
+  }
+
+ private:
+  /// Runs, lets clients in and writes down what the server knows of itself.
+  model::Instance open(PostgresqlInstance& instance, const control::ServiceBody& body, control::WorkContext& context);
+  /// Makes a running server read its configuration; true if some of it needs a restart.
+  bool reload(PostgresqlInstance& instance, std::stop_token stop);
+  /// Without backups nobody would ever free the WAL that the slot keeps.
+  void drop_slot(PostgresqlInstance& instance, std::stop_token stop);
+  void wait(std::stop_token stop) const {
+    if (!world_.deps.clock.wait(stop, kPoll)) throw core::Error(core::Code::kCancelled, "stopped");
+  }
+
+  ServerCertificates certificates_;
+  PostgresqlWorld world_;
+  PostgresqlArchives archives_;
+};
+
+void PostgresqlProvider::check(const model::Service& wanted, const model::Service* before) const {
+  const auto& offer = world_.offer_of(wanted);
+  const auto wishes = model::postgres_wishes(offer, wanted.config, wanted.secrets);
+  postgres::validate_settings(wishes.settings);
+  const int major = world_.major_of(wanted);  // throws for one that is not installed
+  if (before == nullptr) return;
+  core::Error refusal(core::Code::kInvalidArgument, "the change is not possible for an existing database");
+  const auto old = model::postgres_wishes(offer, before->config, before->secrets);
+  if (wishes.user != old.user) refusal.with_field("/secrets/username", "cannot be changed");
+  if (wishes.database != old.database) refusal.with_field("/config/databaseName", "cannot be changed");
+  if (major != world_.major_of(*before)) {
+    refusal.with_field("/config/version", "another major version needs a new service");
+  }
+  if (!refusal.fields().empty()) throw refusal;
+}
+
+control::RecoveryPlan PostgresqlProvider::plan_recovery(const control::RecoveryQuestion& question,
+                                                        const model::Service& wanted) {
+  const auto& source = question.instances.front();
+  const int major = world_.major_of(wanted);
+  if (source.engine_major != 0 && source.engine_major != major) {
+    throw core::Error(
+        core::Code::kInvalidArgument,
+        fmt::format("the backups are of PostgreSQL {}, the new service would be {}", source.engine_major, major))
+        .with_field("/provider/version", fmt::format("must be PostgreSQL {}", source.engine_major));
+  }
+  const auto plan = archives_.plan(question);
+  const auto storage = wanted.plan.resources.find("storage");
+  if (storage != wanted.plan.resources.end() && plan.file_bytes > static_cast<std::uint64_t>(storage->second) << 20) {
+    throw core::Error(core::Code::kPlanTooSmall,
+                      fmt::format("the data is {}, the plan has {}", core::format_bytes(plan.file_bytes),
+                                  core::format_bytes(static_cast<std::uint64_t>(storage->second) << 20)))
+        .with_field("/plan/parameters/storage", "is too small for the data");
+  }
+  auto facts = plan_to_json(plan);
+  const auto then =
+      model::postgres_wishes(world_.offer_of(question.source), question.source.config, question.source.secrets);
+  facts["sourceRole"] = then.user;
+  facts["sourceDatabase"] = then.database;
+  return {std::move(facts), describe(plan)};
+}
+
+bool PostgresqlProvider::port_usable(std::uint16_t port) const {
+  const os::Descriptor probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!probe.valid()) throw core::system_error("cannot make a socket", errno);
+  const int on = 1;
+  ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  // Any address: a server on one of the machine's other addresses would be in the way of nobody but people.
+  address.sin_addr.s_addr = htonl(INADDR_ANY);
+  return ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+model::Instance PostgresqlProvider::open(PostgresqlInstance& instance, const control::ServiceBody& body,
+                                         control::WorkContext& context) {
+  context.progress("start", 0, 0);
+  instance.run(context.stop());
+  instance.grant_access(context.stop());
+  if (const auto problem = world_.deps.runtime.limits_problem(body.instance.id)) {
+    context.event(control::events::kServiceLimitsMissing,
+                  fmt::format("the plan's limits are not in force on this machine: {}", *problem));
+  }
+  return instance.described(context.stop());
+}
+
+void PostgresqlProvider::provision(const control::ServiceBody& body, control::WorkContext& context) {
+  PostgresqlInstance instance(world_, body);
+  context.progress("initialize", 0, 0);
+  instance.prepare();
+  postgres::initialize_cluster(world_.deps.runner, world_.deps.files,
+                               {.installation = instance.installation(),
+                                .paths = instance.paths(),
+                                .identity = instance.identity(),
+                                .management_password = body.instance_secret},
+                               context.stop());
+  context.save(open(instance, body, context));
+}
+
+void PostgresqlProvider::recover(const control::ServiceBody& body, const control::BackupTarget& from,
+                                 const control::RecoveryPlan& plan, control::WorkContext& context) {
+  const auto repository = archives_.repositories().open(from);
+  const auto restored = plan_from_json(plan.facts, *repository);
+  PostgresqlInstance instance(world_, body);
+  instance.prepare();
+  auto launcher = instance.launcher();
+  const backup::RecoverRequest request{
+      .repository = *repository,
+      .plan = restored,
+      .name = body.instance.id,
+      .paths = instance.paths(),
+      .installation = instance.installation(),
+      .identity = instance.identity(),
+      .launcher = launcher,
+      .hints = {},
+      .resources = instance.resources(),
+      .restore_helper = world_.config.restore_helper,
+      .management_password = body.instance_secret,
+      .hand_over = postgres::HandOver{core::require_string(plan.facts, "sourceRole"),
+                                      core::require_string(plan.facts, "sourceDatabase"), instance.access(), false}};
+  const auto result = backup::recover(
+      archives_.environment(), request,
+      [&](const backup::Progress& progress) { context.progress(progress.phase, progress.done, progress.total); },
+      context.stop());
+  auto described = open(instance, body, context);
+  described.branched_from = model::BranchPoint{restored.instance, restored.timeline.value, result.lsn.value};
+  context.save(described);
+}
+
+bool PostgresqlProvider::reload(PostgresqlInstance& instance, std::stop_token stop) {
+  const auto loaded_at = [&] {
+    return instance.server().connect("postgres", stop).query("SELECT pg_conf_load_time()::text").text(0, 0);
+  };
+  const auto before = loaded_at();
+  instance.server().reload();
+  const auto deadline = world_.deps.clock.steady_now() + kReloadDeadline;
+  while (loaded_at() == before) {
+    if (world_.deps.clock.steady_now() > deadline) {
+      throw core::Error(core::Code::kTimeout, "the server did not read its new configuration")
+          .with_hint("look at the server's log: " + instance.server().log_tail(kLogLines));
+    }
+    wait(stop);
+  }
+  return instance.server()
+      .connect("postgres", stop)
+      .query("SELECT EXISTS (SELECT FROM pg_settings WHERE pending_restart)")
+      .truth(0, 0);
+}
+
+void PostgresqlProvider::drop_slot(PostgresqlInstance& instance, std::stop_token stop) {
+  const auto deadline = world_.deps.clock.steady_now() + kSlotDeadline;
+  auto connection = instance.server().connect("postgres", stop);
+  for (;;) {
+    const auto rows =
+        connection.query("SELECT active FROM pg_replication_slots WHERE slot_name = $1", {instance.slot()});
+    if (rows.empty()) return;
+    if (!rows.truth(0, 0)) {
+      connection.query("SELECT pg_drop_replication_slot($1)", {instance.slot()});
+      return;
+    }
+    if (world_.deps.clock.steady_now() > deadline) {
+      throw core::Error(core::Code::kTimeout, "the receiver of the service's WAL did not end");
+    }
+    wait(stop);
+  }
+}
+
+void PostgresqlProvider::apply(const control::ServiceBody& body, control::WorkContext& context) {
+  PostgresqlInstance instance(world_, body);
+  instance.prepare();
+  world_.deps.runtime.set_limits(instance.place());
+  context.progress("settings", 0, 0);
+  if (instance.server().find()) {
+    instance.write_config();
+    if (reload(instance, context.stop())) {
+      context.progress("restart", 0, 0);
+      instance.server().stop(postgres::StopMode::kFast, kStopDeadline, context.stop());
+    }
+  }
+  context.save(open(instance, body, context));
+  if (!body.service.backups.enabled) drop_slot(instance, context.stop());
+}
+
+void PostgresqlProvider::start(const control::ServiceBody& body, control::WorkContext& context) {
+  PostgresqlInstance instance(world_, body);
+  instance.prepare();
+  instance.run(context.stop());
+}
+
+void PostgresqlProvider::destroy(const control::ServiceBody& body, control::WorkContext& context) {
+  PostgresqlInstance instance(world_, body);
+  context.progress("stop", 0, 0);
+  instance.server().stop(postgres::StopMode::kImmediate, kStopDeadline, context.stop());
+  context.progress("remove", 0, 0);
+  world_.deps.runtime.remove_directory(body.instance.id);
+}
+
+control::Observation PostgresqlProvider::observe(const control::ServiceBody& body, bool measure) {
+  PostgresqlInstance instance(world_, body);
+  control::Observation seen;
+  if (!world_.deps.files.stat(instance.paths().data() / "PG_VERSION")) return seen;
+  if (!instance.server().find()) {
+    seen.liveness = control::Liveness::kDead;
+    const auto tail = instance.server().log_tail(kLogLines);
+    seen.reason = tail.empty() ? "its log says nothing" : "the end of its log: " + tail;
+    return seen;
+  }
+  try {
+    auto target = instance.server().management_target();
+    target.connect_deadline = kObserveDeadline;
+    postgres::Connection connection(target);
+    seen.liveness = control::Liveness::kRunning;
+    if (measure) {
+      const auto rows =
+          connection.query("SELECT sum(pg_database_size(oid))::bigint FROM pg_database", {}, kObserveDeadline);
+      seen.storage_used = static_cast<std::uint64_t>(rows.integer(0, 0));
+    } else {
+      connection.query("SELECT 1", {}, kObserveDeadline);
+    }
+  } catch (const core::Error& error) {
+    seen.liveness = control::Liveness::kUnreachable;
+    seen.reason = error.message();
+  }
+  return seen;
+}
+
+void PostgresqlProvider::set_read_only(const control::ServiceBody& body, bool read_only) {
+  auto changed = body;
+  changed.read_only = read_only;
+  PostgresqlInstance instance(world_, changed);
+  instance.write_config();
+  reload(instance, {});
+}
+
+core::json::object PostgresqlProvider::details(const control::ServiceBody& body, bool ready) const {
+  const auto wishes = model::postgres_wishes(world_.offer_of(body.service), body.service.config, body.service.secrets);
+  const auto& host = world_.config.service_address;
+  return {{"hostname", host},
+          {"port", body.instance.port},
+          {"dsn", fmt::format("postgresql://{}@{}:{}/{}?sslmode=require", core::url_encode(wishes.user), host,
+                              body.instance.port, core::url_encode(wishes.database))},
+          {"ready", ready}};
+}
+
+}  // namespace
+
+std::unique_ptr<control::Provider> make_postgresql_provider(PostgresqlDependencies dependencies,
+                                                            PostgresqlConfig config) {
+  auto installations = postgres::find_installations(config.installation_roots);
+  if (installations.empty()) {
+    core::log_warning("postgresql.not_installed", "no PostgreSQL is installed: none can be deployed");
+  }
+  for (const auto& installation : installations) {
+    core::log_info("postgresql.found", fmt::format("PostgreSQL {}", installation.version),
+                   {{"bin", installation.bin.string()}});
+  }
+  return std::make_unique<PostgresqlProvider>(dependencies, std::move(config), std::move(installations));
+}
+
+}  // namespace backstay::providers

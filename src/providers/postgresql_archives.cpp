@@ -1,0 +1,196 @@
+#include "providers/postgresql_archives.h"
+
+#include "backup/base_backup.h"
+#include "backup/confirm.h"
+#include "core/error.h"
+
+namespace backstay::providers {
+namespace {
+
+constexpr auto kReceiverPatience = std::chrono::seconds(60);
+constexpr auto kSendAllDeadline = std::chrono::seconds(20);
+constexpr auto kPoll = std::chrono::milliseconds(100);
+constexpr auto kWalReceiverName = "wal-receiver";
+
+backup::ProgressCallback report_to(control::WorkContext& context) {
+  return
+      [&context](const backup::Progress& progress) { context.progress(progress.phase, progress.done, progress.total); };
+}
+
+control::BackupOutcome outcome_of(const repository::BackupRecord& record) {
+  control::BackupOutcome outcome;
+  outcome.taken_at = record.taken.value_or(record.stop_time);
+  outcome.stored_at = record.stored.value_or(record.stop_time);
+  outcome.start_lsn = record.start_lsn;
+  outcome.stop_lsn = record.stop_lsn;
+  outcome.timeline = record.timeline;
+  outcome.data_bytes = record.data_size;
+  outcome.stored_bytes = record.stored_size;
+  return outcome;
+}
+
+const control::BackupTarget& target_of(const control::ServiceBody& body) {
+  if (body.backups) return *body.backups;
+  throw core::Error(core::Code::kConflict, fmt::format("the service '{}' has no destination", body.service.name))
+      .with_hint("turn backups on with a destination");
+}
+
+}  // namespace
+
+PostgresqlArchives::PostgresqlArchives(PostgresqlWorld& world)
+    : world_(world),
+      repositories_(world.config.stores, {world.deps.clock, world.deps.random, &world.deps.metrics, {}}) {}
+
+backup::Environment PostgresqlArchives::environment() const {
+  return {world_.deps.clock, world_.deps.random, world_.deps.files, world_.deps.runner};
+}
+
+std::shared_ptr<repository::Repository> PostgresqlArchives::prepared_repository(const control::ServiceBody& body) {
+  auto repository = repositories_.create_or_open(target_of(body));
+  const auto& instance = body.instance;
+  if (repository->instance(instance.id)) return repository;
+  repository::InstanceRecord record;
+  record.instance = instance.id;
+  record.service = body.service.id;
+  record.service_name = body.service.name;
+  record.provider = body.service.provider.kind;
+  record.postgres_major = static_cast<std::uint32_t>(instance.engine_major);
+  record.system_identifier = instance.system_id;
+  record.created = instance.created_at;
+  if (instance.branched_from) {
+    record.branched_from = {instance.branched_from->instance_id, instance.branched_from->timeline,
+                            instance.branched_from->lsn};
+  }
+  const auto wishes = model::postgres_wishes(world_.offer_of(body.service), body.service.config, body.service.secrets);
+  record.details = {{"role", wishes.user}, {"database", wishes.database}};
+  repository->put_instance(record);
+  return repository;
+}
+
+std::shared_ptr<backup::WalReceiver> PostgresqlArchives::receiver(const std::string& instance_id) const {
+  const core::LockGuard lock(mutex_);
+  const auto found = receivers_.find(instance_id);
+  return found == receivers_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<backup::WalReceiver> PostgresqlArchives::wait_for_receiver(const std::string& instance_id,
+                                                                           std::stop_token stop) {
+  const auto deadline = world_.deps.clock.steady_now() + kReceiverPatience;
+  std::string last_error = "it has not been started";
+  while (world_.deps.clock.steady_now() < deadline) {
+    if (auto found = receiver(instance_id)) {
+      const auto status = found->status();
+      if (status.connected) return found;
+      if (!status.last_error.empty()) last_error = status.last_error;
+    }
+    if (!world_.deps.clock.wait(stop, kPoll)) throw core::Error(core::Code::kCancelled, "stopped");
+  }
+  throw core::Error(core::Code::kUnavailable, "the WAL of the service is not being received: " + last_error)
+      .with_hint("look at the service's events; the backup is tried again");
+}
+
+std::optional<backup::ArchiveEnd> PostgresqlArchives::live_end(const std::string& instance_id) const {
+  const auto found = receiver(instance_id);
+  if (!found) return std::nullopt;
+  return found->status().proven_end;
+}
+
+control::BackupOutcome PostgresqlArchives::take(const control::ServiceBody& body, const model::Backup& backup,
+                                                control::WorkContext& context) {
+  const auto repository = prepared_repository(body);
+  // An attempt before this one may have come to its end without being able to say so.
+  if (const auto record = repository->backup(body.instance.id, backup.id)) return outcome_of(*record);
+  const auto receiver = wait_for_receiver(body.instance.id, context.stop());
+  PostgresqlInstance instance(world_, body);
+  const backup::BaseBackupRequest request{.repository = *repository,
+                                          .instance = body.instance.id,
+                                          .backup_id = backup.id,
+                                          .data_directory = instance.paths().data(),
+                                          .connection = instance.server().management_target(),
+                                          .receiver = receiver.get(),
+                                          .label = "backstay " + backup.id,
+                                          .origin = std::string(model::to_text(backup.origin))};
+  return outcome_of(backup::take_base_backup(environment(), request, report_to(context), context.stop()));
+}
+
+void PostgresqlArchives::confirm(const control::ServiceBody& body, const model::Backup& backup,
+                                 control::WorkContext& context) {
+  const auto repository = repositories_.open(target_of(body));
+  const auto report = backup::confirm_backup(environment(), *repository, body.instance.id, backup.id,
+                                             report_to(context), context.stop());
+  if (report.ok()) return;
+  const auto& problem = report.problems.front();
+  throw core::Error(core::Code::kCorruptData,
+                    fmt::format("the backup does not read back whole: {}: {}; {} ({} problems in all)", problem.object,
+                                problem.what, problem.meaning, report.problems.size()));
+}
+
+model::RecoveryWindow PostgresqlArchives::window(const control::ServiceBody& body) {
+  model::RecoveryWindow window{body.instance.id, body.instance.destination_id, {}, {}, {}};
+  try {
+    const auto open = repositories_.archive(target_of(body), body.instance.id);
+    const auto seen = open.archive->window(live_end(body.instance.id));
+    window.earliest = seen.earliest;
+    window.latest = seen.latest;
+    for (const auto& gap : seen.gaps) window.gaps.push_back({gap.from, gap.to, gap.reason});
+  } catch (const core::Error& error) {
+    // Nothing was ever stored: the window is empty, which is an answer.
+    if (error.code() != core::Code::kNotFound) throw;
+  }
+  return window;
+}
+
+backup::RecoveryPlan PostgresqlArchives::plan(const control::RecoveryQuestion& question) {
+  const auto& instance = question.instances.front();
+  if (const auto running = receiver(instance.id)) running->send_all(kSendAllDeadline, {});
+  const auto open = repositories_.archive(question.from, instance.id);
+  backup::RecoveryTarget target = backup::ToLatest{};
+  if (question.backup_id) target = backup::ToBackup{*question.backup_id};
+  if (question.time) target = backup::ToTime{*question.time};
+  return open.archive->plan(target, world_.deps.clock.now(), live_end(instance.id));
+}
+
+std::optional<control::AtRisk> PostgresqlArchives::at_risk(const std::string& instance_id) const {
+  const auto found = receiver(instance_id);
+  if (!found) return std::nullopt;
+  const auto status = found->status();
+  return control::AtRisk{status.bytes_at_risk, status.time_at_risk, !status.store_away_since, status.last_error,
+                         status.needs_base_backup};
+}
+
+std::vector<control::Companion> PostgresqlArchives::companions(const control::ServiceBody& body) {
+  if (!body.service.backups.enabled || !body.backups) return {};
+  return {{kWalReceiverName, fingerprint(*body.backups),
+           [this, body](std::stop_token stop, std::int64_t epoch, control::CompanionReporter&) {
+             receive(body, stop, epoch);
+           }}};
+}
+
+void PostgresqlArchives::receive(const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch) {
+  const auto repository = prepared_repository(body);
+  PostgresqlInstance instance(world_, body);
+  backup::WalReceiverConfig config;
+  config.instance = body.instance.id;
+  config.connection = instance.server().management_target();
+  config.slot = instance.slot();
+  config.lease_epoch = static_cast<std::uint64_t>(epoch);
+  config.spool_directory = instance.paths().root / "spool";
+  const auto running = std::make_shared<backup::WalReceiver>(environment(), *repository, config);
+  {
+    const core::LockGuard lock(mutex_);
+    receivers_[body.instance.id] = running;
+  }
+  const auto forget = [&] {
+    const core::LockGuard lock(mutex_);
+    receivers_.erase(body.instance.id);
+  };
+  try {
+    running->run(stop);
+  } catch (...) {
+    forget();
+    throw;
+  }
+  forget();
+}
+
+}  // namespace backstay::providers

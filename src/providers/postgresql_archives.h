@@ -1,0 +1,51 @@
+// Backups and WAL of PostgreSQL instances: the receivers that run now, base backups, confirmation, windows, plans.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "backup/environment.h"
+#include "backup/recovery_window.h"
+#include "backup/wal_receiver.h"
+#include "control/provider.h"
+#include "core/mutex.h"
+#include "providers/postgresql_instance.h"
+#include "providers/repositories.h"
+
+namespace backstay::providers {
+
+/// Thread-safe.
+class PostgresqlArchives {
+ public:
+  explicit PostgresqlArchives(PostgresqlWorld& world);
+
+  control::BackupOutcome take(const control::ServiceBody& body, const model::Backup& backup,
+                              control::WorkContext& context);
+  void confirm(const control::ServiceBody& body, const model::Backup& backup, control::WorkContext& context);
+  model::RecoveryWindow window(const control::ServiceBody& body);
+  /// Makes a receiver that runs send what it holds, then asks the archive.
+  backup::RecoveryPlan plan(const control::RecoveryQuestion& question);
+
+  [[nodiscard]] std::optional<control::AtRisk> at_risk(const std::string& instance_id) const;
+  std::vector<control::Companion> companions(const control::ServiceBody& body);
+
+  Repositories& repositories() { return repositories_; }
+  [[nodiscard]] backup::Environment environment() const;
+
+ private:
+  std::shared_ptr<repository::Repository> prepared_repository(const control::ServiceBody& body);
+  void receive(const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch);
+  [[nodiscard]] std::shared_ptr<backup::WalReceiver> receiver(const std::string& instance_id) const;
+  /// Waits for the companion to be connected; Error(unavailable) if that takes too long.
+  std::shared_ptr<backup::WalReceiver> wait_for_receiver(const std::string& instance_id, std::stop_token stop);
+  [[nodiscard]] std::optional<backup::ArchiveEnd> live_end(const std::string& instance_id) const;
+
+  PostgresqlWorld& world_;
+  Repositories repositories_;
+  mutable core::Mutex mutex_;
+  std::map<std::string, std::shared_ptr<backup::WalReceiver>> receivers_ GUARDED_BY(mutex_);
+};
+
+}  // namespace backstay::providers

@@ -1,0 +1,139 @@
+#include "providers/postgresql_instance.h"
+
+#include "backup/wal_receiver.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "postgres/settings.h"
+
+namespace backstay::providers {
+namespace {
+
+/// Crash recovery of a large server takes its time; the operation can be seen and the wait ends with the process.
+constexpr auto kReadyDeadline = std::chrono::minutes(30);
+
+std::int64_t resource(const model::Service& service, const std::string& name, std::int64_t otherwise) {
+  const auto found = service.plan.resources.find(name);
+  return found == service.plan.resources.end() ? otherwise : found->second;
+}
+
+std::optional<os::Identity> identity_of(const model::Instance& instance) {
+  if (instance.uid == 0) return std::nullopt;
+  return os::Identity{instance.uid, instance.uid};
+}
+
+std::uint64_t size_of_files(os::FileSystem& files, const std::filesystem::path& directory) {
+  if (!files.stat(directory)) return 0;
+  std::uint64_t size = 0;
+  for (const auto& entry : files.list(directory)) {
+    if (const auto info = files.stat(directory / entry.name)) size += info->size;
+  }
+  return size;
+}
+
+}  // namespace
+
+int PostgresqlWorld::major_of(const model::Service& service) const {
+  return static_cast<int>(*core::parse_int(model::engine_major(offer_of(service), service.config, versions)));
+}
+
+PostgresqlInstance::PostgresqlInstance(PostgresqlWorld& world, const control::ServiceBody& body)
+    : world_(world),
+      body_(body),
+      wishes_(model::postgres_wishes(world.offer_of(body.service), body.service.config, body.service.secrets)),
+      identity_(identity_of(body.instance)),
+      installation_(postgres::installation_of(world.installations, body.instance.engine_major != 0
+                                                                       ? body.instance.engine_major
+                                                                       : world.major_of(body.service))),
+      paths_{world.deps.runtime.directory(body.instance.id)},
+      server_({.name = body.instance.id,
+               .installation = installation_,
+               .paths = paths_,
+               .port = body.instance.port,
+               .identity = identity_,
+               .management_password = body.instance_secret,
+               .hints = {}},
+              world.deps.files, world.deps.clock) {}
+
+control::InstancePlace PostgresqlInstance::place() const {
+  control::InstancePlace place;
+  place.instance_id = body_.instance.id;
+  if (identity_) {
+    place.uid = identity_->uid;
+    place.gid = identity_->gid;
+  }
+  place.limits = {resource(body_.service, "cpu", 0), resource(body_.service, "memory", 0)};
+  return place;
+}
+
+postgres::ServerResources PostgresqlInstance::resources() const {
+  postgres::ServerResources resources;
+  resources.memory_bytes = static_cast<std::uint64_t>(resource(body_.service, "memory", 512)) << 20;
+  resources.max_connections = static_cast<int>(resource(body_.service, "connections", 100));
+  resources.cpus = static_cast<double>(resource(body_.service, "cpu", 10)) / 10;
+  return resources;
+}
+
+postgres::Access PostgresqlInstance::access() const {
+  postgres::Access access{wishes_.user, wishes_.user_password, wishes_.database, std::nullopt};
+  // A true superuser can become the server's user: only where that user is the service's own.
+  if (identity_ && !wishes_.superuser_password.empty()) access.superuser_password = wishes_.superuser_password;
+  return access;
+}
+
+std::string PostgresqlInstance::slot() const {
+  std::string name = "backstay_" + body_.instance.id;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+void PostgresqlInstance::prepare() {
+  world_.deps.runtime.make_directory(place());
+  postgres::prepare_directories(world_.deps.files, paths_, identity_);
+  std::vector<std::string> names{world_.config.service_address};
+  for (const std::string name : {"localhost", "127.0.0.1"}) {
+    if (name != names.front()) names.push_back(name);
+  }
+  world_.certificates.ensure(paths_, identity_, names);
+}
+
+void PostgresqlInstance::write_config() {
+  postgres::OpenServerConfig config;
+  config.listen_addresses = world_.config.service_address;
+  config.port = body_.instance.port;
+  config.tls = postgres::TlsFiles{std::filesystem::path("../tls") / kCertificateFile,
+                                  std::filesystem::path("../tls") / kKeyFile};
+  config.resources = resources();
+  config.max_slot_wal_keep_bytes =
+      backup::max_slot_wal_keep_mib(world_.deps.files.free_space(paths_.root),
+                                    size_of_files(world_.deps.files, paths_.data() / "pg_wal"))
+      << 20;
+  config.user = postgres::validate_settings(wishes_.settings);
+  config.major = installation_.major;
+  config.read_only = body_.read_only;
+  postgres::write_server_config(world_.deps.files, paths_, config, identity_);
+}
+
+void PostgresqlInstance::run(std::stop_token stop) {
+  write_config();
+  auto launcher = this->launcher();
+  const auto process = server_.start(launcher);
+  server_.wait_until_ready(process, kReadyDeadline, stop);
+}
+
+void PostgresqlInstance::grant_access(std::stop_token stop) {
+  postgres::ensure_access([&](const std::string& database) { return server_.connect(database, stop); }, access());
+}
+
+model::Instance PostgresqlInstance::described(std::stop_token stop) {
+  auto instance = body_.instance;
+  auto connection = server_.connect("postgres", stop);
+  const auto rows = connection.query(
+      "SELECT s.system_identifier::text, c.timeline_id FROM pg_control_system() s, pg_control_checkpoint() c");
+  instance.engine_major = installation_.major;
+  // The server shows it as a signed number.
+  instance.system_id = static_cast<std::uint64_t>(rows.integer(0, 0));
+  instance.timeline = static_cast<std::uint32_t>(rows.integer(0, 1));
+  return instance;
+}
+
+}  // namespace backstay::providers

@@ -1,0 +1,78 @@
+// One PostgreSQL instance of one service, as the provider handles it: where it lies, how it is configured, started and
+// entered. Made anew for each piece of work.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "control/provider.h"
+#include "control/runtime.h"
+#include "model/catalogue.h"
+#include "os/file_system.h"
+#include "postgres/instance_paths.h"
+#include "postgres/roles.h"
+#include "postgres/server.h"
+#include "postgres/server_config.h"
+#include "providers/postgresql.h"
+#include "providers/runtime_launcher.h"
+#include "providers/server_certificates.h"
+
+namespace backstay::providers {
+
+/// What all instances share; outlives them.
+struct PostgresqlWorld {
+  PostgresqlDependencies deps;
+  PostgresqlConfig config;
+  std::vector<postgres::Installation> installations;
+  std::vector<model::EngineVersion> versions;
+  model::Catalogue offers;
+  ServerCertificates& certificates;
+
+  [[nodiscard]] const model::ProviderDefinition& offer_of(const model::Service& service) const {
+    return offers.require(service.provider.name, service.provider.version);
+  }
+  /// The major that a new instance of the service gets.
+  [[nodiscard]] int major_of(const model::Service& service) const;
+};
+
+class PostgresqlInstance {
+ public:
+  PostgresqlInstance(PostgresqlWorld& world, const control::ServiceBody& body);
+
+  [[nodiscard]] postgres::Server& server() { return server_; }
+  [[nodiscard]] const postgres::InstancePaths& paths() const { return paths_; }
+  [[nodiscard]] const std::optional<os::Identity>& identity() const { return identity_; }
+  [[nodiscard]] const postgres::Installation& installation() const { return installation_; }
+  [[nodiscard]] const model::PostgresWishes& wishes() const { return wishes_; }
+  [[nodiscard]] postgres::ServerResources resources() const;
+  [[nodiscard]] control::InstancePlace place() const;
+  [[nodiscard]] RuntimeLauncher launcher() const { return {world_.deps.runtime, place()}; }
+  [[nodiscard]] postgres::Access access() const;
+  /// The name of the replication slot.
+  [[nodiscard]] std::string slot() const;
+
+  /// Directories and certificate.
+  void prepare();
+  /// Writes the settings of the service; they are in effect after a start, most after a reload.
+  void write_config();
+  /// Starts it with these settings, unless it runs, and waits until it accepts connections.
+  void run(std::stop_token stop);
+  /// Makes role, database and passwords what the service says.
+  void grant_access(std::stop_token stop);
+  /// The instance with what only the server knows.
+  [[nodiscard]] model::Instance described(std::stop_token stop);
+
+ private:
+  PostgresqlWorld& world_;
+  const control::ServiceBody& body_;
+  model::PostgresWishes wishes_;
+  std::optional<os::Identity> identity_;
+  const postgres::Installation& installation_;
+  postgres::InstancePaths paths_;
+  postgres::Server server_;
+};
+
+}  // namespace backstay::providers

@@ -1,0 +1,47 @@
+// Open repositories, kept as long as somebody uses them.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "backup/recovery_window.h"
+#include "blob/destination.h"
+#include "control/provider.h"
+#include "core/mutex.h"
+#include "repository/repository.h"
+
+namespace backstay::providers {
+
+/// A repository and the archive of one instance in it, which remembers what it has read.
+struct OpenArchive {
+  std::shared_ptr<repository::Repository> repository;
+  std::shared_ptr<backup::WalArchive> archive;
+};
+
+/// Thread-safe.
+class Repositories {
+ public:
+  Repositories(blob::StorePolicy policy, blob::StoreContext context)
+      : policy_(std::move(policy)), context_(std::move(context)) {}
+
+  /// Makes the repository if the destination has none.
+  std::shared_ptr<repository::Repository> create_or_open(const control::BackupTarget& target);
+  /// Throws Error(not_found) if the destination has none.
+  std::shared_ptr<repository::Repository> open(const control::BackupTarget& target);
+  OpenArchive archive(const control::BackupTarget& target, const std::string& instance_id);
+
+ private:
+  std::shared_ptr<repository::Repository> find(const control::BackupTarget& target, bool may_create);
+
+  blob::StorePolicy policy_;
+  blob::StoreContext context_;
+  core::Mutex mutex_;
+  std::map<std::string, std::shared_ptr<repository::Repository>> open_ GUARDED_BY(mutex_);
+  std::map<std::string, OpenArchive> archives_ GUARDED_BY(mutex_);
+};
+
+/// Tells two targets apart: place, credentials and key, hashed.
+std::string fingerprint(const control::BackupTarget& target);
+
+}  // namespace backstay::providers
