@@ -85,7 +85,7 @@ void LibpqSession::connect(const ConnectionTarget& target, bool replication) {
       {"dbname", replication ? "replication" : target.database},
       {"application_name", target.application_name},
       {"client_encoding", "UTF8"},
-      {"passfile", "/dev/null"},
+      {"passfile", "/dev/null/none"},
       {"sslmode", local                     ? "disable"
                   : target.ssl_mode.empty() ? "require"
                                             : target.ssl_mode},
@@ -127,6 +127,7 @@ void LibpqSession::finish_connecting(const ConnectionTarget& target, core::Stead
                 fmt::format("cannot connect to {}: {}", name_, message));
   }
   PQsetnonblocking(connection_, 1);
+  PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);
 }
 
 bool LibpqSession::wait(short events, core::SteadyTime deadline) {

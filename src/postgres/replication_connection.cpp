@@ -90,7 +90,11 @@ struct ReplicationConnection::Handle {
     }
     session.check(result);
     StreamMessage message = StreamClosed{};
-    if (PQresultStatus(result.get()) == PGRES_TUPLES_OK) message = end_of_timeline(result.get());
+    if (PQresultStatus(result.get()) == PGRES_TUPLES_OK) {
+      message = end_of_timeline(result.get());
+    } else if (!stopping) {
+      return message;  // the server goes: it will not say that it is ready again
+    }
     while (auto more = session.next_result(deadline)) session.check(more);
     return message;
   }
@@ -105,6 +109,7 @@ struct ReplicationConnection::Handle {
   LibpqSession session;
   Buffer buffer;
   bool streaming = false;
+  bool stopping = false;  ///< the end was asked for by us
   std::optional<StreamMessage> pending;
 };
 
@@ -198,11 +203,13 @@ void ReplicationConnection::stop_streaming() {
   const auto deadline = LibpqSession::after(kCommandDeadline);
   if (PQputCopyEnd(session.get(), nullptr) < 0) session.throw_lost();
   session.flush(deadline);
+  handle_->stopping = true;
   while (handle_->streaming) {
     if (handle_->take()) continue;
     if (!session.wait(POLLIN, deadline)) session.abandon();
     if (PQconsumeInput(session.get()) == 0) session.throw_lost();
   }
+  handle_->stopping = false;
 }
 
 }  // namespace backstay::postgres

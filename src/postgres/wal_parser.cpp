@@ -104,10 +104,7 @@ struct WalParser::State {
 
   void read_page_header(Lsn page) {
     const auto found_magic = core::load_le<std::uint16_t>(page_header, 0);
-    if (found_magic == 0) {
-      mode = Mode::kEnd;
-      return;
-    }
+    if (found_magic == 0) return meet_zeros();
     if (std::find(kMagics.begin(), kMagics.end(), found_magic) == kMagics.end()) {
       corrupt(page, fmt::format("has the unknown page magic {:04X}", found_magic));
     }
@@ -118,6 +115,9 @@ struct WalParser::State {
     const auto info = core::load_le<std::uint16_t>(page_header, kPageInfoAt);
     continue_record(page, info, core::load_le<std::uint32_t>(page_header, kPageRemainingAt));
   }
+
+  /// Zeros before any record: we began in what a switch left empty. Later ones are the end of the WAL.
+  void meet_zeros() { mode = last_start ? Mode::kEnd : Mode::kSwitched; }
 
   /// What the page says it begins with must be what is expected.
   void continue_record(Lsn page, std::uint16_t info, std::uint32_t rest) {
@@ -187,7 +187,7 @@ struct WalParser::State {
   void read_length() {
     total = core::load_le<std::uint32_t>(head, 0);
     if (total == 0) {
-      mode = Mode::kEnd;
+      meet_zeros();
     } else if (total < kRecordHeader) {
       corrupt(record_start, fmt::format("has a record of {} bytes", total));
     } else {

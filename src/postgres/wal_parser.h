@@ -79,7 +79,8 @@ class WalParser {
   /// `at` must be a page boundary the first time and the end of what was fed before afterwards, else
   /// Error(internal). Throws Error(corrupt_data) naming the LSN for bytes that are no WAL, whose page address is not
   /// theirs, or whose checksum does not hold. The zeros after the end of WAL are the end: they give no record and no
-  /// error, and `at_end` is then true until `restart`.
+  /// error, and `at_end` is then true until `restart`. Zeros before the first record are taken for what a switch left
+  /// empty: reading goes on with the next segment.
   void feed(Lsn at, core::ByteSpan bytes);
 
   /// Forgets everything, to begin anew at another page boundary.

@@ -1,0 +1,285 @@
+// The parser against a real server's WAL, with pg_waldump as the judge.
+#include "postgres/wal_parser.h"
+
+#include <filesystem>
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "os/process.h"
+#include "postgres/testing/test_cluster.h"
+
+namespace backstay::postgres {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::TestCluster;
+using testing::TestClusterOptions;
+
+constexpr std::uint64_t kSegment = 1u << 20;  // small, so that records cross segments
+
+/// One record as pg_waldump and as we see it.
+struct Seen {
+  std::string manager;
+  std::uint32_t length = 0;
+  std::uint32_t xid = 0;
+  auto operator<=>(const Seen&) const = default;
+};
+
+class WalParserTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    TestClusterOptions options;
+    options.segment_size = kSegment;
+    options.extra_config = "max_prepared_transactions = 10\nwal_keep_size = '1GB'\n";
+    cluster_ = new TestCluster(options);
+    begin_ = segment_start(segment_of(now(), kSegment), kSegment);
+    work();
+    end_ = now();
+    cluster_->query("SELECT pg_switch_wal()");  // so that the segment of end_ is whole on disk
+  }
+  static void TearDownTestSuite() {
+    delete cluster_;
+    cluster_ = nullptr;
+  }
+
+  static Lsn now() { return parse_lsn(cluster_->query("SELECT pg_current_wal_insert_lsn()").text(0, 0)); }
+
+  static void work() {
+    auto connection = cluster_->connect();
+    connection.execute("CREATE TABLE t (id serial PRIMARY KEY, v text); CHECKPOINT");
+    for (int i = 0; i < 200; ++i) connection.query("INSERT INTO t (v) VALUES (repeat($1, 1000))", {std::to_string(i)});
+    connection.execute(
+        "BEGIN; INSERT INTO t (v) VALUES ('x'); SAVEPOINT a; INSERT INTO t (v) VALUES ('y'); "
+        "ROLLBACK TO a; INSERT INTO t (v) VALUES ('z'); COMMIT");
+    connection.execute("BEGIN; INSERT INTO t (v) VALUES ('gone'); ROLLBACK");
+    connection.execute("BEGIN; INSERT INTO t (v) VALUES ('2pc'); PREPARE TRANSACTION 'one'");
+    connection.execute("BEGIN; CREATE TABLE two (a int); PREPARE TRANSACTION 'two'");
+    connection.query("COMMIT PREPARED 'one'");
+    connection.query("ROLLBACK PREPARED 'two'");
+    connection.query("SELECT pg_create_restore_point('before the loss')");
+    connection.query("SELECT pg_switch_wal()");
+    // Full page images, large records and a truncation: records far larger than what the parser keeps.
+    connection.execute("UPDATE t SET v = v || 'w'; CREATE INDEX ON t (v); TRUNCATE t");
+    // One record larger than a segment.
+    connection.query("SELECT pg_logical_emit_message(false, 'large', repeat('m', 3000000))");
+    connection.query("DROP TABLE t");
+    connection.query("SELECT pg_switch_wal()");
+    connection.query("CREATE TABLE last_one (a int)");
+  }
+
+  static core::Bytes read_wal(Lsn from, Lsn to) {
+    os::RealFileSystem files;
+    core::Bytes result;
+    for (auto segment = segment_of(from, kSegment); segment <= segment_of(to, kSegment); ++segment) {
+      core::append(result, files.read_file(cluster_->paths().data() / "pg_wal" / segment_name({1}, segment, kSegment)));
+    }
+    result.erase(result.begin(), result.begin() + static_cast<std::ptrdiff_t>(segment_offset(from, kSegment)));
+    result.resize(to - from);
+    return result;
+  }
+
+  static std::string waldump(Lsn from, Lsn to) {
+    os::SystemProcessRunner runner;
+    os::Command command;
+    command.argv = {cluster_->installation().program("pg_waldump").string(),
+                    "--path=" + (cluster_->paths().data() / "pg_wal").string(), "--start=" + format_lsn(from),
+                    "--end=" + format_lsn(to)};
+    command.environment = {{"TZ", "UTC"}};
+    command.identity = cluster_->identity();
+    command.output_limit = 64u << 20;
+    return os::run_checked(runner, command, {}).output;
+  }
+
+  /// "rmgr: Heap  len (rec/tot): 54/54, tx: 735, lsn: 0/01501000, prev 0/…, desc: …"
+  static std::map<Lsn, Seen> judge(Lsn from, Lsn to, std::map<Lsn, std::string>* descriptions = nullptr) {
+    std::map<Lsn, Seen> result;
+    for (const auto& line : core::split(waldump(from, to), '\n')) {
+      if (!line.starts_with("rmgr: ")) continue;
+      const auto after = [&](const char* mark) {
+        const auto at = line.find(mark) + std::string_view(mark).size();
+        return std::string(core::trim(line.substr(at, line.find(',', at) - at)));
+      };
+      const auto lengths = after("len (rec/tot):");
+      Seen seen;
+      seen.manager = line.substr(6, line.find(' ', 6) - 6);
+      seen.length = static_cast<std::uint32_t>(std::stoul(lengths.substr(lengths.find('/') + 1)));
+      seen.xid = static_cast<std::uint32_t>(std::stoul(after("tx:")));
+      const auto lsn = parse_lsn(after("lsn:"));
+      result[lsn] = seen;
+      if (descriptions != nullptr) (*descriptions)[lsn] = line.substr(line.find("desc: ") + 6);
+    }
+    return result;
+  }
+
+  static TestCluster* cluster_;
+  static Lsn begin_;
+  static Lsn end_;
+};
+
+TestCluster* WalParserTest::cluster_ = nullptr;
+Lsn WalParserTest::begin_;
+Lsn WalParserTest::end_;
+
+std::map<Lsn, Seen> parse(Lsn from, core::ByteSpan wal, std::size_t piece, std::vector<WalEvent>* events = nullptr) {
+  std::map<Lsn, Seen> result;
+  Lsn last_end;
+  WalParser parser(kSegment, [&](const WalRecord& record) {
+    EXPECT_GE(record.start, last_end);
+    last_end = record.end;
+    result[record.start] = {"", record.length, record.xid};
+    if (events == nullptr) return;
+    if (auto event = decode_event(record)) events->push_back(*event);
+  });
+  for (std::size_t at = 0; at < wal.size(); at += piece) {
+    parser.feed(from + at, wal.subspan(at, std::min(piece, wal.size() - at)));
+  }
+  if (!result.empty()) {
+    EXPECT_EQ(parser.last_record_start(), result.rbegin()->first);
+  }
+  EXPECT_EQ(parser.last_record_end().value_or(Lsn{}), last_end);
+  EXPECT_EQ(parser.position(), from + wal.size());
+  EXPECT_EQ(parser.timeline(), (TimelineId{1}));
+  EXPECT_FALSE(parser.at_end());
+  return result;
+}
+
+void expect_same(const std::map<Lsn, Seen>& ours, std::map<Lsn, Seen> theirs) {
+  for (auto& [lsn, seen] : theirs) seen.manager.clear();
+  ASSERT_EQ(ours.size(), theirs.size());
+  for (const auto& [lsn, seen] : theirs) {
+    ASSERT_TRUE(ours.contains(lsn)) << format_lsn(lsn);
+    EXPECT_EQ(ours.at(lsn), seen) << format_lsn(lsn);
+  }
+}
+
+TEST_F(WalParserTest, SeesTheRecordsThatPgWaldumpSees) {
+  const auto wal = read_wal(begin_, end_);
+  ASSERT_GT(wal.size(), 5 * kSegment);
+  expect_same(parse(begin_, wal, wal.size()), judge(begin_, end_));
+}
+
+TEST_F(WalParserTest, DoesNotDependOnThePieces) {
+  const auto wal = read_wal(begin_, end_);
+  const auto whole = parse(begin_, wal, wal.size());
+  for (const std::size_t piece : {7u, 24u, 8191u, 8192u, 131'072u}) {
+    EXPECT_EQ(parse(begin_, wal, piece), whole) << piece;
+  }
+}
+
+TEST_F(WalParserTest, StartsAtAnyPage) {
+  const auto theirs = judge(begin_, end_);
+  for (std::uint64_t page = 0; begin_ + page * kWalPageSize < end_; page += 13) {
+    const auto from = begin_ + page * kWalPageSize;
+    auto expected = theirs;
+    std::erase_if(expected, [&](const auto& item) { return item.first < from; });
+    if (expected.empty()) break;
+    const auto wal = read_wal(from, end_);
+    std::map<Lsn, Seen> result;
+    WalParser parser(kSegment, [&](const WalRecord& r) { result[r.start] = {"", r.length, r.xid}; });
+    parser.feed(from, wal);
+    SCOPED_TRACE(format_lsn(from));
+    expect_same(result, expected);
+  }
+}
+
+TEST_F(WalParserTest, DecodesWhatTargetsAreMadeOf) {
+  std::map<Lsn, std::string> descriptions;
+  auto theirs = judge(begin_, end_, &descriptions);
+  const auto wal = read_wal(begin_, end_);
+  std::vector<WalEvent> events;
+  parse(begin_, wal, wal.size(), &events);
+
+  std::size_t transactions = 0;
+  std::size_t prepared = 0;
+  std::size_t aborts = 0;
+  std::size_t switches = 0;
+  std::vector<RestorePoint> points;
+  for (const auto& event : events) {
+    if (const auto* end = std::get_if<TransactionEnd>(&event)) {
+      ++transactions;
+      const auto& said = descriptions.at(end->start);
+      const bool commit = end->kind == TransactionEnd::Kind::kCommit;
+      aborts += commit ? 0 : 1;
+      prepared += end->prepared ? 1 : 0;
+      EXPECT_EQ(said.starts_with(commit ? "COMMIT" : "ABORT"), true) << said;
+      EXPECT_EQ(said.find("_PREPARED") != std::string::npos, end->prepared) << said;
+      if (end->prepared) {
+        EXPECT_NE(said.find("_PREPARED " + std::to_string(end->xid) + ":"), std::string::npos) << said;
+      } else {
+        EXPECT_EQ(end->xid, theirs.at(end->start).xid);
+      }
+      // pg_waldump: "2026-04-10 12:00:00.123456 UTC".
+      auto time = core::format_time(end->time);
+      time[time.find('T')] = ' ';
+      time.pop_back();
+      EXPECT_NE(said.find(time), std::string::npos) << said << " is not " << time;
+    } else if (const auto* point = std::get_if<RestorePoint>(&event)) {
+      points.push_back(*point);
+    } else if (std::holds_alternative<SegmentSwitch>(event)) {
+      ++switches;
+    }
+  }
+  std::size_t expected = 0;
+  for (const auto& [lsn, said] : descriptions) {
+    expected += said.starts_with("COMMIT") || said.starts_with("ABORT") ? 1 : 0;
+  }
+  EXPECT_EQ(transactions, expected);
+  EXPECT_GE(transactions, 205u);
+  EXPECT_EQ(prepared, 2u);
+  EXPECT_GE(aborts, 2u);
+  EXPECT_EQ(switches, 2u);
+  ASSERT_EQ(points.size(), 1u);
+  EXPECT_EQ(points[0].name, "before the loss");
+}
+
+TEST_F(WalParserTest, EndsAtZeros) {
+  auto wal = read_wal(begin_, end_);
+  const auto whole = parse(begin_, wal, wal.size());
+  const auto size = wal.size();
+  wal.resize((size / kSegment + 2) * kSegment);
+  std::size_t records = 0;
+  WalParser parser(kSegment, [&](const WalRecord&) { ++records; });
+  parser.feed(begin_, wal);
+  EXPECT_EQ(records, whole.size());
+  EXPECT_TRUE(parser.at_end());
+  EXPECT_EQ(parser.last_record_start(), whole.rbegin()->first);
+}
+
+TEST_F(WalParserTest, NoticesDamage) {
+  const auto wal = read_wal(begin_, end_);
+  const auto whole = parse(begin_, wal, wal.size());
+  std::size_t tried = 0;
+  for (const auto& [start, seen] : whole) {
+    if (++tried % 37 != 0 || seen.length < 60) continue;
+    auto damaged = wal;
+    damaged[start - begin_ + 30] ^= std::byte{1};  // may be in a page header, which is noticed as well
+    WalParser parser(kSegment, [](const WalRecord&) {});
+    EXPECT_THROW(parser.feed(begin_, damaged), core::Error) << format_lsn(start);
+    parser.restart();
+    EXPECT_FALSE(parser.position());
+    parser.feed(begin_, wal);
+    EXPECT_EQ(parser.last_record_start(), whole.rbegin()->first);
+  }
+}
+
+TEST_F(WalParserTest, RefusesBytesOutOfOrder) {
+  const auto wal = read_wal(begin_, end_);
+  WalParser parser(kSegment, [](const WalRecord&) {});
+  EXPECT_THROW(parser.feed(begin_ + 8, wal), core::Error);
+  parser.feed(begin_, core::ByteSpan(wal).first(100));
+  EXPECT_THROW(parser.feed(begin_ + 99, wal), core::Error);
+  WalParser elsewhere(kSegment, [](const WalRecord&) {});
+  EXPECT_THROW(elsewhere.feed(begin_ + kSegment, wal), core::Error);
+}
+
+TEST(WalTimeTest, CountsFrom2000) {
+  EXPECT_EQ(core::format_time(from_postgres_time(0)), "2000-01-01T00:00:00Z");
+  const auto time = core::parse_time("2026-04-10T12:00:00.123456Z");
+  EXPECT_EQ(from_postgres_time(to_postgres_time(time)), time);
+}
+
+}  // namespace
+}  // namespace backstay::postgres
