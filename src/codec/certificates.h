@@ -11,8 +11,8 @@
 namespace backstay::codec {
 
 struct Certificate {
-  std::string certificate_pem;
-  core::Secret key_pem;
+  std::string certificate_pem = {};
+  core::Secret key_pem = {};
 };
 
 /// A self-signed authority, valid from an hour before `now` for ten years.

@@ -28,11 +28,11 @@ struct FileInfo {
   mode_t mode = 0;  // permission bits only
   uid_t uid = 0;
   gid_t gid = 0;
-  core::Timestamp modified;
+  core::Timestamp modified = {};
 };
 
 struct DirEntry {
-  std::string name;
+  std::string name = {};
   FileType type = FileType::kFile;
 };
 

@@ -29,21 +29,21 @@ struct ProcessId {
 
 struct Command {
   /// argv[0] is a path; a name without "/" is looked up in /usr/local/bin, /usr/bin, /bin and the sbin ones.
-  std::vector<std::string> argv;
+  std::vector<std::string> argv = {};
   /// The whole environment: nothing is inherited. Secrets belong here or into `input`, never into argv.
-  std::map<std::string, std::string> environment;
+  std::map<std::string, std::string> environment = {};
   /// Where it runs; empty: "/".
-  std::filesystem::path directory;
-  std::optional<Identity> identity;
+  std::filesystem::path directory = {};
+  std::optional<Identity> identity = {};
   /// What it reads from its standard input.
-  std::string input;
+  std::string input = {};
   /// Standard output and standard error are appended to this file instead of being captured. The child opens it (0600)
   /// after it has become `identity`. A detached program without one writes to /dev/null.
-  std::optional<std::filesystem::path> output_file;
+  std::optional<std::filesystem::path> output_file = {};
   /// For run(): then the whole process group is killed.
   std::chrono::seconds deadline{60};
   /// cgroup.procs files that the child joins, by writing 0 (itself), before it becomes `identity`.
-  std::vector<std::filesystem::path> cgroup_procs;
+  std::vector<std::filesystem::path> cgroup_procs = {};
   /// How much of each output stream is kept; of what is longer, the end.
   std::size_t output_limit = 1024 * 1024;
 };
@@ -51,8 +51,8 @@ struct Command {
 struct CommandResult {
   /// The exit status, or 128 + the signal that ended it.
   int exit_code = 0;
-  std::string output;
-  std::string error;
+  std::string output = {};
+  std::string error = {};
 };
 
 /// Safe for any thread.

@@ -54,7 +54,7 @@ ObjectId parse_object_id(std::string_view text);
 /// What an object is, and where it lies: everything its parts are bound to.
 struct ObjectName {
   Kind kind = Kind::kPack;
-  std::string key;
+  std::string key = {};
 };
 
 struct Group {
@@ -66,10 +66,10 @@ struct Group {
 
 /// Everything about a container but its groups' content.
 struct Layout {
-  ObjectName name;
+  ObjectName name = {};
   ObjectId id{};
-  std::vector<Group> groups;
-  core::Bytes meta;
+  std::vector<Group> groups = {};
+  core::Bytes meta = {};
   std::uint64_t object_size = 0;
   [[nodiscard]] std::uint64_t raw_size() const;
   /// Where the footer begins.

@@ -20,13 +20,13 @@ enum class EntryType : std::uint8_t { kFile = 1, kDirectory = 2, kSymlink = 3 };
 
 struct FileEntry {
   /// Relative, components joined by "/", none of them empty, "." or "..".
-  std::string path;
+  std::string path = {};
   EntryType type = EntryType::kFile;
   std::uint32_t mode = 0;
-  core::Timestamp modified;
-  std::uint64_t size = 0;       // files only
-  std::string link_target;      // symlinks only
-  std::vector<Extent> extents;  // files only; sorted, not overlapping, within size; what none covers is zeros
+  core::Timestamp modified = {};
+  std::uint64_t size = 0;            // files only
+  std::string link_target = {};      // symlinks only
+  std::vector<Extent> extents = {};  // files only; sorted, not overlapping, within size; what none covers is zeros
 };
 
 /// The order of entries: by components, so that a directory comes directly before what is in it.

@@ -13,51 +13,51 @@ namespace backstay::repository {
 
 /// Where an instance came from, if it was recovered from another one.
 struct Branch {
-  std::string instance;
+  std::string instance = {};
   std::uint32_t timeline = 0;
   std::uint64_t lsn = 0;
 };
 
 struct InstanceRecord {
-  std::string instance;
-  std::string service;
-  std::string service_name;
-  std::string provider;
+  std::string instance = {};
+  std::string service = {};
+  std::string service_name = {};
+  std::string provider = {};
   std::uint32_t postgres_major = 0;
   std::uint64_t system_identifier = 0;
   std::uint64_t wal_segment_size = 16 * 1024 * 1024;
-  core::Timestamp created;
-  std::optional<Branch> branched_from;
+  core::Timestamp created = {};
+  std::optional<Branch> branched_from = {};
   /// Whatever the provider wants to find again on a new machine; never a secret.
-  core::json::object details;
+  core::json::object details = {};
 };
 
 /// A backup is stored exactly when its record exists. The four facts are times: nothing means "not (yet)".
 struct BackupRecord {
-  std::string backup;
-  std::string instance;
+  std::string backup = {};
+  std::string instance = {};
   std::string mechanism = "physical";
   std::string origin = "manual";
-  std::string label;
+  std::string label = {};
 
-  std::optional<core::Timestamp> taken;
-  std::optional<core::Timestamp> stored;
-  std::optional<core::Timestamp> confirmed;
-  std::optional<core::Timestamp> verified;
+  std::optional<core::Timestamp> taken = {};
+  std::optional<core::Timestamp> stored = {};
+  std::optional<core::Timestamp> confirmed = {};
+  std::optional<core::Timestamp> verified = {};
   /// What the last confirmation or verification found, if it failed; empty if all is well.
-  std::string problem;
+  std::string problem = {};
   /// How long the recovery that verified it took.
-  std::optional<core::Duration> recovery_time;
+  std::optional<core::Duration> recovery_time = {};
 
-  std::string postgres_version;
+  std::string postgres_version = {};
   std::uint64_t system_identifier = 0;
   std::uint64_t wal_segment_size = 16 * 1024 * 1024;
   /// The timeline it was taken on; WAL from start_lsn to stop_lsn is needed to make it consistent.
   std::uint32_t timeline = 0;
   std::uint64_t start_lsn = 0;
   std::uint64_t stop_lsn = 0;
-  core::Timestamp start_time;
-  core::Timestamp stop_time;
+  core::Timestamp start_time = {};
+  core::Timestamp stop_time = {};
 
   std::uint64_t file_count = 0;
   std::uint64_t data_size = 0;    // bytes of the files
@@ -66,7 +66,7 @@ struct BackupRecord {
   std::uint64_t pages_failed = 0;
   /// The id of the manifest that belongs to this record.
   ObjectId manifest_id{};
-  core::json::object details;
+  core::json::object details = {};
 };
 
 core::json::object to_json(const InstanceRecord& record);

@@ -12,9 +12,9 @@
 namespace backstay::repository {
 
 struct RestorePoint {
-  std::string name;
+  std::string name = {};
   std::uint64_t lsn = 0;  // the end of its record
-  core::Timestamp time;
+  core::Timestamp time = {};
   friend bool operator==(const RestorePoint&, const RestorePoint&) = default;
 };
 
@@ -25,10 +25,10 @@ struct SegmentIndex {
   std::uint32_t timeline = 0;
   std::uint64_t segment = 0;  // number: LSN / segment size
   std::uint64_t commits = 0;
-  std::optional<core::Timestamp> first_commit_time;  // in LSN order
-  std::optional<core::Timestamp> last_commit_time;
-  std::optional<core::Timestamp> min_commit_time;  // times need not grow with LSNs
-  std::optional<core::Timestamp> max_commit_time;
+  std::optional<core::Timestamp> first_commit_time = {};  // in LSN order
+  std::optional<core::Timestamp> last_commit_time = {};
+  std::optional<core::Timestamp> min_commit_time = {};  // times need not grow with LSNs
+  std::optional<core::Timestamp> max_commit_time = {};
   std::uint64_t first_commit_lsn = 0;  // start of the record; 0 if there is none
   std::uint64_t last_commit_lsn = 0;
   std::uint32_t first_xid = 0;
@@ -37,7 +37,7 @@ struct SegmentIndex {
   std::uint64_t last_record_lsn = 0;
   /// End of the last record that ends here.
   std::uint64_t last_record_end = 0;
-  std::vector<RestorePoint> restore_points;
+  std::vector<RestorePoint> restore_points = {};
 
   /// Adds what a later part of the same segment holds.
   void merge(const SegmentIndex& later);

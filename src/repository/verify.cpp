@@ -98,17 +98,10 @@ class Verification {
 
   void check_pack(const ObjectId& pack) {
     stop_if_asked();
-    const ObjectName name{Kind::kPack, pack_key(pack)};
-    const auto object = repository_.store().get(name.key);
-    if (!object) throw core::Error(core::Code::kStoreObjectMissing, "the pack is not in the store");
-    ContainerReader reader(repository_.data_key());
-    const Layout layout = reader.read_layout(name, *object);
-    const std::uint64_t groups = check_groups(reader, layout, *object);
+    const Layout layout = check_object({Kind::kPack, pack_key(pack)});
     std::vector<std::uint32_t> sizes;
     for (const Group& group : layout.groups) sizes.push_back(group.raw_size);
     const core::LockGuard lock(mutex_);
-    report_.groups += groups;
-    report_.bytes_read += object->size();
     group_sizes_[pack] = std::move(sizes);
   }
 
@@ -191,31 +184,56 @@ class Verification {
   }
 
   void check_segment(WalStore& wal, const StoredSegment& stored) {
-    // Each copy is checked: another one may be what a recovery takes.
-    for (const std::string& key : stored.complete) {
-      guarded(key, kNotConsistent, [&] { check_object({Kind::kWalSegment, key}); });
-    }
-    const auto data = wal.read_segment(record_.timeline, stored);
-    const std::uint64_t begin = stored.segment * record_.wal_segment_size;
-    const std::uint64_t needed = std::min(record_.stop_lsn - begin, record_.wal_segment_size);
-    if (!data || data->bytes.size() < needed) {
-      throw core::Error(core::Code::kWalGap, fmt::format("only {} of the {} bytes that are needed are in the archive",
-                                                         data ? data->bytes.size() : 0, needed));
+    if (stored.complete.empty()) {
+      check_tails(wal, stored);
+    } else {
+      check_copies(stored);
     }
     const core::LockGuard lock(mutex_);
     ++report_.wal_segments;
-    if (stored.complete.empty()) report_.bytes_read += data->bytes.size();
   }
 
-  void check_object(const ObjectName& name) {
-    const auto object = repository_.store().get(name.key);
+  /// Every whole copy: any of them may be what a recovery takes.
+  void check_copies(const StoredSegment& stored) {
+    std::string digest;
+    for (const std::string& key : stored.complete) {
+      guarded(key, kNotConsistent, [&] {
+        const Layout layout = check_object({Kind::kWalSegment, key});
+        if (layout.raw_size() != record_.wal_segment_size) {
+          throw core::Error(core::Code::kCorruptData, "the segment has another size");
+        }
+        const std::string own = wal_content_digest(layout);
+        if (!digest.empty() && own != digest) {
+          throw core::Error(core::Code::kStoreConflict, "two writers stored different contents for this segment");
+        }
+        digest = own;
+      });
+    }
+  }
+
+  void check_tails(WalStore& wal, const StoredSegment& stored) {
+    const auto data = wal.read_segment(record_.timeline, stored);
+    const std::uint64_t begin = stored.segment * record_.wal_segment_size;
+    const std::uint64_t needed = std::min(record_.stop_lsn - begin, record_.wal_segment_size);
+    const std::uint64_t have = data ? data->bytes.size() : 0;
+    if (have < needed) {
+      throw core::Error(core::Code::kWalGap,
+                        fmt::format("only {} of the {} bytes that are needed are in the archive", have, needed));
+    }
+    const core::LockGuard lock(mutex_);
+    report_.bytes_read += have;
+  }
+
+  Layout check_object(const ObjectName& name) {
+    auto object = repository_.store().get(name.key);
     if (!object) throw core::Error(core::Code::kStoreObjectMissing, "the object is not in the store");
     ContainerReader reader(repository_.data_key());
-    const Layout layout = reader.read_layout(name, *object);
+    Layout layout = reader.read_layout(name, *object);
     const std::uint64_t groups = check_groups(reader, layout, *object);
     const core::LockGuard lock(mutex_);
     report_.groups += groups;
     report_.bytes_read += object->size();
+    return layout;
   }
 
   void stop_if_asked() const {

@@ -17,9 +17,9 @@ enum class VerifyLevel {
 };
 
 struct VerifyProblem {
-  std::string object;   // its key in the store
-  std::string what;     // "group 17 does not authenticate: the data was changed after it was written"
-  std::string meaning;  // what it means for the data
+  std::string object = {};   // its key in the store
+  std::string what = {};     // "group 17 does not authenticate: the data was changed after it was written"
+  std::string meaning = {};  // what it means for the data
 };
 
 struct VerifyReport {
@@ -30,7 +30,7 @@ struct VerifyReport {
   std::uint64_t wal_segments = 0;
   std::uint64_t bytes_read = 0;
   std::uint64_t data_size = 0;  // bytes of the files that the backup restores
-  std::vector<VerifyProblem> problems;
+  std::vector<VerifyProblem> problems = {};
   [[nodiscard]] bool ok() const { return problems.empty(); }
 };
 
@@ -38,7 +38,7 @@ struct VerifyOptions {
   VerifyLevel level = VerifyLevel::kAuthenticate;
   unsigned threads = 2;
   /// Objects checked so far and objects in all; called by one thread at a time.
-  std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress = {};
 };
 
 /// Checks the record, the manifest, every pack it refers to, and the WAL from start to stop. Damage becomes a problem

@@ -25,19 +25,19 @@ core::Bytes encode_meta(const SegmentIndex& index, const codec::Digest& digest) 
   return core::to_bytes(core::to_text(core::json::object{{"sha256", core::to_hex(digest)}, {"index", to_json(index)}}));
 }
 
-std::string digest_of(const Layout& layout) {
-  return detail::reading(layout.name.key, [&] {
-    const core::json::value meta = core::parse_json(core::as_text(layout.meta));
-    return core::require_string(core::as_object(meta), "sha256");
-  });
-}
-
 core::Error conflict(const std::string& key) {
   return core::Error(core::Code::kStoreConflict, fmt::format("the archive holds another content for '{}'", key))
       .with_hint("two servers write the same timeline; find out which one is the right one before anything is removed");
 }
 
 }  // namespace
+
+std::string wal_content_digest(const Layout& layout) {
+  return detail::reading(layout.name.key, [&] {
+    const core::json::value meta = core::parse_json(core::as_text(layout.meta));
+    return core::require_string(core::as_object(meta), "sha256");
+  });
+}
 
 std::vector<StoredTail> tail_chain(const StoredSegment& stored) {
   std::vector<StoredTail> result;
@@ -99,7 +99,7 @@ void WalStore::check_digests(const StoredSegment& stored, const std::string& dig
   ContainerReader reader(repository_.data_key());
   for (const std::string& key : stored.complete) {
     const auto layout = reader.fetch_layout(repository_.store(), {Kind::kWalSegment, key});
-    if (layout && digest_of(*layout) != digest) throw conflict(key);
+    if (layout && wal_content_digest(*layout) != digest) throw conflict(key);
   }
 }
 

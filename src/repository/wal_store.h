@@ -25,14 +25,14 @@ struct StoredTail {
   std::uint64_t epoch = 0;
   std::uint64_t from = 0;  // offsets in the segment
   std::uint64_t to = 0;
-  std::string key;
+  std::string key = {};
 };
 
 /// What the archive has of one segment.
 struct StoredSegment {
   std::uint64_t segment = 0;
-  std::vector<std::string> complete;  // keys of the whole ones; more than one if several writers stored it
-  std::vector<StoredTail> tails;      // by `from`
+  std::vector<std::string> complete = {};  // keys of the whole ones; more than one if several writers stored it
+  std::vector<StoredTail> tails = {};      // by `from`
   /// How much can be read without a gap: the segment size if it is complete.
   [[nodiscard]] std::uint64_t contiguous(std::uint64_t segment_size) const;
 };
@@ -40,13 +40,16 @@ struct StoredSegment {
 /// The tails that lead from the segment's start without a gap, each reaching further than the one before.
 std::vector<StoredTail> tail_chain(const StoredSegment& stored);
 
+/// The SHA-256 of a WAL object's content, as its meta tells.
+std::string wal_content_digest(const Layout& layout);
+
 struct WindowEnd {
-  core::Timestamp time;   // the server's clock
-  std::uint64_t lsn = 0;  // everything before it is in the archive
+  core::Timestamp time = {};  // the server's clock
+  std::uint64_t lsn = 0;      // everything before it is in the archive
 };
 
 struct SegmentData {
-  core::Bytes bytes;  // from offset 0 on; shorter than the segment if only tails are there
+  core::Bytes bytes = {};  // from offset 0 on; shorter than the segment if only tails are there
   bool complete = false;
 };
 
