@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/key_values.h"
+#include "cli/service_request.h"
 #include "cli/table.h"
 #include "core/error.h"
 
@@ -83,14 +84,14 @@ void add_destination_create(CLI::App& group, CommandContext& context) {
   auto options = std::make_shared<Options>();
   auto* command = group.add_subcommand("create", "probe a store and keep it as a destination");
   command->add_option("name", options->name, "its name")->required();
-  command->add_option("--team", options->team, "team id")->required();
+  command->add_option("--team", options->team, "team id; not needed where there is only one");
   command->add_option("--config", options->config, "destinationPath=s3://bucket/prefix, endpointUrl=…, region=…")
       ->required()
       ->type_name("KEY=VALUE");
   command->add_option("--secret-file", options->secret_files, "accessKey=FILE, secretKey=FILE")->type_name("KEY=FILE");
-  context.add_command(*command, [&context, options] {
+  context.add_command(*command, [&context, options, command] {
     const core::json::object body{
-        {"teamId", options->team},
+        {"teamId", chosen_team(*command, options->team, context)},
         {"name", options->name},
         {"config", parse_key_values(options->config)},
         {"secrets", read_secrets(options->secret_files, {}, context.files(), context.terminal())}};

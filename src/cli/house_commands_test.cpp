@@ -13,7 +13,7 @@ namespace backstay::cli {
 namespace {
 
 constexpr const char* kId = "5e2ab7a4-4f0c-4e3a-9b76-0e2f3b7f4c11";
-constexpr const char* kService = R"({"id":"5e2ab7a4-4f0c-4e3a-9b76-0e2f3b7f4c11","name":"orders","teamId":3,
+constexpr const char* kService = R"({"id":"5e2ab7a4-4f0c-4e3a-9b76-0e2f3b7f4c11","name":"orders",
   "provider":{"name":"postgresql","version":"15","schemaVersion":"15"},"plan":{"id":1,"parameters":{"storage":10}},
   "config":{"max_connections":"100"},"backups":{"enabled":true,"intervalH":24,"deleteRetentionDays":7,"config":{},
   "entries":[{},{}]},"status":{"state":"synchronized"},"createdAt":"2026-04-10T12:00:00Z","operationId":"op1"})";
@@ -90,6 +90,15 @@ TEST_F(HouseCommandsTest, CreatesAServiceFromArgumentsAndFiles) {
                 "config":{"destinationPath":"s3://b/p"},"secrets":{}}})"));
 }
 
+TEST_F(HouseCommandsTest, TakesTheOnlyTeamAndRefusesToGuess) {
+  server_.on("GET /api/teams", R"([{"id":3}])");
+  server_.on("GET /api/teams", R"([{"id":3},{"id":4}])");
+  server_.on("POST /api/managed-services", kService);
+  EXPECT_EQ(run({"services", "create", "orders", "--provider", "postgresql"}), 0) << terminal_.errors;
+  EXPECT_EQ(core::parse_json(server_.requests.back().body).at("teamId"), 3);
+  EXPECT_EQ(run({"services", "create", "orders", "--provider", "postgresql"}), 2);
+}
+
 TEST_F(HouseCommandsTest, SendsOnlyWhatIsToChange) {
   server_.on(std::string("PATCH /api/managed-services/") + kId, kService);
   EXPECT_EQ(run({"services", "update", kId, "--no-backups", "--config", "work_mem=8MB"}), 0) << terminal_.errors;
@@ -124,6 +133,7 @@ TEST_F(HouseCommandsTest, RefusesANameThatTwoServicesHave) {
 
 TEST_F(HouseCommandsTest, RecoversWithTheSourcesOwnSettings) {
   server_.on("GET /api/managed-services?includeDeleted=true", list_of_one());
+  server_.on(std::string("GET /api/backups?serviceId=") + kId, R"([{"teamId":3}])");
   server_.on("POST /api/managed-services", kService);
   EXPECT_EQ(run({"recover", "again", "--service", "orders", "--time", "2026-04-10T12:00:00Z"}), 0) << terminal_.errors;
   const auto body = core::parse_json(server_.requests.back().body);

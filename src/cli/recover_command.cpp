@@ -32,11 +32,19 @@ value find_source(CommandContext& context, const Options& options) {
   return find_service(context, cell(backup, "serviceId"));
 }
 
+/// A service does not tell its team; its backups do, and without one there is nothing to recover.
+std::int64_t team_of(CommandContext& context, const CLI::App& command, const Options& options, const value& source) {
+  if (command.count("--team") > 0) return options.team;
+  const value backups = context.client().get("/api/backups", {{"serviceId", cell(source, "id")}});
+  if (backups.as_array().empty()) return chosen_team(command, options.team, context);
+  return core::require_int(core::as_object(backups.as_array().front()), "teamId");
+}
+
 /// The source's plan, provider and settings hold for the new service where nothing else was said.
 core::json::object recovery_body(const CLI::App& command, const Options& options, CommandContext& context) {
   const value source = find_source(context, options);
   core::json::object body = creation_body(options, context);
-  if (command.count("--team") == 0) body["teamId"] = core::require_int(core::as_object(source), "teamId");
+  body["teamId"] = team_of(context, command, options, source);
   if (command.count("--provider") == 0) body["provider"] = source.at("provider");
   if (command.count("--plan") == 0) body["plan"] = source.at("plan");
   core::json::object config = source.at("config").as_object();

@@ -70,12 +70,13 @@ void add_create(CLI::App& group, CommandContext& context) {
   auto options = std::make_shared<Options>();
   auto* command = group.add_subcommand("create", "deploy a service");
   command->add_option("name", options->name, "its name")->required();
-  command->add_option("--team", options->team, "team id")->required();
+  command->add_option("--team", options->team, "team id; not needed where there is only one");
   command->add_option("--provider", options->provider, "name or name:version, e.g. postgresql:15")->required();
   add_plan_options(*command, *options);
   add_backup_options(*command, *options);
   add_wait_options(*command, *options);
-  context.add_command(*command, [&context, options] {
+  context.add_command(*command, [&context, options, command] {
+    options->team = chosen_team(*command, options->team, context);
     const value answer = context.client().send("POST", std::string(kServices), creation_body(*options, context));
     finish_change(context, answer, *options);
   });

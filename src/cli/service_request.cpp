@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/key_values.h"
+#include "core/error.h"
 
 namespace backstay::cli {
 
@@ -28,6 +29,16 @@ void add_backup_options(CLI::App& command, ServiceOptions& options) {
       .add_option("--backup-secret-file", options.backup_secret_files,
                   "the store's keys: accessKey=FILE, secretKey=FILE")
       ->type_name("KEY=FILE");
+}
+
+std::int64_t chosen_team(const CLI::App& command, std::int64_t named, CommandContext& context) {
+  if (command.count("--team") > 0) return named;
+  const core::json::value teams = context.client().get("/api/teams");
+  if (teams.as_array().size() != 1) {
+    throw core::Error(core::Code::kConfigError, "the token sees more than one team, or none")
+        .with_hint("name one with --team; see 'backstay teams list'");
+  }
+  return core::require_int(core::as_object(teams.as_array().front()), "id");
 }
 
 core::json::object provider_reference(const std::string& text) {

@@ -30,11 +30,14 @@ struct ServiceOptions {
 void add_plan_options(CLI::App& command, ServiceOptions& options);
 void add_backup_options(CLI::App& command, ServiceOptions& options);
 
+/// The team named by --team, else the only one that the token sees. Throws Error(config_error) where there are several.
+std::int64_t chosen_team(const CLI::App& command, std::int64_t named, CommandContext& context);
+
 /// The value of `provider`: "postgresql:15" -> {"name","version"}.
 core::json::object provider_reference(const std::string& text);
 /// The value of `backups`, from the options alone.
 core::json::object backups_block(const ServiceOptions& options, CommandContext& context);
-/// The body of POST /managed-services.
+/// The body of POST /managed-services, for the team in `options`.
 core::json::object creation_body(const ServiceOptions& options, CommandContext& context);
 /// The body of PATCH: only what was given on the command line.
 core::json::object update_body(const CLI::App& command, const ServiceOptions& options, CommandContext& context);
