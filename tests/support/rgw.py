@@ -33,6 +33,9 @@ import uuid
 from pathlib import Path
 from typing import Dict, List, Optional
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from support.waiting import wait_for  # noqa: E402
+
 START_SECONDS = 60
 STOP_SECONDS = 15
 
@@ -122,7 +125,7 @@ class Rgw:
     def start_gateway(self) -> None:
         """The store comes back on the same port with the same objects."""
         self._launch("gateway", ["radosgw", "-n", "client.rgw.a", "-f"])
-        self._wait_for("the gateway answers", self._answers)
+        wait_for("the gateway answers", self._answers, START_SECONDS, interval=0.02)
 
     def make_bucket(self, prefix: str = "bucket", lock: bool = False) -> str:
         """A new bucket with a name of its own; with `lock`, one with versioning and object lock."""
@@ -236,18 +239,11 @@ class Rgw:
             daemon.kill()
             daemon.wait()
 
-    def _wait_for(self, what: str, probe) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not probe():
-            for name, daemon in self._daemons.items():
-                if daemon.poll() is not None:
-                    log = (self.home / "log" / f"{name}.out").read_text(errors="replace")
-                    raise RgwError(f"{name} ended with {daemon.returncode}: {log[-2000:]}")
-            if time.monotonic() > deadline:
-                raise RgwError(f"{what}: not within {START_SECONDS} s; see {self.home}/log")
-            time.sleep(0.02)
-
     def _answers(self) -> bool:
+        for name, daemon in self._daemons.items():
+            if daemon.poll() is not None:
+                log = (self.home / "log" / f"{name}.out").read_text(errors="replace")
+                raise RgwError(f"{name} ended with {daemon.returncode}: {log[-2000:]}")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(self.url, timeout=5):
