@@ -177,7 +177,7 @@ TEST_F(PointInTimeTest, LostWalIsAGapThatTheNextBackupEnds) {
   wait_for_proof(lost);
   ASSERT_TRUE((*receiver_)->status().needs_base_backup);
   EXPECT_EQ(refusal(ToTime{lost}), core::Code::kRecoveryOutOfReach);
-  take_backup(instance_, cluster_, &**receiver_);
+  backup_ = take_backup(instance_, cluster_, &**receiver_);
   const RecoveryWindow window = WalArchive(*repository_, instance_).window((*receiver_)->status().proven_end);
   ASSERT_EQ(window.gaps.size(), 1U);
   EXPECT_LT(window.gaps[0].from, lost);
@@ -200,7 +200,7 @@ TEST_F(PointInTimeTest, RecoveredInstanceIsABranchThatCanBeRecoveredAgain) {
   const auto target = branch->server().management_target();
   const auto branch_receiver = receive(branch_instance, target);
   take_backup(branch_instance, target, branch->server().description().paths.data(), &**branch_receiver);
-  branch->query("INSERT INTO t SELECT generate_series(101, 105)");
+  std::ignore = branch->query("INSERT INTO t SELECT generate_series(101, 105)");
   ASSERT_TRUE((*branch_receiver)->send_all(kDeadline, {}));
   WalArchive branch_archive(*repository_, branch_instance);
   const RecoveryPlan branch_plan =

@@ -23,7 +23,7 @@ RunningReceiver::RunningReceiver(const Environment& environment, repository::Rep
       thread_([this](std::stop_token stop) { receiver_.run(std::move(stop)); }) {}
 
 RecoveredServer::RecoveredServer(const Environment& environment, postgres::ServerDescription description)
-    : environment_(environment), server_(std::move(description), environment.files, environment.clock) {}
+    : server_(std::move(description), environment.files, environment.clock) {}
 RecoveredServer::~RecoveredServer() { server_.stop(postgres::StopMode::kImmediate, kDeadline, {}); }
 
 postgres::Rows RecoveredServer::query(const std::string& sql, const std::string& database) const {

@@ -47,7 +47,6 @@ class RecoveredServer {
   [[nodiscard]] postgres::Server& server() { return server_; }
 
  private:
-  Environment environment_;
   postgres::Server server_;
 };
 
