@@ -58,7 +58,8 @@ std::optional<PostmasterFile> read_postmaster_file(os::FileSystem& files, const 
   PostmasterFile file{static_cast<pid_t>(*pid), false};
   if (lines.size() > kStatusLine) {
     const auto status = core::trim(lines[kStatusLine]);
-    file.ready = status == "ready" || status == "standby";
+    // With hot_standby off, "standby" says only that recovery goes on.
+    file.ready = status == "ready";
   }
   return file;
 }

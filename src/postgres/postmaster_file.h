@@ -17,7 +17,7 @@ inline constexpr std::string_view kPostmasterFile = "postmaster.pid";
 
 struct PostmasterFile {
   pid_t pid = 0;
-  bool ready = false;  ///< accepts connections, as a primary or as a hot standby
+  bool ready = false;  ///< accepts connections; a recovering one does not
 };
 
 /// Nothing if there is no file, or none that is complete enough to name a process.

@@ -50,8 +50,12 @@ os::ProcessId Server::start(Launcher& launcher) {
   give_to(files_, log, description_.identity);
   ServerSpec spec;
   spec.name = description_.name;
-  spec.arguments = {description_.installation.program("postgres").string(), "-D", data.string(), "-c",
-                    "config_file=" + (description_.paths.config() / "postgresql.conf").string()};
+  const auto config = description_.paths.config();
+  spec.arguments = {description_.installation.program("postgres").string(), "-D", data.string()};
+  for (const auto& [setting, file] :
+       {std::pair("config_file", "postgresql.conf"), {"hba_file", "pg_hba.conf"}, {"ident_file", "pg_ident.conf"}}) {
+    spec.arguments.insert(spec.arguments.end(), {"-c", fmt::format("{}={}", setting, (config / file).string())});
+  }
   spec.directory = data;
   spec.environment = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"TZ", "UTC"}};
   spec.identity = description_.identity;

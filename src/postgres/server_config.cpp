@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "core/bytes.h"
+
 namespace backstay::postgres {
 namespace {
 
@@ -49,8 +51,6 @@ void set_memory(ConfigText& text, const ServerResources& resources) {
 /// What is the same for every server of ours.
 void set_common(ConfigText& text, std::uint16_t port, const fs::path& socket_directory, int major) {
   text.comment("Written anew at every start; changes made here are lost.");
-  text.set("hba_file", "../config/pg_hba.conf");
-  text.set("ident_file", "../config/pg_ident.conf");
   text.set("port", port);
   text.set("unix_socket_directories", socket_directory.string());
   text.set("unix_socket_permissions", "0700");
@@ -73,6 +73,8 @@ void set_common(ConfigText& text, std::uint16_t port, const fs::path& socket_dir
   if (major >= kVersionWithConnectionCheck) text.set("client_connection_check_interval", "10s");
 }
 
+constexpr std::string_view kHelperName = "backstay-restore-wal";
+
 /// For a shell, and with the percent sign as restore_command wants it.
 std::string shell_word(const fs::path& path) {
   std::string word = "'";
@@ -89,8 +91,7 @@ std::string shell_word(const fs::path& path) {
 }
 
 void set_recovery(ConfigText& text, const ClosedServerConfig& config) {
-  text.set("restore_command",
-           fmt::format("exec {} {} %f %p", shell_word(config.restore_helper), shell_word(config.fetch_socket)));
+  text.set("restore_command", fmt::format("exec ../config/{} {} %f %p", kHelperName, shell_word(config.fetch_socket)));
   text.set("recovery_target_timeline", config.target.timeline.value);
   text.set("recovery_target_action", "promote");
   if (config.target.immediate) {
@@ -117,6 +118,15 @@ void write_files(os::FileSystem& files, const InstancePaths& paths, const std::s
     files.remove(signal_file);
   }
   files.sync_directory(paths.data());
+}
+
+/// The server's user may not be able to reach the directory that the helper is installed in.
+void install_helper(os::FileSystem& files, const InstancePaths& paths, const fs::path& helper,
+                    const std::optional<os::Identity>& owner) {
+  const auto target = paths.config() / kHelperName;
+  const auto program = files.read_file(helper);
+  write_readable_file(files, target, core::as_text(program), owner);
+  files.set_mode(target, owner ? 0750 : 0700);
 }
 
 }  // namespace
@@ -184,6 +194,7 @@ void write_server_config(os::FileSystem& files, const InstancePaths& paths, cons
 
 void write_server_config(os::FileSystem& files, const InstancePaths& paths, const ClosedServerConfig& config,
                          const std::optional<os::Identity>& owner) {
+  if (config.recovering) install_helper(files, paths, config.restore_helper, owner);
   write_files(files, paths, render_postgresql_conf(config), render_hba(config), config.recovering, owner);
 }
 

@@ -62,7 +62,7 @@ struct ClosedServerConfig {
   ServerResources resources;
   ReplayLimits limits;  ///< of the restored pg_control
   RecoveryTarget target;
-  std::filesystem::path restore_helper;                           ///< absolute path of backstay-restore-wal
+  std::filesystem::path restore_helper;                           ///< backstay-restore-wal; a copy goes into config()
   std::filesystem::path fetch_socket = "../recovery/fetch.sock";  ///< as the server sees it
   bool recovering = true;  ///< false: closed, but no recovery to do any more (after promotion)
   int major = 15;
