@@ -22,7 +22,7 @@ Loaded load(const WorkDependencies& deps, const model::Operation& operation) {
     auto backup = metadata::Backups(tx).require(backup_of(operation));
     const auto service = metadata::Services(tx).require(operation.service_id);
     // A repeated attempt goes on where the first one was.
-    const auto& instance = backup.instance_id.empty() ? service.status.instance_id : backup.instance_id;
+    const std::string instance = backup.instance_id.empty() ? service.status.instance_id : backup.instance_id;
     if (instance.empty()) {
       throw core::Error(core::Code::kConflict, fmt::format("the service '{}' has no data yet", service.name))
           .with_hint("wait until the service is synchronized");

@@ -116,6 +116,7 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
   auto [service, destination] = admission_.update(before, request);
   const bool needs_work = request.config || request.secrets || request.plan || request.backups;
 
+  std::vector<std::string> to_cancel;
   auto operation = deps_.database.write([&](auto& tx) -> std::optional<model::Operation> {
     const auto latest = metadata::Services(tx).require(id);
     if (latest.generation != before.generation || latest.delete_requested_at) {
@@ -134,6 +135,8 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
                          : "backups were switched off: changes from now on cannot be recovered; what is stored stays");
     }
     if (!needs_work) return std::nullopt;
+    // A backup that waits for its store must not hold up the wish to do without.
+    if (before.backups.enabled && !service.backups.enabled) to_cancel = cancel_open(tx, id);
     if (latest.status.state == model::ServiceState::kSynchronized) {
       service.status.state = model::ServiceState::kUpdating;
       metadata::Services(tx).update_status(id, service.status, service.updated_at);
@@ -146,8 +149,22 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
     work.request["instanceId"] = current_instance(tx, service)->id;
     return deps_.operations.enqueue(tx, work);
   });
+  for (const auto& cancelled : to_cancel) deps_.operations.cancel(cancelled);
   deps_.operations.ring();
   return {std::move(service), std::move(operation)};
+}
+
+std::vector<std::string> ServiceCommands::cancel_open(metadata::Transaction& tx, const std::string& service_id) {
+  std::vector<std::string> cancelled;
+  metadata::OperationFilter open;
+  open.service_id = service_id;
+  open.open_only = true;
+  for (const auto& operation : metadata::Operations(tx).list(open)) {
+    if (!is_cancellable(operation.kind)) continue;
+    request_cancel(tx, operation);
+    cancelled.push_back(operation.id);
+  }
+  return cancelled;
 }
 
 ServiceChange ServiceCommands::delete_service(const std::string& id, const Principal& principal) {
@@ -165,13 +182,10 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, const Princ
   auto operation = deps_.database.write([&](auto& tx) {
     metadata::OperationFilter open;
     open.service_id = id;
+    open.kind = kinds::kDelete;
     open.open_only = true;
-    for (const auto& running : metadata::Operations(tx).list(open)) {
-      if (running.kind == kinds::kDelete) return running;
-      if (!is_cancellable(running.kind)) continue;
-      request_cancel(tx, running);
-      to_cancel.push_back(running.id);
-    }
+    if (const auto deleting = metadata::Operations(tx).list(open); !deleting.empty()) return deleting.front();
+    to_cancel = cancel_open(tx, id);
     service.delete_requested_at = deps_.clock.now();
     service.updated_at = deps_.clock.now();
     ++service.generation;

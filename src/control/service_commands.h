@@ -100,6 +100,8 @@ class ServiceCommands {
  private:
   void write_destination(metadata::Transaction& tx, const NamedDestination& named, std::int64_t team_id);
   void write_new_instance(metadata::Transaction& tx, const model::Service& service, const std::string& instance_id);
+  /// Cancels what of the service's open operations can be; returns the ids, to be told to workers after the commit.
+  std::vector<std::string> cancel_open(metadata::Transaction& tx, const std::string& service_id);
   void request_cancel(metadata::Transaction& tx, const model::Operation& operation);
   model::Service require_service(const std::string& id, const Principal& principal);
   /// Throws Error(conflict) for a service that cannot be changed any more.

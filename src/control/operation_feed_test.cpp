@@ -1,0 +1,31 @@
+#include "control/operation_feed.h"
+
+#include <thread>
+
+#include <gtest/gtest.h>
+
+namespace backstay::control {
+namespace {
+
+TEST(OperationFeedTest, WakesWhoeverWaitsForAChange) {
+  OperationFeed feed;
+  const auto seen = feed.version("a");
+  const std::jthread changer([&] { feed.notify("a"); });
+  EXPECT_NE(feed.wait("a", seen, {}, std::chrono::minutes(1)), seen);
+}
+
+TEST(OperationFeedTest, EndsAWaitThatIsStopped) {
+  OperationFeed feed;
+  std::stop_source stop;
+  const std::jthread stopper([&] { stop.request_stop(); });
+  EXPECT_EQ(feed.wait("a", 0, stop.get_token(), std::chrono::minutes(1)), 0u);
+}
+
+TEST(OperationFeedTest, EndsAWaitInTime) {
+  OperationFeed feed;
+  feed.notify("b");
+  EXPECT_EQ(feed.wait("a", 0, {}, std::chrono::milliseconds(1)), 0u);
+}
+
+}  // namespace
+}  // namespace backstay::control

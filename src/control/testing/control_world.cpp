@@ -1,0 +1,163 @@
+#include "control/testing/control_world.h"
+
+#include <algorithm>
+
+#include "control/service_operations.h"
+#include "metadata/operations.h"
+#include "metadata/teams.h"
+
+namespace backstay::control::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The registry owns its providers; the fake is shared with the test.
+class Borrowed final : public Provider {
+ public:
+  explicit Borrowed(std::shared_ptr<FakeProvider> fake) : fake_(std::move(fake)) {}
+  [[nodiscard]] std::string kind() const override { return fake_->kind(); }
+  [[nodiscard]] std::vector<model::ProviderDefinition> offers() const override { return fake_->offers(); }
+  void check(const model::Service& wanted, const model::Service* before) const override {
+    fake_->check(wanted, before);
+  }
+  RecoveryPlan plan_recovery(const RecoveryQuestion& question, const model::Service& wanted) override {
+    return fake_->plan_recovery(question, wanted);
+  }
+  [[nodiscard]] bool port_usable(std::uint16_t port) const override { return fake_->port_usable(port); }
+  void provision(const ServiceBody& body, WorkContext& context) override { fake_->provision(body, context); }
+  void recover(const ServiceBody& body, const BackupTarget& from, const RecoveryPlan& plan,
+               WorkContext& context) override {
+    fake_->recover(body, from, plan, context);
+  }
+  void apply(const ServiceBody& body, WorkContext& context) override { fake_->apply(body, context); }
+  void start(const ServiceBody& body, WorkContext& context) override { fake_->start(body, context); }
+  void destroy(const ServiceBody& body, WorkContext& context) override { fake_->destroy(body, context); }
+  Observation observe(const ServiceBody& body, bool measure) override { return fake_->observe(body, measure); }
+  void set_read_only(const ServiceBody& body, bool read_only) override { fake_->set_read_only(body, read_only); }
+  [[nodiscard]] core::json::object details(const ServiceBody& body, bool ready) const override {
+    return fake_->details(body, ready);
+  }
+  BackupOutcome take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override {
+    return fake_->take_backup(body, backup, context);
+  }
+  void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override {
+    fake_->confirm_backup(body, backup, context);
+  }
+  model::RecoveryWindow recovery_window(const ServiceBody& body) override { return fake_->recovery_window(body); }
+  [[nodiscard]] std::optional<AtRisk> at_risk(const std::string& id) const override { return fake_->at_risk(id); }
+  std::vector<Companion> companions(const ServiceBody& body) override { return fake_->companions(body); }
+
+ private:
+  std::shared_ptr<FakeProvider> fake_;
+};
+
+std::vector<std::unique_ptr<Provider>> only(std::shared_ptr<FakeProvider> fake) {
+  std::vector<std::unique_ptr<Provider>> providers;
+  providers.push_back(std::make_unique<Borrowed>(std::move(fake)));
+  return providers;
+}
+
+}  // namespace
+
+ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared)
+    : directory(wanted.empty() ? fs::temp_directory_path() / ("backstay-control-" + random.token(12)) : wanted),
+      provider(shared ? std::move(shared) : std::make_shared<FakeProvider>()),
+      owns_directory_(wanted.empty()) {
+  fs::create_directories(directory);
+  database = metadata::Database::open({directory / "state.db", {}}, random);
+  registry = std::make_unique<ProviderRegistry>(only(provider));
+  queue = std::make_unique<OperationQueue>(clock, random, feed);
+  log = std::make_unique<EventLog>(clock, random);
+  commands = std::make_unique<ServiceCommands>(CommandDependencies{*database, *registry, *queue, gate, clock, random},
+                                               CommandConfig{20000, 20999, 70000, 70999});
+  queries = std::make_unique<Queries>(*database, *registry);
+  companions = std::make_unique<CompanionSupervisor>(SupervisorDependencies{*database, *log, clock});
+  runner = std::make_unique<OperationRunner>(
+      RunnerDependencies{*database, *queue, *log, clock, metrics},
+      all_kinds({*database, *registry, *log, clock, [this](const auto& id) { companions->retire(id); }}),
+      random.uuid());
+  reconciler = std::make_unique<Reconciler>(
+      ReconcilerDependencies{*database, *registry, *queue, *log, *companions, clock, random, metrics},
+      std::chrono::seconds(30));
+  admin.token_name = "test";
+  admin.admin = admin.may_read = admin.may_write = admin.all_teams = true;
+  commands->bootstrap();
+  team_id = database->read([](auto& tx) { return metadata::Teams(tx).list().front().id; });
+}
+
+ControlWorld::~ControlWorld() {
+  companions->stop_all();
+  if (!owns_directory_) return;
+  std::error_code ignored;
+  fs::remove_all(directory, ignored);
+}
+
+CreateServiceRequest ControlWorld::create_request(const std::string& name) const {
+  CreateServiceRequest request;
+  request.team_id = team_id;
+  request.name = name;
+  request.provider = {"postgresql", "15"};
+  request.plan = {1, {{"storage", 10}}};
+  request.config = {{"max_connections", "100"}};
+  request.secrets["password"] = core::Secret("correct horse");
+  return request;
+}
+
+BackupsRequest ControlWorld::backups_request() const {
+  BackupsRequest backups;
+  backups.enabled = true;
+  backups.interval_hours = 24;
+  backups.retention_days = 7;
+  backups.config = {{"destinationPath", "s3://backups/orders/"}, {"endpointUrl", "https://s3.example.org"}};
+  backups.secrets = model::Secrets{{"accessKey", core::Secret("AK")}, {"secretKey", core::Secret("SK")}};
+  return backups;
+}
+
+model::Service ControlWorld::make_service(bool with_backups) {
+  auto request = create_request();
+  if (with_backups) request.backups = backups_request();
+  const auto id = commands->create_service(request, admin).service.id;
+  settle();
+  return service(id);
+}
+
+void ControlWorld::resume() {
+  database->write([&](auto& tx) { metadata::Operations(tx).requeue_abandoned(clock.now()); });
+}
+
+bool ControlWorld::run_one() { return runner->run_one({}); }
+
+void ControlWorld::settle() {
+  bool worked = true;
+  while (worked) {
+    tick();
+    worked = false;
+    while (run_one()) worked = true;
+  }
+}
+
+void ControlWorld::snapshot(const fs::path& to) const {
+  fs::create_directories(to);
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.is_regular_file() && entry.path().extension() != ".db-shm") {
+      fs::copy_file(entry.path(), to / entry.path().filename(), fs::copy_options::overwrite_existing);
+    }
+  }
+}
+
+std::vector<std::string> ControlWorld::events(const std::string& service_id) {
+  EventFilter filter;
+  filter.service_id = service_id;
+  filter.after = 0;
+  filter.limit = 1000;
+  std::vector<std::string> names;
+  for (const auto& event : queries->events(filter, admin)) names.push_back(event.name);
+  return names;
+}
+
+std::size_t ControlWorld::count_events(const std::string& service_id, const std::string& name) {
+  const auto names = events(service_id);
+  return static_cast<std::size_t>(std::count(names.begin(), names.end(), name));
+}
+
+}  // namespace backstay::control::testing

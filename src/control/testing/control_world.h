@@ -1,0 +1,75 @@
+// All of control around a fake provider and a clock that tests move: everything runs on the calling thread, but for
+// companions.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/companion_supervisor.h"
+#include "control/event_log.h"
+#include "control/operation_runner.h"
+#include "control/queries.h"
+#include "control/reconciler.h"
+#include "control/service_commands.h"
+#include "control/testing/fake_provider.h"
+#include "core/metrics.h"
+#include "core/random.h"
+#include "core/testing/manual_clock.h"
+#include "metadata/database.h"
+
+namespace backstay::control::testing {
+
+class ControlWorld {
+ public:
+  /// A new state, or the one in `directory`, as a process that starts finds it. The provider is shared: what it runs
+  /// outlives a process.
+  explicit ControlWorld(std::filesystem::path directory = {}, std::shared_ptr<FakeProvider> shared = nullptr);
+  ~ControlWorld();
+  ControlWorld(const ControlWorld&) = delete;
+  ControlWorld& operator=(const ControlWorld&) = delete;
+
+  [[nodiscard]] CreateServiceRequest create_request(const std::string& name = "orders") const;
+  [[nodiscard]] BackupsRequest backups_request() const;
+  /// Creates a service and settles.
+  model::Service make_service(bool with_backups = false);
+  /// What a process does at its start with operations that one before left running.
+  void resume();
+  /// Ticks and runs what is due, until nothing is left to do now.
+  void settle();
+  /// Runs one operation if one is due.
+  bool run_one();
+  void tick() { reconciler->tick(); }
+  /// Copies the state as a kill at this moment would leave it.
+  void snapshot(const std::filesystem::path& to) const;
+  model::Service service(const std::string& id) { return queries->service(id, admin).service; }
+  /// The names of the service's events, oldest first.
+  std::vector<std::string> events(const std::string& service_id);
+  std::size_t count_events(const std::string& service_id, const std::string& name);
+  [[nodiscard]] std::vector<std::string> calls() const { return provider->calls(); }
+
+  core::SystemRandom random;
+  std::filesystem::path directory;
+  std::shared_ptr<FakeProvider> provider;
+  core::testing::ManualClock clock;
+  core::Metrics metrics;
+  FakeStoreGate gate;
+  OperationFeed feed;
+  std::unique_ptr<metadata::Database> database;
+  std::unique_ptr<ProviderRegistry> registry;
+  std::unique_ptr<OperationQueue> queue;
+  std::unique_ptr<EventLog> log;
+  std::unique_ptr<ServiceCommands> commands;
+  std::unique_ptr<Queries> queries;
+  std::unique_ptr<CompanionSupervisor> companions;
+  std::unique_ptr<OperationRunner> runner;
+  std::unique_ptr<Reconciler> reconciler;
+  Principal admin;
+  std::int64_t team_id = 0;
+
+ private:
+  bool owns_directory_;
+};
+
+}  // namespace backstay::control::testing
