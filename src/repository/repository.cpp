@@ -27,7 +27,7 @@ core::Bytes describe(const std::string& id, core::ByteSpan wrapped, core::Timest
                                        {"repository", id},
                                        {"created", core::format_time(now)},
                                        {"dataKey", core::to_base64(wrapped)}};
-  return core::to_bytes(core::to_pretty_text(description));
+  return core::to_bytes(core::to_pretty_text(description) + "\n");
 }
 
 std::string instance_prefix(const std::string& instance) {
