@@ -49,7 +49,7 @@ class PointInTimeTest : public ArchiveFixture {
     FAIL() << "the archive was not proven complete in time";
   }
   static std::int64_t count(RecoveredServer& server, const std::string& table = "t") {
-    return server.query("SELECT count(*) FROM " + table).integer(0, 0);
+    return server.query("SELECT count(*) FROM public." + table).integer(0, 0);
   }
 
   postgres::testing::TestCluster cluster_;
@@ -200,7 +200,7 @@ TEST_F(PointInTimeTest, RecoveredInstanceIsABranchThatCanBeRecoveredAgain) {
   const auto target = branch->server().management_target();
   const auto branch_receiver = receive(branch_instance, target);
   take_backup(branch_instance, target, branch->server().description().paths.data(), &**branch_receiver);
-  std::ignore = branch->query("INSERT INTO t SELECT generate_series(101, 105)");
+  std::ignore = branch->query("INSERT INTO public.t SELECT generate_series(101, 105)");
   ASSERT_TRUE((*branch_receiver)->send_all(kDeadline, {}));
   WalArchive branch_archive(*repository_, branch_instance);
   const RecoveryPlan branch_plan =
