@@ -17,7 +17,8 @@ using core::Error;
 
 constexpr std::uint64_t kSmallestPart = 5 * 1024 * 1024;
 constexpr std::size_t kMostKeys = 1000;  // of a listing's page and of a multi-object delete
-constexpr std::uint64_t kLargestAnswer = 5ULL * 1024 * 1024 * 1024;
+constexpr std::uint64_t kLargestObject = 1024 * 1024 * 1024;
+constexpr std::uint64_t kLargestRefusal = 64 * 1024;
 
 /// "Fri, 24 May 2013 00:00:00 GMT"; nothing for any other form.
 std::optional<core::Timestamp> parse_http_date(const std::string& text) {
@@ -122,8 +123,9 @@ std::unique_ptr<Upload> S3Store::begin_upload(std::string_view key) {
   return std::make_unique<S3Upload>(client_, full_key(key), part_size_);
 }
 
-std::optional<http::ClientResponse> S3Store::get_response(std::string_view key, const std::string& range) {
-  S3Request request{.key = full_key(key), .max_response_bytes = kLargestAnswer};
+std::optional<http::ClientResponse> S3Store::get_response(std::string_view key, const std::string& range,
+                                                          std::uint64_t length) {
+  S3Request request{.key = full_key(key), .max_response_bytes = std::max(length, kLargestRefusal)};
   if (!range.empty()) request.headers.add("Range", range);
   auto response = client_.send(request);
   if (response.status == 404 && s3_code_of(response) != "NoSuchBucket") return std::nullopt;
@@ -132,7 +134,7 @@ std::optional<http::ClientResponse> S3Store::get_response(std::string_view key, 
 }
 
 std::optional<core::Bytes> S3Store::get(std::string_view key) {
-  auto response = get_response(key, "");
+  auto response = get_response(key, "", kLargestObject);
   if (!response) return std::nullopt;
   return std::move(response->body);
 }
@@ -140,7 +142,7 @@ std::optional<core::Bytes> S3Store::get(std::string_view key) {
 std::optional<core::Bytes> S3Store::get_range(std::string_view key, std::uint64_t offset, std::uint64_t length) {
   if (length == 0) return head(key) ? std::optional(core::Bytes()) : std::nullopt;
   const std::uint64_t last = offset + std::min(length - 1, std::numeric_limits<std::uint64_t>::max() - offset);
-  auto response = get_response(key, fmt::format("bytes={}-{}", offset, last));
+  auto response = get_response(key, fmt::format("bytes={}-{}", offset, last), length);
   if (!response) return std::nullopt;
   if (response->status == 416) return core::Bytes();
   if (response->status != 206) {
@@ -156,7 +158,7 @@ std::optional<ObjectTail> S3Store::get_tail(std::string_view key, std::uint64_t 
     return ObjectTail{.content = {}, .object_size = info->size};
   };
   if (length == 0) return empty_tail();
-  auto response = get_response(key, fmt::format("bytes=-{}", length));
+  auto response = get_response(key, fmt::format("bytes=-{}", length), length);
   if (!response) return std::nullopt;
   if (response->status == 416) return empty_tail();  // an empty object has no last byte
   if (response->status == 200 && response->body.size() <= length) {

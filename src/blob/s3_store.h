@@ -40,7 +40,8 @@ class S3Store final : public Store, public StoreDiagnostics {
   bool put_conditionally(const std::string& full_key, core::ByteSpan content) const;
   bool try_condition() const;
   /// GET with a Range header; nothing if there is no object. 416 passes through.
-  std::optional<http::ClientResponse> get_response(std::string_view key, const std::string& range);
+  std::optional<http::ClientResponse> get_response(std::string_view key, const std::string& range,
+                                                   std::uint64_t length);
   void remove_some(std::span<const std::string> full_keys);
 
   const std::unique_ptr<http::Transport> transport_;

@@ -68,7 +68,7 @@ class Store {
   /// Begins an object whose size is not known yet. It replaces an existing one at finish.
   virtual std::unique_ptr<Upload> begin_upload(std::string_view key) = 0;
 
-  /// The whole object; nothing if there is none.
+  /// The whole object; nothing if there is none. For objects up to 1 GiB; larger ones are read in ranges.
   virtual std::optional<core::Bytes> get(std::string_view key) = 0;
   /// Bytes [offset, offset + length) as far as the object reaches: shorter at its end, empty past it. Nothing if there
   /// is no object.

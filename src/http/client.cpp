@@ -1,5 +1,6 @@
 #include "http/client.h"
 
+#include <algorithm>
 #include <mutex>
 #include <vector>
 
@@ -19,6 +20,7 @@ using core::Error;
 
 constexpr long kSlowBytesPerSecond = 1024;
 constexpr long kBufferSize = 512 * 1024;
+constexpr std::uint64_t kMostReserved = 64 * 1024 * 1024;  // a peer may announce more than it sends
 
 struct FreeEasy {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
@@ -205,7 +207,16 @@ class Exchange {
       throw Error(Code::kStoreRefused, fmt::format("the answer of {} is longer than {} bytes", url_.authority(),
                                                    request_.max_response_bytes));
     }
+    if (response_.body.empty()) reserve();
     core::append(response_.body, piece);
+  }
+
+  void reserve() {
+    curl_off_t announced = -1;
+    curl_easy_getinfo(easy_, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    if (announced <= 0) return;
+    response_.body.reserve(
+        std::min({static_cast<std::uint64_t>(announced), request_.max_response_bytes, kMostReserved}));
   }
 
   static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
