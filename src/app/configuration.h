@@ -28,9 +28,11 @@ struct Configuration {
   std::int64_t control_worker_threads = 4;
   std::string postgres_service_address = "127.0.0.1";
   std::vector<std::string> postgres_installation_roots = {"/usr/lib/postgresql"};
+  std::string postgres_restore_helper_file;
   std::int64_t postgres_first_port = 20000;
   std::int64_t postgres_last_port = 29999;
   std::vector<std::string> stores_directory_roots;
+  std::string stores_ca_file;
   bool stores_allow_loopback = true;
   bool stores_allow_private_networks = true;
 };

@@ -6,6 +6,10 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "app/serve.h"
+#include "cli/house_commands.h"
+#include "cli/pg_commands.h"
+#include "cli/repository_commands.h"
 #include "core/error.h"
 
 namespace backstay::app {
@@ -27,6 +31,10 @@ int run_program(int argc, const char* const* argv) {
   CLI::App program("Backstay runs PostgreSQL services, backs them up and takes them back to any second.", "backstay");
   program.set_version_flag("--version", "backstay " BACKSTAY_VERSION);
   program.require_subcommand(1);
+  add_serve_command(program);
+  cli::add_pg_commands(program);
+  cli::add_repository_commands(program);
+  cli::add_house_commands(program);
   try {
     program.parse(argc, argv);
     return 0;

@@ -1,0 +1,213 @@
+#include "app/server_assembly.h"
+
+#include <atomic>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "api/authentication.h"
+#include "api/errors.h"
+#include "api/house/routes.h"
+#include "app/master_key.h"
+#include "app/state_directory.h"
+#include "control/engine.h"
+#include "control/queries.h"
+#include "control/service_commands.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "http/server.h"
+#include "os/process.h"
+#include "providers/postgresql.h"
+#include "providers/store_gate.h"
+#include "runtime/process_runtime.h"
+
+namespace backstay::app {
+namespace {
+
+using core::Code;
+using core::Error;
+
+constexpr std::uint32_t kFirstUid = 70000;
+constexpr std::uint32_t kLastUid = 79999;
+constexpr auto kStopGrace = std::chrono::seconds(10);
+
+blob::StorePolicy store_policy(const Configuration& configuration) {
+  blob::StorePolicy policy;
+  for (const std::string& root : configuration.stores_directory_roots) policy.directory_roots.emplace_back(root);
+  policy.egress.allow_loopback = configuration.stores_allow_loopback;
+  policy.egress.allow_private = configuration.stores_allow_private_networks;
+  policy.ca_file = configuration.stores_ca_file;
+  policy.create_directories = true;
+  return policy;
+}
+
+std::filesystem::path restore_helper(const Configuration& configuration, os::FileSystem& files) {
+  const std::filesystem::path helper = configuration.postgres_restore_helper_file.empty()
+                                           ? files.read_link("/proc/self/exe").parent_path() / "backstay-restore-wal"
+                                           : std::filesystem::path(configuration.postgres_restore_helper_file);
+  if (!files.stat(helper)) {
+    throw Error(Code::kConfigError, fmt::format("the program '{}' is missing; recoveries need it", helper.string()))
+        .with_hint("install it beside backstay, or name it with postgres.restore_helper_file");
+  }
+  return helper;
+}
+
+metadata::DatabaseConfig database_config(const Configuration& configuration, const Environment& environment,
+                                         const StateDirectory& state, os::FileSystem& files, core::Random& random) {
+  const auto key_file = master_key_file(configuration, environment, files);
+  const bool state_exists = files.stat(state.database_file()).has_value();
+  return {.file = state.database_file(), .key = load_master_key(key_file, state_exists, files, random)};
+}
+
+control::CommandConfig command_config(const Configuration& configuration) {
+  control::CommandConfig config;
+  config.first_port = static_cast<std::uint16_t>(configuration.postgres_first_port);
+  config.last_port = static_cast<std::uint16_t>(configuration.postgres_last_port);
+  if (::geteuid() == 0) {
+    config.first_uid = kFirstUid;
+    config.last_uid = kLastUid;
+  }
+  return config;
+}
+
+http::ServerConfig http_config(const Configuration& configuration) {
+  http::ServerConfig config;
+  config.listen = http::parse_listen_address(configuration.server_listen);
+  const bool loopback = config.listen.host.starts_with("127.") || config.listen.host == "::1";
+  if (!loopback && configuration.server_tls_certificate_file.empty()) {
+    core::log_warning("server.clear_text", "tokens cross the network in clear text; give a certificate and its key",
+                      {{"listen", configuration.server_listen}});
+  }
+  if (!configuration.server_tls_certificate_file.empty()) {
+    config.tls = http::TlsFiles{.certificate = configuration.server_tls_certificate_file,
+                                .key = configuration.server_tls_key_file};
+  }
+  config.workers = static_cast<unsigned>(configuration.server_worker_threads);
+  config.body_limit = static_cast<std::size_t>(configuration.server_max_body_bytes);
+  return config;
+}
+
+providers::PostgresqlConfig postgresql_config(const Configuration& configuration, const StateDirectory& state,
+                                              os::FileSystem& files) {
+  providers::PostgresqlConfig config;
+  config.state_dir = state.path();
+  config.installation_roots = {configuration.postgres_installation_roots.begin(),
+                               configuration.postgres_installation_roots.end()};
+  config.restore_helper = restore_helper(configuration, files);
+  config.service_address = configuration.postgres_service_address;
+  config.stores = store_policy(configuration);
+  return config;
+}
+
+}  // namespace
+
+/// Members are made from top to bottom and destroyed the other way round: each needs only what stands above it.
+struct ServerAssembly::Parts {
+  Parts(const Configuration& configuration, const Environment& environment)
+      : state(configuration.server_state_dir, files),
+        database(metadata::Database::open(database_config(configuration, environment, state, files, random), random)),
+        operations(clock, random, feed),
+        runtime({.state_dir = state.path()}, files, runner),
+        providers(built_in_providers(configuration)),
+        gate(store_policy(configuration), {.clock = clock, .random = random, .metrics = &metrics, .stop = {}}),
+        commands({.database = *database,
+                  .providers = providers,
+                  .operations = operations,
+                  .stores = gate,
+                  .clock = clock,
+                  .random = random},
+                 command_config(configuration)),
+        queries(*database, providers),
+        engine({.database = *database,
+                .providers = providers,
+                .operations = operations,
+                .clock = clock,
+                .random = random,
+                .metrics = metrics},
+               {.workers = static_cast<unsigned>(configuration.control_worker_threads)}),
+        authentication([this](std::string_view token) { return commands.authenticate(token); }) {
+    ensure_admin_token();
+    api::house::add_routes(router, {.commands = commands,
+                                    .queries = queries,
+                                    .feed = feed,
+                                    .authentication = authentication,
+                                    .metrics = metrics,
+                                    .ready = [this] { return ready.load(); },
+                                    .public_url = configuration.server_public_url});
+    server = std::make_unique<http::Server>(
+        http_config(configuration), [this](const http::Request& request) { return router.handle(request); },
+        api::error_response, random, metrics);
+  }
+
+  std::vector<std::unique_ptr<control::Provider>> built_in_providers(const Configuration& configuration) {
+    std::vector<std::unique_ptr<control::Provider>> built_in;
+    built_in.push_back(providers::make_postgresql_provider(
+        {.runtime = runtime, .files = files, .runner = runner, .clock = clock, .random = random, .metrics = metrics},
+        postgresql_config(configuration, state, files)));
+    return built_in;
+  }
+
+  /// The token is in the state before it is in its file; if the process is killed between the two, nobody knows it, and
+  /// the next start makes another one.
+  void ensure_admin_token() {
+    auto token = commands.bootstrap();
+    if (!state.lacks_admin_token()) return;
+    if (!token) {
+      control::Principal root;
+      root.token_name = "first start";
+      root.admin = root.all_teams = root.may_read = root.may_write = true;
+      control::CreateTokenRequest request;
+      request.name = "admin";
+      request.scopes = {std::string(model::kScopeAdmin)};
+      request.all_teams = true;
+      token = commands.create_token(request, root).text;
+    }
+    state.put_admin_token(*token);
+  }
+
+  os::RealFileSystem files;
+  os::SystemProcessRunner runner;
+  core::SystemClock clock;
+  core::SystemRandom random;
+  core::Metrics metrics;
+  StateDirectory state;
+  std::unique_ptr<metadata::Database> database;
+  control::OperationFeed feed;
+  control::OperationQueue operations;
+  runtime::ProcessRuntime runtime;
+  control::ProviderRegistry providers;
+  providers::BlobStoreGate gate;
+  control::ServiceCommands commands;
+  control::Queries queries;
+  control::Engine engine;
+  api::Authentication authentication;
+  http::Router router;
+  std::atomic<bool> ready = false;
+  std::unique_ptr<http::Server> server;
+};
+
+ServerAssembly::ServerAssembly(const Configuration& configuration, const Environment& environment)
+    : parts_(std::make_unique<Parts>(configuration, environment)) {}
+
+ServerAssembly::~ServerAssembly() { stop(); }
+
+void ServerAssembly::start() {
+  parts_->engine.start();
+  parts_->server->start();
+  parts_->ready = true;
+  parts_->state.put_endpoint(url());
+  core::log_info("server.ready", "the server takes requests",
+                 {{"url", url()}, {"stateDir", parts_->state.path().string()}});
+}
+
+void ServerAssembly::stop() {
+  if (!parts_->ready.exchange(false)) return;
+  parts_->state.remove_endpoint();
+  parts_->server->stop(kStopGrace);
+  parts_->engine.stop();
+}
+
+std::string ServerAssembly::url() const { return parts_->server->url(); }
+
+}  // namespace backstay::app

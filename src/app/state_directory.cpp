@@ -1,0 +1,60 @@
+#include "app/state_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/json.h"
+
+namespace backstay::app {
+namespace {
+
+using core::Code;
+using core::Error;
+
+constexpr mode_t kTraversable = 0711;
+constexpr mode_t kPrivate = 0600;
+
+os::Descriptor take_lock(const std::filesystem::path& file) {
+  os::Descriptor lock = os::open_file(file, O_RDWR | O_CREAT, kPrivate);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) throw core::system_error(fmt::format("cannot lock '{}'", file.string()), errno);
+  throw Error(Code::kConflict, fmt::format("another server uses the state directory '{}'", file.parent_path().string()))
+      .with_hint("stop that server, or give this one a state directory of its own");
+}
+
+}  // namespace
+
+StateDirectory::StateDirectory(std::filesystem::path path, os::FileSystem& files)
+    : path_(std::move(path)), files_(files) {
+  const auto found = files_.stat(path_);
+  if (found && found->type != os::FileType::kDirectory) {
+    throw Error(Code::kConfigError, fmt::format("the state directory '{}' is no directory", path_.string()));
+  }
+  if (!found) files_.make_directories(path_, kTraversable);
+  files_.set_mode(path_, kTraversable);
+  lock_ = take_lock(path_ / "lock");
+  remove_endpoint();
+  if (!files_.stat(database_file())) files_.write_file_durably(first_start_marker(), {}, kPrivate);
+  lacks_admin_token_ = files_.stat(first_start_marker()).has_value();
+}
+
+void StateDirectory::put_endpoint(const std::string& url) {
+  const std::string text = core::to_text(core::json::object{{"url", url}}) + "\n";
+  files_.write_file_durably(path_ / "endpoint.json", core::as_bytes(text), 0644);
+}
+
+void StateDirectory::remove_endpoint() { files_.remove(path_ / "endpoint.json"); }
+
+void StateDirectory::put_admin_token(const core::Secret& token) {
+  const core::Secret line(token.reveal() + "\n");
+  files_.write_file_durably(admin_token_file(), core::as_bytes(line.reveal()), kPrivate);
+  files_.remove(first_start_marker());
+  files_.sync_directory(path_);
+  lacks_admin_token_ = false;
+}
+
+}  // namespace backstay::app
