@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "postgres/replication_connection.h"
 #include "postgres/testing/test_cluster.h"
+#include "postgres/timeline_history.h"
 #include "postgres/wal_parser.h"
 
 namespace backstay::postgres {
@@ -208,6 +209,49 @@ TEST_F(ConnectionTest, StopsReceivingWhenAsked) {
               while (true) (void)replication.receive(std::chrono::seconds(60));
             }),
             Code::kCancelled);
+}
+
+TEST(ReplicationTimelineTest, FollowsTheServerToItsNextTimeline) {
+  testing::TestClusterOptions options;
+  options.extra_config = "restore_command = 'false'\n";
+  TestCluster cluster(options);
+  const auto first =
+      segment_start(segment_of(ReplicationConnection(cluster.target()).identify_system().flushed, kDefaultSegmentSize),
+                    kDefaultSegmentSize);
+  cluster.stop();
+  os::RealFileSystem files;
+  files.write_file_durably(cluster.paths().data() / "recovery.signal", {}, 0600);
+  give_to(files, cluster.paths().data() / "recovery.signal", cluster.identity());
+  cluster.start();
+
+  ReplicationConnection replication(cluster.target());
+  EXPECT_EQ(replication.identify_system().timeline, (TimelineId{2}));
+  const auto history = parse_timeline_history(replication.timeline_history({2}));
+  ASSERT_EQ(history.size(), 1u);
+  EXPECT_EQ(history[0].timeline, (TimelineId{1}));
+
+  replication.start_streaming("", first, {1});
+  Lsn received;
+  std::optional<EndOfTimeline> ended;
+  while (!ended) {
+    const auto message = replication.receive(std::chrono::seconds(30));
+    ASSERT_FALSE(std::holds_alternative<NothingYet>(message));
+    if (const auto* data = std::get_if<WalData>(&message)) received = data->start + data->bytes.size();
+    if (const auto* end = std::get_if<EndOfTimeline>(&message)) ended = *end;
+  }
+  EXPECT_EQ(ended->next, (TimelineId{2}));
+  EXPECT_EQ(ended->begin, history[0].end);
+  EXPECT_EQ(received, history[0].end);
+
+  // Nothing of the old timeline is left from here on.
+  replication.start_streaming("", ended->begin, {1});
+  const auto message = replication.receive(std::chrono::seconds(30));
+  ASSERT_TRUE(std::holds_alternative<EndOfTimeline>(message));
+  EXPECT_EQ(std::get<EndOfTimeline>(message).next, (TimelineId{2}));
+
+  replication.start_streaming("", segment_start(segment_of(ended->begin, kDefaultSegmentSize), kDefaultSegmentSize),
+                              {2});
+  EXPECT_TRUE(std::holds_alternative<WalData>(replication.receive(std::chrono::seconds(30))));
 }
 
 TEST(ReplicationShutdownTest, EndsInGoodOrder) {

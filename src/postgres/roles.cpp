@@ -60,7 +60,7 @@ void put_application_role(Connection& connection, const Access& access) {
   // Before 16 CREATEROLE reaches pg_execute_server_program, and with it a shell.
   const bool may_create = connection.server_version() >= kVersionWithBoundedCreateRole;
   put_role(connection, access.role,
-           fmt::format("LOGIN NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS {}",
+           fmt::format("LOGIN NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS VALID UNTIL 'infinity' {}",
                        may_create ? "CREATEROLE" : "NOCREATEROLE"),
            access.password);
 }
@@ -82,7 +82,7 @@ std::string current_user(Connection& connection) { return connection.query("SELE
 
 void put_superuser(Connection& connection, const Access& access) {
   if (access.superuser_password) {
-    put_role(connection, kSuperuserRole, "LOGIN SUPERUSER", *access.superuser_password);
+    put_role(connection, kSuperuserRole, "LOGIN SUPERUSER VALID UNTIL 'infinity'", *access.superuser_password);
   } else if (current_user(connection) != kSuperuserRole && role_exists(connection, kSuperuserRole)) {
     connection.query(fmt::format("ALTER ROLE {} NOLOGIN", quote_identifier(kSuperuserRole)));
   }

@@ -111,7 +111,9 @@ TEST_F(RolesTest, HandsOverWithOtherNamesAndPasswords) {
   let_everybody_in();
   ensure_access(connect(), {"old_app", Secret("old"), "old_data", Secret("old root")});
   cluster_.connect("old_data").execute("CREATE TABLE t AS SELECT 7 AS a; ALTER TABLE t OWNER TO old_app");
-  cluster_.connect().execute("CREATE ROLE reporting LOGIN PASSWORD 'r'; CREATE ROLE readers");
+  cluster_.connect().execute(
+      "CREATE ROLE reporting LOGIN PASSWORD 'r'; CREATE ROLE readers; "
+      "ALTER ROLE old_app CREATEROLE VALID UNTIL '2020-01-01'");
   cluster_.connect("old_data")
       .execute(
           "CREATE SUBSCRIPTION sub CONNECTION 'host=/nowhere' PUBLICATION p WITH (connect = false); "

@@ -6,13 +6,19 @@
 
 #include <gtest/gtest.h>
 
-#include <sys/stat.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "codec/certificates.h"
+
 #include "core/error.h"
+#include "os/file.h"
 #include "os/process.h"
 #include "postgres/control_file.h"
 #include "postgres/launcher.h"
+#include "postgres/replication_connection.h"
+#include "postgres/roles.h"
 #include "postgres/testing/test_cluster.h"
 
 namespace backstay::postgres {
@@ -190,14 +196,97 @@ TEST_F(ServerTest, OverridesAlterSystem) {
   EXPECT_NE(server().connect().query("SHOW work_mem").text(0, 0), "9MB");
 }
 
-TEST_F(ServerTest, KeepsStrangersOut) {
+/// A port of 127.0.0.1 that was free a moment ago.
+std::uint16_t free_port() {
+  const os::Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  return ntohs(address.sin_port);
+}
+
+TEST_F(ServerTest, LetsClientsInOverTlsAndManagementOverTheSocketOnly) {
+  initialize();
+  core::SystemRandom random;
+  const auto authority = codec::make_certificate_authority("test", clock_.now(), random);
+  const auto certificate = codec::issue_server_certificate(authority, {"localhost", "127.0.0.1"}, clock_.now(),
+                                                           std::chrono::hours(1), random);
+  const auto& paths = description_.paths;
+  write_readable_file(files_, paths.tls() / "server.crt", certificate.certificate_pem, description_.identity);
+  write_readable_file(files_, paths.tls() / "server.key", certificate.key_pem.reveal(), description_.identity);
+  const auto authority_file = directory_.path() / "ca.crt";
+  files_.write_file_durably(authority_file, core::as_bytes(authority.certificate_pem), 0644);
+  auto open = config();
+  open.listen_addresses = "127.0.0.1";
+  open.port = free_port();
+  open.tls = TlsFiles{"../tls/server.crt", "../tls/server.key"};
+  description_.port = open.port;
+  start(open);
+  ensure_access([&](const std::string& database) { return server().connect(database); },
+                {"app", core::Secret("app's"), "data", std::nullopt});
+
+  ConnectionTarget target;
+  target.host = "127.0.0.1";
+  target.port = open.port;
+  target.user = "app";
+  target.password = core::Secret("app's");
+  target.database = "data";
+  target.ssl_mode = "verify-full";
+  target.ssl_root_cert = authority_file;
+  EXPECT_EQ(Connection(target).query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").text(0, 0), "t");
+  const auto refused = [](const ConnectionTarget& wrong) {
+    try {
+      Connection{wrong};
+    } catch (const core::Error& e) {
+      return e.code() == Code::kDatabaseError;
+    }
+    return false;
+  };
+  auto plain = target;
+  plain.ssl_mode = "disable";
+  EXPECT_TRUE(refused(plain));
+  auto management = target;
+  management.user = kManagementRole;
+  management.password = description_.management_password;
+  EXPECT_TRUE(refused(management));
+  auto by_socket = server().management_target("data");
+  by_socket.user = "app";
+  by_socket.password = target.password;
+  EXPECT_TRUE(refused(by_socket));
+  auto wrong = server().management_target();
+  wrong.password = core::Secret("wrong");
+  EXPECT_TRUE(refused(wrong));
+  EXPECT_THROW(ReplicationConnection{target}, core::Error);
+  EXPECT_EQ(files_.stat(paths.socket())->mode, 0700u);
+}
+
+TEST_F(ServerTest, LetsNobodyIntoARecoveringServer) {
   initialize();
   start(config());
-  auto target = server().management_target();
-  target.password = core::Secret("wrong");
-  EXPECT_THROW(Connection{target}, core::Error);
-  EXPECT_EQ(files_.stat(description_.paths.socket())->mode, 0700u);
-  EXPECT_EQ(server().connect().query("SHOW listen_addresses").text(0, 0), "");
+  server().stop(StopMode::kFast, kDeadline, {});
+  ClosedServerConfig closed;
+  closed.resources.memory_bytes = 128u << 20;
+  closed.limits = parse_control_file(files_.read_file(description_.paths.data() / kControlFilePath)).limits;
+  closed.target.timeline = {1};
+  closed.restore_helper = fs::read_symlink("/proc/self/exe").parent_path() / "backstay-restore-wal";
+  write_server_config(files_, description_.paths, closed, description_.identity);
+  auto one = server();
+  // Nobody answers the helper: the recovery must stop and not promote.
+  const auto process = one.start(launcher_);
+  try {
+    one.wait_until_ready(process, kDeadline, {});
+    FAIL();
+  } catch (const core::Error& e) {
+    EXPECT_EQ(e.code(), Code::kDatabaseUnavailable);
+    EXPECT_NE(e.message().find("backstay-restore-wal: cannot connect to '../recovery/fetch.sock'"), std::string::npos)
+        << e.what();
+  }
+  EXPECT_TRUE(fs::exists(description_.paths.data() / "recovery.signal"));
+  EXPECT_EQ(parse_control_file(files_.read_file(description_.paths.data() / kControlFilePath)).checkpoint_timeline,
+            (TimelineId{1}));
 }
 
 }  // namespace

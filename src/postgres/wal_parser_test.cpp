@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "codec/crc32c.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "os/process.h"
@@ -262,6 +263,78 @@ TEST_F(WalParserTest, NoticesDamage) {
     EXPECT_FALSE(parser.position());
     parser.feed(begin_, wal);
     EXPECT_EQ(parser.last_record_start(), whole.rbegin()->first);
+  }
+}
+
+TEST_F(WalParserTest, SurvivesAnyDamage) {
+  const auto wal = read_wal(begin_, begin_ + 4 * kSegment);
+  std::uint32_t seed = 20'260'410;  // a linear congruence: the same damage every time
+  const auto next = [&] { return seed = seed * 1'664'525 + 1'013'904'223; };
+  for (int round = 0; round < 50; ++round) {
+    auto damaged = wal;
+    for (int i = 0; i < 20; ++i) damaged[next() % damaged.size()] = static_cast<std::byte>(next() >> 24);
+    WalParser parser(kSegment, [](const WalRecord& record) { (void)decode_event(record); });
+    try {
+      parser.feed(begin_, damaged);
+    } catch (const core::Error& e) {
+      EXPECT_EQ(e.code(), core::Code::kCorruptData) << e.what();
+    }
+  }
+}
+
+/// Pages of WAL made by hand.
+class MadeWal {
+ public:
+  void page(std::uint16_t info, std::uint32_t rest) {
+    const auto at = bytes_.size();
+    core::append_le<std::uint16_t>(bytes_, 0xD110);
+    core::append_le<std::uint16_t>(bytes_, static_cast<std::uint16_t>(info | (at == 0 ? 2 : 0)));
+    core::append_le<std::uint32_t>(bytes_, 1);
+    core::append_le<std::uint64_t>(bytes_, kSegment + at);
+    core::append_le<std::uint32_t>(bytes_, rest);
+    bytes_.resize(at + (at == 0 ? 40 : 24));
+  }
+  /// A record of `length` bytes; only its first `written` ones are put down.
+  void record(std::uint32_t length, std::size_t written) {
+    core::Bytes record;
+    core::append_le<std::uint32_t>(record, length);
+    record.resize(length, std::byte{7});
+    record[17] = std::byte{99};
+    const core::ByteSpan span(record);
+    const auto checksum = codec::crc32c(span.first(20), codec::crc32c(span.subspan(24)));
+    core::store_le(core::MutableByteSpan(record), 20, checksum);
+    core::append(bytes_, span.first(written));
+  }
+  void fill() { bytes_.resize((bytes_.size() + kWalPageSize - 1) / kWalPageSize * kWalPageSize); }
+  [[nodiscard]] core::ByteSpan bytes() const { return bytes_; }
+
+ private:
+  core::Bytes bytes_;
+};
+
+TEST(MadeWalTest, PassesOverARecordThatACrashCutOff) {
+  constexpr std::uint16_t kOverwrite = 8;
+  MadeWal wal;
+  wal.page(0, 0);
+  wal.record(800, 800);
+  wal.record(20'000, kWalPageSize - 840);  // goes on behind the page, but was never finished
+  wal.page(kOverwrite, 0);
+  wal.record(56, 56);
+  std::vector<std::uint64_t> starts;
+  WalParser parser(kSegment, [&](const WalRecord& record) { starts.push_back(record.start.value - kSegment); });
+  parser.feed({kSegment}, wal.bytes());
+  EXPECT_EQ(starts, (std::vector<std::uint64_t>{40, kWalPageSize + 24}));
+}
+
+TEST(MadeWalTest, RefusesAPageThatDoesNotContinueItsRecord) {
+  for (const auto info : std::to_array<std::uint16_t>({0, 1})) {
+    MadeWal wal;
+    wal.page(0, 0);
+    wal.record(20'000, kWalPageSize - 40);
+    wal.page(info, 5);
+    wal.fill();
+    WalParser parser(kSegment, [](const WalRecord&) {});
+    EXPECT_THROW(parser.feed({kSegment}, wal.bytes()), core::Error);
   }
 }
 
