@@ -201,6 +201,10 @@ void read_environment_settings(Configuration& configuration, const Environment& 
   }
 }
 
+std::string default_directory_root(const Configuration& configuration) {
+  return configuration.server_state_dir + "/stores";
+}
+
 void complete(Configuration& configuration) {
   if (configuration.server_state_dir.empty()) refuse("server.state_dir is empty");
   core::parse_log_level(configuration.server_log_level);
@@ -213,7 +217,7 @@ void complete(Configuration& configuration) {
   const auto state = std::filesystem::absolute(configuration.server_state_dir).lexically_normal();
   configuration.server_state_dir = state.has_filename() ? state.string() : state.parent_path().string();
   if (configuration.stores_directory_roots.empty()) {
-    configuration.stores_directory_roots = {configuration.server_state_dir + "/stores"};
+    configuration.stores_directory_roots = {default_directory_root(configuration)};
   }
   for (const std::string& root : configuration.stores_directory_roots) {
     if (!root.starts_with('/')) refuse(fmt::format("stores.directory_roots: '{}' is not an absolute path", root));

@@ -49,6 +49,8 @@ void read_file_settings(Configuration& configuration, std::string_view text, std
 /// Error(config_error) that names the variable; also for a name of a known section that is no setting.
 void read_environment_settings(Configuration& configuration, const Environment& environment,
                                const EnvironmentNames& names);
+/// Where directory stores are allowed if the operator names nothing: "stores" in the state directory.
+std::string default_directory_root(const Configuration& configuration);
 /// Checks what spans settings and fills what follows from the state directory. Throws Error(config_error).
 void complete(Configuration& configuration);
 

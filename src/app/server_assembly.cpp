@@ -42,6 +42,18 @@ blob::StorePolicy store_policy(const Configuration& configuration) {
   return policy;
 }
 
+/// Our own default is made. What the operator named is not: an absent one may be a disk that is not mounted.
+void prepare_directory_roots(const Configuration& configuration, os::FileSystem& files) {
+  for (const std::string& root : configuration.stores_directory_roots) {
+    if (files.stat(root)) continue;
+    if (root == default_directory_root(configuration)) {
+      files.make_directories(root, 0700);
+    } else {
+      core::log_warning("stores.root_missing", "an allowed root for directory stores does not exist", {{"root", root}});
+    }
+  }
+}
+
 std::filesystem::path restore_helper(const Configuration& configuration, os::FileSystem& files) {
   const std::filesystem::path helper = configuration.postgres_restore_helper_file.empty()
                                            ? files.read_link("/proc/self/exe").parent_path() / "backstay-restore-wal"
@@ -127,6 +139,7 @@ struct ServerAssembly::Parts {
                 .metrics = metrics},
                {.workers = static_cast<unsigned>(configuration.control_worker_threads)}),
         authentication([this](std::string_view token) { return commands.authenticate(token); }) {
+    prepare_directory_roots(configuration, files);
     ensure_admin_token();
     api::house::add_routes(router, {.commands = commands,
                                     .queries = queries,
