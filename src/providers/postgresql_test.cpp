@@ -1,0 +1,221 @@
+// The provider with real servers: PostgreSQL must be installed, and as root each service runs under its own uid.
+#include "providers/postgresql.h"
+
+#include <unistd.h>
+#include <csignal>
+
+#include <gtest/gtest.h>
+
+#include "control/testing/engine_world.h"
+#include "core/error.h"
+#include "os/file_system.h"
+#include "os/process.h"
+#include "postgres/connection.h"
+#include "providers/store_gate.h"
+#include "runtime/process_runtime.h"
+
+namespace backstay::providers {
+namespace {
+
+using control::testing::EngineWorld;
+using model::ServiceState;
+
+class PostgresqlProviderTest : public ::testing::Test {
+ protected:
+  PostgresqlProviderTest() : root_("/tmp/backstay-provider-" + random_.token(12)) {
+    files_.make_directories(root_ / "store", 0711);
+    files_.set_mode(root_, 0711);
+    policy_.directory_roots = {root_ / "store"};
+    policy_.create_directories = true;
+    gate_ = std::make_unique<BlobStoreGate>(policy_, blob::StoreContext{clock_, random_, &metrics_, {}});
+    begin();
+  }
+  ~PostgresqlProviderTest() override {
+    end();
+    for (const auto& entry : std::filesystem::directory_iterator(root_ / "state" / "instances")) {
+      kill_postmaster(entry.path());
+    }
+    files_.remove_all(root_);
+  }
+  PostgresqlProviderTest(const PostgresqlProviderTest&) = delete;
+  PostgresqlProviderTest& operator=(const PostgresqlProviderTest&) = delete;
+
+  /// A process of Backstay begins, or ends.
+  void begin() {
+    runtime_ = std::make_unique<runtime::ProcessRuntime>(runtime::ProcessRuntimeConfig{root_ / "state", root_ / "none"},
+                                                         files_, runner_);
+    PostgresqlConfig config;
+    config.state_dir = root_ / "state";
+    config.restore_helper = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "backstay-restore-wal";
+    config.stores = policy_;
+    std::vector<std::unique_ptr<control::Provider>> providers;
+    providers.push_back(
+        make_postgresql_provider({*runtime_, files_, runner_, clock_, random_, metrics_}, std::move(config)));
+    control::CommandConfig commands;
+    commands.first_port = static_cast<std::uint16_t>(30000 + random_.below(20000));
+    commands.last_port = static_cast<std::uint16_t>(commands.first_port + 100);
+    if (::geteuid() == 0) {
+      commands.first_uid = 70000;
+      commands.last_uid = 70999;
+    }
+    world_ = std::make_unique<EngineWorld>(root_ / "state", std::move(providers), *gate_, commands);
+  }
+  void end() { world_.reset(); }
+
+  std::optional<os::ProcessId> postmaster(const std::filesystem::path& instance) {
+    const auto file = instance / "data" / "postmaster.pid";
+    if (!files_.stat(file)) return std::nullopt;
+    return os::identify(std::stoi(std::string(core::as_text(files_.read_file(file)))));
+  }
+  void kill_postmaster(const std::filesystem::path& instance) {
+    if (const auto process = postmaster(instance)) os::signal(*process, SIGKILL);
+  }
+  std::filesystem::path directory_of(const std::string& id) {
+    return runtime_->directory(world_->service(id).status.instance_id);
+  }
+
+  control::CreateServiceRequest request(const std::string& name, const std::string& password) const {
+    control::CreateServiceRequest wanted;
+    wanted.team_id = world_->team_id;
+    wanted.name = name;
+    wanted.provider = {"postgresql", "15"};
+    wanted.plan = {1, {{"storage", 10}}};
+    wanted.config = {{"max_connections", "100"}};
+    wanted.secrets = {{"password", core::Secret(password)}, {"username", core::Secret("admin")}};
+    return wanted;
+  }
+  control::BackupsRequest backups() const {
+    control::BackupsRequest wanted;
+    wanted.enabled = true;
+    wanted.interval_hours = 24;
+    wanted.retention_days = 7;
+    wanted.config = core::json::object{{"destinationPath", "file://" + (root_ / "store" / "team").string()}};
+    wanted.secrets = model::Secrets{};
+    return wanted;
+  }
+  std::string create(const control::CreateServiceRequest& wanted) {
+    const auto id = world_->commands->create_service(wanted, world_->admin).service.id;
+    EXPECT_TRUE(world_->wait_for(id, ServiceState::kSynchronized, std::chrono::seconds(100)));
+    return id;
+  }
+
+  /// As a client does: over TCP with TLS, the server's name and authority checked.
+  postgres::Connection connect(const std::string& id, const std::string& password) {
+    const auto details = world_->service(id).status.details;
+    postgres::ConnectionTarget target;
+    target.host = std::string(details.at("hostname").as_string());
+    target.port = static_cast<std::uint16_t>(details.at("port").to_number<int>());
+    target.user = "admin";
+    target.password = core::Secret(password);
+    target.database = "app";
+    target.ssl_mode = "verify-full";
+    target.ssl_root_cert = root_ / "state" / "ca" / "ca.crt";
+    return postgres::Connection(target);
+  }
+  bool can_connect(const std::string& id, const std::string& password) {
+    try {
+      connect(id, password);
+      return true;
+    } catch (const core::Error&) {
+      return false;
+    }
+  }
+  bool has_confirmed_backup(const std::string& id) {
+    const auto backups = world_->queries->backups(id, world_->admin);
+    return !backups.empty() && backups.front().confirmed_at.has_value();
+  }
+
+  core::SystemRandom random_;
+  core::SystemClock clock_;
+  core::Metrics metrics_;
+  os::RealFileSystem files_;
+  os::SystemProcessRunner runner_;
+  std::filesystem::path root_;
+  blob::StorePolicy policy_;
+  std::unique_ptr<BlobStoreGate> gate_;
+  std::unique_ptr<runtime::ProcessRuntime> runtime_;
+  std::unique_ptr<EngineWorld> world_;
+};
+
+TEST_F(PostgresqlProviderTest, LivesThroughItsWholeLife) {
+  const auto id = create(request("orders", "first password"));
+  {
+    auto client = connect(id, "first password");
+    EXPECT_EQ(client.query("SHOW server_version_num").text(0, 0).substr(0, 2), "15");
+    EXPECT_TRUE(client.query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").truth(0, 0));
+    EXPECT_EQ(client.query("SHOW max_connections").text(0, 0), "100");
+    EXPECT_FALSE(client.query("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = 'admin'").truth(0, 0));
+    client.execute("CREATE TABLE kept (n int); INSERT INTO kept SELECT generate_series(1, 1000)");
+  }
+  EXPECT_FALSE(can_connect(id, "wrong password"));
+  if (::geteuid() == 0) EXPECT_EQ(files_.stat(directory_of(id) / "data")->uid, 70000u);
+  const std::string dsn(world_->service(id).status.details.at("dsn").as_string());
+  EXPECT_EQ(dsn.find("first"), std::string::npos) << "the password is nobody else's business";
+
+  control::UpdateServiceRequest change;
+  change.secrets = model::Secrets{{"password", core::Secret("second password")}};
+  change.config = core::json::object{{"max_connections", "120"}};
+  world_->commands->update_service(id, change, world_->admin);
+  ASSERT_TRUE(world_->wait_for(id, ServiceState::kSynchronized));
+  EXPECT_FALSE(can_connect(id, "first password"));
+  EXPECT_EQ(connect(id, "second password").query("SHOW max_connections").text(0, 0), "120");
+
+  const auto before = postmaster(directory_of(id));
+  ASSERT_TRUE(before);
+  end();
+  EXPECT_TRUE(os::is_alive(*before)) << "servers outlive Backstay";
+  begin();
+  EXPECT_EQ(postmaster(directory_of(id)), before) << "the running server is adopted";
+  EXPECT_EQ(connect(id, "second password").query("SELECT count(*) FROM kept").text(0, 0), "1000");
+
+  kill_postmaster(directory_of(id));
+  ASSERT_TRUE(world_->wait_until(id, [&] { return world_->count_events(id, "server.restarted") == 1; }));
+  ASSERT_TRUE(world_->wait_for(id, ServiceState::kSynchronized));
+  EXPECT_EQ(world_->count_events(id, "server.died"), 1u);
+  EXPECT_EQ(connect(id, "second password").query("SELECT count(*) FROM kept").text(0, 0), "1000");
+
+  const auto directory = directory_of(id);
+  const auto last = postmaster(directory);
+  world_->commands->delete_service(id, world_->admin);
+  ASSERT_TRUE(world_->wait_until(id, [&] { return !files_.stat(directory); }));
+  EXPECT_FALSE(last && os::is_alive(*last));
+}
+
+TEST_F(PostgresqlProviderTest, ALostTableComesBackInANewServiceWithOtherCredentials) {
+  auto wanted = request("source", "source password");
+  wanted.backups = backups();
+  const auto id = create(wanted);
+  ASSERT_TRUE(world_->wait_until(id, [&] { return has_confirmed_backup(id); }, std::chrono::seconds(100)));
+  auto client = connect(id, "source password");
+  client.execute("CREATE TABLE orders (n int); INSERT INTO orders SELECT generate_series(1, 5000)");
+  const auto then = core::parse_time(
+      client.query("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.USOF')")
+          .text(0, 0) +
+      ":00");
+  client.execute("DROP TABLE orders; CREATE TABLE after_the_loss (n int)");
+
+  auto recovery = request("recovered", "other password");
+  recovery.recover_from.emplace();
+  recovery.recover_from->service_id = id;
+  recovery.recover_from->time = then;
+  const auto recovered = create(recovery);
+  auto other = connect(recovered, "other password");
+  EXPECT_EQ(other.query("SELECT count(*) FROM orders").text(0, 0), "5000");
+  EXPECT_FALSE(other.query("SELECT to_regclass('after_the_loss') IS NOT NULL").truth(0, 0));
+  EXPECT_TRUE(client.query("SELECT to_regclass('orders') IS NULL").truth(0, 0)) << "the source is untouched";
+  EXPECT_FALSE(can_connect(recovered, "source password"));
+
+  const auto window = world_->queries->recovery_window(id, world_->admin);
+  ASSERT_TRUE(window.earliest && window.latest);
+  recovery.name = "too early";
+  recovery.recover_from->time = *window.earliest - std::chrono::hours(1);
+  try {
+    world_->commands->create_service(recovery, world_->admin);
+    FAIL() << "a time before the first backup was accepted";
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.code(), core::Code::kRecoveryOutOfReach);
+  }
+}
+
+}  // namespace
+}  // namespace backstay::providers
