@@ -163,10 +163,10 @@ TEST_F(HouseCommandsTest, DrawsProgressForAPerson) {
   terminal_.person_watches = true;
   server_.on(
       "GET /api/operations/op1",
-      R"({"kind":"backup","state":"running","step":"copy","progress":{"done":512,"total":1024,"unit":"bytes"}})");
+      R"({"kind":"backup","state":"running","step":"copy","progress":{"phase":"files","done":512,"total":1024}})");
   server_.on("GET /api/operations/op1", R"({"id":"op1","kind":"backup","state":"succeeded"})");
   EXPECT_EQ(run({"operations", "wait", "op1"}), 0);
-  EXPECT_NE(terminal_.errors.find("[############............]  50%  512 B of 1.0 KiB  backup copy"), std::string::npos)
+  EXPECT_NE(terminal_.errors.find("[############............]  50%  backup: files"), std::string::npos)
       << terminal_.errors;
 }
 

@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
-#include "core/text.h"
 
 namespace backstay::cli {
 namespace {
@@ -16,10 +15,6 @@ using core::Error;
 
 constexpr std::chrono::milliseconds kPollInterval{500};
 constexpr std::size_t kBarWidth = 24;
-
-std::string amount(double value, const std::string& unit) {
-  return unit == "bytes" ? core::format_bytes(static_cast<std::uint64_t>(value)) : fmt::format("{:.0f}", value);
-}
 
 double number(const core::json::object& object, std::string_view key) {
   const auto* value = object.if_contains(key);
@@ -61,12 +56,11 @@ std::string render_progress(const core::json::value& operation, unsigned width) 
   const double total = progress == nullptr ? 0 : number(*progress, "total");
   if (total > 0) {
     const double done = std::clamp(number(*progress, "done"), 0.0, total);
-    const std::string unit = core::find_string(*progress, "unit").value_or("");
-    line = fmt::format("{} {:3.0f}%  {} of {}  ", bar(done / total), 100 * done / total, amount(done, unit),
-                       amount(total, unit));
+    line = fmt::format("{} {:3.0f}%  ", bar(done / total), 100 * done / total);
   }
-  const std::string step = cell(operation, "step");
-  line += fmt::format("{} {}", cell(operation, "kind"), step.empty() ? cell(operation, "state") : step);
+  const std::string phase = progress == nullptr ? "" : core::find_string(*progress, "phase").value_or("");
+  const std::string step = phase.empty() ? cell(operation, "step") : phase;
+  line += fmt::format("{}: {}", cell(operation, "kind"), step.empty() ? cell(operation, "state") : step);
   if (line.size() > width) line.resize(width);
   return line;
 }
