@@ -87,8 +87,7 @@ void Query::prepare(soci::statement& statement) {
     if (value.is_text) {
       statement.exchange(soci::use(value.text, indicator, value.column));
     } else {
-      static_assert(sizeof(long long) == sizeof value.integer);
-      statement.exchange(soci::use(reinterpret_cast<long long&>(value.integer), indicator, value.column));
+      statement.exchange(soci::use(value.integer, indicator, value.column));
     }
   }
   statement.alloc();

@@ -62,7 +62,7 @@ class Values {
     std::string column;
     bool is_text = false;
     bool is_null = false;
-    std::int64_t integer = 0;
+    long long integer = 0;  // the type that SOCI binds
     std::string text;
   };
   Value& add(std::string column);
