@@ -55,7 +55,7 @@ function(backstay_module name)
     target_precompile_headers(backstay_${name} REUSE_FROM backstay_core)
   endif()
 
-  if(doubles)
+  if(BACKSTAY_TESTS AND doubles)
     add_library(backstay_${name}_testing STATIC ${doubles})
     target_link_libraries(backstay_${name}_testing PUBLIC backstay_${name} GTest::gtest)
     foreach(dep ${layer_of_${name}})
