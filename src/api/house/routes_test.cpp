@@ -116,7 +116,8 @@ TEST_F(HouseApiTest, CreatesAServiceAndShowsItEverywhere) {
   EXPECT_EQ(text_of(answer("GET", "/managed-services/" + id).at("operationId")), text_of(created.at("operationId")));
   world_.settle();
   const auto shown = answer("GET", "/api/managed-services/" + id);
-  EXPECT_EQ(shown.at("status").at("detailsRef"), "http://backstay.example/api/managed-services/" + id + "/details");
+  EXPECT_EQ(text_of(shown.at("status").at("detailsRef")),
+            "http://backstay.example/api/managed-services/" + id + "/details");
   EXPECT_FALSE(shown.as_object().contains("operationId"));
   const auto details = answer("GET", "/managed-services/" + id + "/details");
   for (const auto& [key, value] : details.as_object()) EXPECT_EQ(shown.at(key), value) << key;
@@ -226,7 +227,7 @@ TEST_F(HouseApiTest, RefusesWhatItCannotRead) {
   EXPECT_EQ(send("GET", "/managed-services?team=x").status, 400);
   EXPECT_EQ(send("GET", "/managed-services/YOUR_SERVICE_ID").status, 404);
   EXPECT_EQ(send("GET", "/api/backups").status, 400);
-  EXPECT_EQ(send("GET", "/managed-services?team=999999").status, 404);
+  EXPECT_TRUE(answer("GET", "/managed-services?team=999999").as_array().empty());
 }
 
 TEST_F(HouseApiTest, IsReadyWhenTheServerSaysSo) {
