@@ -21,12 +21,15 @@ namespace backstay::backup {
 namespace {
 
 constexpr std::uint32_t kFileMode = 0600;
+constexpr core::Duration kPoll = std::chrono::milliseconds(20);
 
 /// A receiver that lives as long as the backup.
 class OwnWalStream {
  public:
-  OwnWalStream(const Environment& environment, const BaseBackupRequest& request, postgres::Lsn start)
-      : receiver_(environment, request.repository, config(environment, request, start)), thread_([this](auto stop) {
+  OwnWalStream(const Environment& environment, const BaseBackupRequest& request)
+      : environment_(environment),
+        receiver_(environment, request.repository, config(environment, request)),
+        thread_([this](auto stop) {
           try {
             receiver_.run(stop);
           } catch (...) {
@@ -37,6 +40,16 @@ class OwnWalStream {
           }
         }) {}
 
+  /// From then on the server keeps the WAL for us.
+  void wait_until_connected(std::stop_token stop) EXCLUDES(mutex_) {
+    const std::stop_callback forward(stop, [this] { failed_.request_stop(); });
+    while (!receiver_.status().connected && environment_.clock.wait(failed_.get_token(), kPoll)) {
+    }
+    if (stop.stop_requested()) throw core::Error(core::Code::kCancelled, "the backup was stopped");
+    const core::LockGuard lock(mutex_);
+    if (error_) std::rethrow_exception(error_);
+  }
+
   bool wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop) EXCLUDES(mutex_) {
     const std::stop_callback forward(stop, [this] { failed_.request_stop(); });
     const bool stored = receiver_.wait_until_stored(lsn, deadline, failed_.get_token());
@@ -46,19 +59,18 @@ class OwnWalStream {
   }
 
  private:
-  static WalReceiverConfig config(const Environment& environment, const BaseBackupRequest& request,
-                                  postgres::Lsn start) {
+  static WalReceiverConfig config(const Environment& environment, const BaseBackupRequest& request) {
     WalReceiverConfig config;
     config.instance = request.instance;
     config.connection = request.connection;
     config.slot = "backstay_backup_" + core::to_hex(environment.random.bytes(6));
     config.temporary_slot = true;
-    config.start = start;
     config.lease_epoch = request.epoch;
     config.spool_directory = request.spool_directory;
     return config;
   }
 
+  const Environment environment_;
   WalReceiver receiver_;
   core::Mutex mutex_;
   std::exception_ptr error_ GUARDED_BY(mutex_);
@@ -116,12 +128,15 @@ class BaseBackup {
 
 repository::BackupRecord BaseBackup::take() {
   check_identity();
+  if (request_.receiver == nullptr) {
+    own_wal_ = std::make_unique<OwnWalStream>(environment_, request_);
+    own_wal_->wait_until_connected(stop_);
+  }
   const postgres::BackupStart start = session_.start(
       request_.label.empty() ? "backstay " + request_.backup_id : request_.label, request_.fast_checkpoint);
   record_.start_lsn = start.lsn.value;
   record_.timeline = start.timeline.value;
   record_.start_time = server_time(session_.connection());
-  if (request_.receiver == nullptr) own_wal_ = std::make_unique<OwnWalStream>(environment_, request_, start.lsn);
   copy();
   end_session();
   uploader_.finish();

@@ -64,7 +64,8 @@ class WalReceiver::Impl {
   void report(postgres::ReplicationConnection& connection, bool at_once);
   void prove(postgres::Lsn stored) EXCLUDES(mutex_);
   void put_window_end(bool at_once);
-  void begin_after_gap(const postgres::SystemIdentity& server);
+  void note_connected() EXCLUDES(mutex_);
+  void begin_after_gap(const core::Error& error);
   void drain();
   void note_server_error(const core::Error& error) EXCLUDES(mutex_);
 
@@ -74,6 +75,7 @@ class WalReceiver::Impl {
 
   // The running thread's own.
   std::optional<Position> position_;
+  bool after_gap_ = false;
   std::unique_ptr<SegmentIndexer> indexer_;
   std::deque<ArchiveEnd> proofs_;
   core::SteadyTime last_report_;
@@ -137,13 +139,14 @@ void WalReceiver::Impl::note_server_error(const core::Error& error) {
 
 void WalReceiver::Impl::session(const std::stop_token& stop) {
   postgres::ReplicationConnection connection(config_.connection, stop);
-  const postgres::SystemIdentity server = connection.identify_system();
-  check_server(server);
-  open_archive(connection.segment_size());
+  // The slot comes first: from then on nothing that follows the server's present end can go.
   if (connection.create_physical_slot(config_.slot, config_.temporary_slot)) {
     core::log_info("wal.slot_created", "a replication slot was made",
                    {{"instance", config_.instance}, {"slot", config_.slot}});
   }
+  const postgres::SystemIdentity server = connection.identify_system();
+  check_server(server);
+  open_archive(connection.segment_size());
   if (!position_) find_position(connection, server);
   if (server.flushed < position_->next) {
     throw core::Error(
@@ -154,21 +157,21 @@ void WalReceiver::Impl::session(const std::stop_token& stop) {
   }
   try {
     connection.start_streaming(config_.slot, position_->next, position_->timeline);
+    note_connected();
+    stream(connection, stop);
   } catch (const core::Error& e) {
-    if (e.code() != core::Code::kWalGap || config_.temporary_slot) throw;
-    core::log_error("wal.gap", "the server no longer has WAL that was not stored yet; a new base backup is needed",
-                    {{"instance", config_.instance}, {"from", postgres::format_lsn(position_->next)}});
-    begin_after_gap(server);
+    if (e.code() == core::Code::kWalGap && !config_.temporary_slot) begin_after_gap(e);
     throw;
   }
-  {
-    const core::LockGuard lock(mutex_);
-    status_.connected = true;
-    status_.server_away_since.reset();
-    status_.last_error.clear();
-    status_.timeline = position_->timeline;
-  }
-  stream(connection, stop);
+}
+
+void WalReceiver::Impl::note_connected() {
+  const core::LockGuard lock(mutex_);
+  status_.connected = true;
+  status_.server_away_since.reset();
+  status_.last_error.clear();
+  status_.timeline = position_->timeline;
+  changed_.notify_all();
 }
 
 void WalReceiver::Impl::check_server(const postgres::SystemIdentity& server) {
@@ -214,10 +217,9 @@ void WalReceiver::Impl::find_position(postgres::ReplicationConnection& connectio
                                       const postgres::SystemIdentity& server) {
   const std::uint64_t size = wal()->segment_size();
   std::optional<Position> position;
-  if (!config_.temporary_slot) position = stored_position();
+  if (!config_.temporary_slot && !after_gap_) position = stored_position();
   if (!position) {
-    const postgres::Lsn from = config_.start.value_or(server.flushed);
-    const postgres::Lsn start = postgres::segment_start(postgres::segment_of(from, size), size);
+    const postgres::Lsn start = postgres::segment_start(postgres::segment_of(server.flushed, size), size);
     position = Position{.timeline = server.timeline, .next = start, .stored = start};
   }
   store_history(connection, server.timeline);
@@ -243,18 +245,17 @@ void WalReceiver::Impl::store_history(postgres::ReplicationConnection& connectio
   wal()->put_history(timeline.value, core::as_bytes(connection.timeline_history(timeline)));
 }
 
-void WalReceiver::Impl::begin_after_gap(const postgres::SystemIdentity& server) {
-  const std::uint64_t size = wal()->segment_size();
-  const auto old = uploader();
-  old->end();
+/// The next session begins at the segment that the server then fills; between lies the gap.
+void WalReceiver::Impl::begin_after_gap(const core::Error& error) {
+  core::log_error(
+      "wal.gap", "the server no longer has WAL that was not stored yet; a new base backup is needed",
+      {{"instance", config_.instance}, {"from", postgres::format_lsn(position_->next)}, {"error", error.what()}});
+  uploader()->end();
   postgres::Connection connection(config_.connection);
   postgres::drop_slot(connection, config_.slot);
-  // The new slot is made by the next session; from this segment on the server still has everything.
-  const postgres::Lsn start = postgres::segment_start(postgres::segment_of(server.flushed, size), size);
-  position_ = Position{.timeline = server.timeline, .next = start, .stored = start};
+  position_.reset();
+  after_gap_ = true;
   proofs_.clear();
-  indexer_ = std::make_unique<SegmentIndexer>(size);
-  old->begin(position_->timeline, start, start);
   const core::LockGuard lock(mutex_);
   status_.needs_base_backup = true;
   status_.proven_end.reset();

@@ -26,11 +26,9 @@ struct WalReceiverConfig {
   postgres::ConnectionTarget connection = {};
   /// The replication slot; made with its WAL reserved if it is not there.
   std::string slot = {};
-  /// The slot ends with the connection, and the first error of the server ends run(): for a backup's own stream.
+  /// The slot ends with the connection, streaming begins at the server's present segment whatever the store holds, and
+  /// the first error of the server ends run(): for a backup's own stream.
   bool temporary_slot = false;
-  /// Where to begin if the store has no WAL of the timeline yet, or, with a temporary slot, in any case; absent: at the
-  /// server's present segment.
-  std::optional<postgres::Lsn> start = {};
   /// Part of every object's name, so that a receiver that lost its lease never overwrites its successor's objects.
   std::uint64_t lease_epoch = 1;
   /// Where segments are put together. Emptied at start: until a byte is in the store, the slot keeps it on the server,
