@@ -31,13 +31,13 @@ CREATE TABLE clicks (id bigint PRIMARY KEY, payload jsonb NOT NULL);
 CREATE INDEX ON orders (customer_id);
 INSERT INTO customers SELECT i, 'customer ' || md5(i::text), (ARRAY['AT','DE','FR','IT','PL'])[1 + i % 5]
   FROM generate_series(1, 10000) i;
-INSERT INTO orders SELECT i, 1 + i % 10000, (i * 7919) % 100000, repeat(md5(i::text), 3), timestamptz '2026-01-01' + i * interval '1 minute'
+INSERT INTO orders SELECT i, 1 + i % 10000, (i::bigint * 7919) % 100000, repeat(md5(i::text), 3), timestamptz '2026-01-01' + i * interval '1 minute'
   FROM generate_series(1, 60000) i;
 INSERT INTO clicks SELECT i, jsonb_build_object('path', '/p/' || i % 97, 'agent', md5((i % 50)::text), 'ms', i % 1000)
   FROM generate_series(1, 40000) i;
 """
 MORE_ROWS = """
-INSERT INTO orders SELECT i, 1 + i % 10000, (i * 104729) % 100000, md5(i::text), timestamptz '2026-02-01' + i * interval '1 minute'
+INSERT INTO orders SELECT i, 1 + i % 10000, (i::bigint * 104729) % 100000, md5(i::text), timestamptz '2026-02-01' + i * interval '1 minute'
   FROM generate_series(60001, 75000) i;
 UPDATE customers SET name = upper(name) WHERE id % 10 = 0;
 DELETE FROM clicks WHERE id % 20 = 0;
