@@ -1,0 +1,185 @@
+#include "cli/repository_commands.h"
+
+#include <memory>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "backup/confirm.h"
+#include "cli/offline_command.h"
+#include "cli/offline_recovery.h"
+#include "cli/repository_access.h"
+#include "cli/table.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "repository/keys.h"
+
+namespace backstay::cli {
+namespace {
+
+struct Options {
+  RepositoryAccess access;
+  std::string output = "table";
+  std::string instance;
+  std::string backup;
+  TargetOptions target;
+  RecoveredServerOptions server;
+  bool recover = false;
+};
+
+std::string time_cell(const std::optional<core::Timestamp>& time) { return time ? core::format_time(*time) : ""; }
+
+core::json::value time_json(const std::optional<core::Timestamp>& time) {
+  return time ? core::json::value(core::format_time(*time)) : core::json::value(nullptr);
+}
+
+/// A new key is written to the key file before the repository is made, so that it can never be lost in between.
+void init(const Options& options, std::stop_token stop) {
+  LocalWorld world;
+  const bool make_key = !options.access.key_file.empty() && !world.files.stat(options.access.key_file);
+  const auto store = options.access.open_store(world, std::move(stop));
+  if (make_key) {
+    const repository::TeamKey key(repository::KeyBytes::generate(world.random));
+    const core::Secret text = repository::format_recovery_key(key);
+    world.files.write_file_durably(options.access.key_file, core::as_bytes(text.reveal() + "\n"), 0600);
+  }
+  const auto made = repository::Repository::create(store, options.access.read_key(), world.random, world.clock);
+  print_result(options.output, core::json::object{{"repository", made->id()}, {"store", store->description()}},
+               fmt::format("made repository {} in {}\n{}", made->id(), store->description(),
+                           make_key ? fmt::format("the recovery key is in {}: keep a copy elsewhere, without it the "
+                                                  "backups cannot be read\n",
+                                                  options.access.key_file.string())
+                                    : std::string()));
+}
+
+core::json::object backup_json(const repository::BackupRecord& backup) {
+  return {{"id", backup.backup},
+          {"origin", backup.origin},
+          {"label", backup.label},
+          {"taken", time_json(backup.taken)},
+          {"stored", time_json(backup.stored)},
+          {"confirmed", time_json(backup.confirmed)},
+          {"verified", time_json(backup.verified)},
+          {"problem", backup.problem},
+          {"dataBytes", backup.data_size},
+          {"storedBytes", backup.stored_size},
+          {"pagesFailed", backup.pages_failed},
+          {"postgresVersion", backup.postgres_version}};
+}
+
+void list(const Options& options, std::stop_token stop) {
+  LocalWorld world;
+  const auto repository = options.access.open(world, std::move(stop));
+  core::json::array instances;
+  Table table({"instance", "backup", "taken", "confirmed", "data", "stored", "problem"});
+  std::string windows;
+  for (const std::string& id : repository->instances()) {
+    const auto record = repository->instance(id);
+    const std::string name = record && !record->service_name.empty() ? record->service_name : id;
+    backup::WalArchive archive(*repository, id);
+    const auto window = archive.window();
+    core::json::array backups;
+    for (const auto& backup : archive.backups()) {
+      backups.push_back(backup_json(backup));
+      table.add({name, backup.backup, time_cell(backup.taken), time_cell(backup.confirmed),
+                 core::format_bytes(backup.data_size), core::format_bytes(backup.stored_size), backup.problem});
+    }
+    core::json::array gaps;
+    for (const auto& gap : window.gaps) {
+      gaps.push_back(
+          {{"from", core::format_time(gap.from)}, {"to", core::format_time(gap.to)}, {"reason", gap.reason}});
+    }
+    instances.push_back({{"id", id},
+                         {"name", name},
+                         {"earliest", time_json(window.earliest)},
+                         {"latest", time_json(window.latest)},
+                         {"gaps", std::move(gaps)},
+                         {"backups", std::move(backups)}});
+    if (window.earliest) {
+      windows += fmt::format("{} ({}): any time from {} to {}{}\n", name, id, core::format_time(*window.earliest),
+                             core::format_time(*window.latest),
+                             window.gaps.empty() ? "" : fmt::format(", except {} gaps", window.gaps.size()));
+    }
+  }
+  print_result(options.output, instances, table.render("no backups") + windows);
+}
+
+/// The backups to verify: the one that was named, or all of the instance, or all.
+void verify(const Options& options, std::stop_token stop) {
+  LocalWorld world;
+  const auto repository = options.access.open(world, stop);
+  std::vector<std::string> instances = repository->instances();
+  if (!options.instance.empty()) instances = {find_instance(*repository, options.instance)};
+  core::json::array reports;
+  std::string text;
+  bool found = options.backup.empty();
+  bool problems = false;
+  for (const std::string& instance : instances) {
+    for (const std::string& id : repository->backup_ids(instance)) {
+      if (!options.backup.empty() && id != options.backup) continue;
+      found = true;
+      const auto report = backup::confirm_backup(world.environment(), *repository, instance, id, nullptr, stop);
+      core::json::array list;
+      text += fmt::format("{} {}: {} files, {} packs, {} WAL segments, {} read\n", report.ok() ? "ok     " : "DAMAGED",
+                          id, report.files, report.packs, report.wal_segments, core::format_bytes(report.bytes_read));
+      for (const auto& problem : report.problems) {
+        list.push_back({{"object", problem.object}, {"what", problem.what}, {"meaning", problem.meaning}});
+        text += fmt::format("  {}: {}\n    {}\n", problem.object, problem.what, problem.meaning);
+      }
+      problems = problems || !report.ok();
+      reports.push_back({{"instance", instance}, {"backup", id}, {"ok", report.ok()}, {"problems", std::move(list)}});
+    }
+  }
+  if (!found) {
+    throw core::Error(core::Code::kNotFound, fmt::format("no backup '{}' is stored", options.backup));
+  }
+  print_result(options.output, reports, text.empty() ? "no backups\n" : text);
+  if (problems) throw CLI::RuntimeError(kProblemsFound);
+}
+
+void restore(const Options& options, std::stop_token stop) {
+  LocalWorld world;
+  const auto repository = options.access.open(world, stop);
+  const std::string instance = find_instance(*repository, options.instance);
+  const auto plan = backup::WalArchive(*repository, instance).plan(options.target.target(true), world.clock.now());
+  const auto result = options.recover ? recover_offline(world, *repository, plan, options.server, std::move(stop))
+                                      : restore_offline(world, *repository, plan, options.server, std::move(stop));
+  print_result(options.output, result.json, result.text);
+}
+
+CLI::App& add_command(CLI::App& group, const std::string& name, const std::string& help,
+                      const std::shared_ptr<Options>& options, void (*run)(const Options&, std::stop_token)) {
+  CLI::App& command = *group.add_subcommand(name, help);
+  options->access.add_to(command);
+  add_output_option(command, options->output);
+  set_offline_callback(command, [options, run](std::stop_token stop) { run(*options, std::move(stop)); });
+  return command;
+}
+
+}  // namespace
+
+void add_repository_commands(CLI::App& program) {
+  CLI::App& group = *program.add_subcommand("repository", "a repository, from its store and the recovery key alone");
+  group.require_subcommand(1);
+  const auto make = [] { return std::make_shared<Options>(); };
+  add_command(group, "init", "make a repository; writes a new recovery key to --key-file if that does not exist",
+              make(), init);
+  add_command(group, "list", "list instances, their backups and what times can be reached", make(), list);
+
+  const auto verify_options = make();
+  CLI::App& verify_command =
+      add_command(group, "verify", "read backups back from the store and check every byte", verify_options, verify);
+  verify_command.add_option("--instance", verify_options->instance, "only this one, by name or id");
+  verify_command.add_option("--backup", verify_options->backup, "only this one, by id");
+
+  const auto restore_options = make();
+  CLI::App& restore_command = add_command(
+      group, "restore", "restore an instance to a directory, as of a backup or a time", restore_options, restore);
+  restore_command.add_option("--instance", restore_options->instance, "by name or id")->required();
+  restore_options->target.add_to(restore_command);
+  restore_options->server.add_to(restore_command);
+  restore_command.add_flag("--recover", restore_options->recover, "replay and promote too");
+  restore_command.add_flag("--start", restore_options->server.start, "with --recover: leave the server running");
+}
+
+}  // namespace backstay::cli
