@@ -11,6 +11,14 @@ using control::Principal;
 using http::Request;
 using http::Response;
 
+/// The catalogue entry with `backend`, which the contract requires. A built-in one has no address that anybody could
+/// call, and says so.
+core::json::object provider_resource(const model::ProviderDefinition& offer) {
+  core::json::object resource = model::to_json(offer);
+  resource["backend"] = {{"api", {{"endpoint", "builtin:" + offer.kind}}}};
+  return resource;
+}
+
 Response not_supported(const Request& /*request*/, const Principal& principal) {
   control::require_admin(principal);
   throw core::Error(core::Code::kNotSupported, "the catalogue cannot be changed over the API yet")
@@ -26,7 +34,7 @@ void add_provider_routes(http::Router& router, const Context& context) {
                  control::require_read(principal);
                  if (const auto team = query_team(request)) static_cast<void>(queries.team(*team, principal));
                  core::json::array array;
-                 for (const auto& offer : queries.catalogue().all()) array.push_back(model::to_json(offer));
+                 for (const auto& offer : queries.catalogue().all()) array.push_back(provider_resource(offer));
                  return json_response(array);
                });
   add_contract(router, context, "POST", "/managed-services/providers", not_supported);

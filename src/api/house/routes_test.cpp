@@ -108,6 +108,19 @@ TEST_F(HouseApiTest, ServesTheContractAtBothBaseUrls) {
   }
 }
 
+TEST_F(HouseApiTest, ListsTheCatalogueWithEveryRequiredField) {
+  const auto list = answer("GET", fmt::format("/managed-services/providers?teamId={}", world_.team_id));
+  ASSERT_FALSE(list.as_array().empty());
+  for (const auto& provider : list.as_array()) {
+    for (const std::string field :
+         {"name", "version", "schemaVersion", "author", "category", "description", "displayName", "iconUrl",
+          "configSchema", "detailsSchema", "secretsSchema", "plans", "backend", "capabilities", "backups"}) {
+      EXPECT_TRUE(provider.as_object().contains(field)) << field;
+    }
+    EXPECT_EQ(core::to_text(provider.at("backend")), R"({"api":{"endpoint":"builtin:postgresql"}})");
+  }
+}
+
 TEST_F(HouseApiTest, CreatesAServiceAndShowsItEverywhere) {
   const auto created = create();
   const std::string id = text_of(created.at("id"));
