@@ -67,7 +67,8 @@ void RecoveryRules::make_runs() {
   }
   for (Run& run : runs) {
     place_backups(run);
-    if (run.backups.empty()) continue;
+    newest_has_backup_ = !run.backups.empty();
+    if (!newest_has_backup_) continue;
     bound_run(run);
     runs_.push_back(std::move(run));
   }
@@ -103,6 +104,7 @@ void RecoveryRules::bound_run(Run& run) const {
 
 RecoveryWindow RecoveryRules::window() const {
   RecoveryWindow window;
+  window.needs_base_backup = !newest_has_backup_;
   if (runs_.empty()) return window;
   window.earliest = runs_.front().earliest;
   window.latest = runs_.back().latest;
@@ -229,9 +231,7 @@ RecoveryPlan RecoveryRules::to_latest() const {
     out_of_reach(fmt::format("no backup of instance '{}' is stored yet, so nothing can be recovered", state_.instance));
   }
   RecoveryPlan plan = to_end(runs_.back());
-  const auto newest = state_.segments.find(branch_);
-  if (newest != state_.segments.end() && !newest->second.empty() &&
-      newest->second.back().name.segment > runs_.back().segments.back()->name.segment) {
+  if (!newest_has_backup_) {
     plan.warnings.push_back(fmt::format("the archive has a gap after {}; what was written later has no backup yet",
                                         core::format_time(runs_.back().latest)));
   }

@@ -88,6 +88,7 @@ class RecoveryRules {
   postgres::TimelineId branch_;
   std::vector<postgres::TimelineSwitch> history_;
   std::vector<Run> runs_;  // only those with a backup, in LSN order
+  bool newest_has_backup_ = true;
 };
 
 }  // namespace backstay::backup

@@ -192,6 +192,8 @@ TEST(RecoveryRulesTest, WalAfterAGapWithoutABackupIsNotWithinReach) {
   auto archive = simple();
   archive.segment(9).commit(6000, at(110));
   EXPECT_EQ(archive.rules().window().latest, at(40));
+  EXPECT_TRUE(archive.rules().window().needs_base_backup);
+  EXPECT_FALSE(simple().rules().window().needs_base_backup);
   const RecoveryPlan plan = archive.plan(ToLatest{});
   EXPECT_EQ(plan.stop.lsn, lsn(4, 8000));
   EXPECT_EQ(plan.warnings.size(), 1U);

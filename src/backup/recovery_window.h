@@ -36,6 +36,8 @@ struct RecoveryWindow {
   std::optional<core::Timestamp> earliest;
   std::optional<core::Timestamp> latest;
   std::vector<WindowGap> gaps;
+  /// WAL is archived that no backup comes before: after a gap, or before the first backup.
+  bool needs_base_backup = false;
 };
 
 struct ToBackup {

@@ -54,6 +54,7 @@ class WalReceiver::Impl {
   void open_archive(std::uint64_t segment_size);
   void find_position(postgres::ReplicationConnection& connection, const postgres::SystemIdentity& server);
   std::optional<Position> stored_position();
+  postgres::Lsn first_kept(const postgres::SystemIdentity& server);
   void prime_indexer();
   void store_history(postgres::ReplicationConnection& connection, postgres::TimelineId timeline);
   void stream(postgres::ReplicationConnection& connection, const std::stop_token& stop);
@@ -213,13 +214,21 @@ std::optional<Position> WalReceiver::Impl::stored_position() {
   return std::nullopt;
 }
 
+/// Where the slot keeps WAL from; one that was made long ago has more than the server's present segment.
+postgres::Lsn WalReceiver::Impl::first_kept(const postgres::SystemIdentity& server) {
+  if (config_.temporary_slot) return server.flushed;
+  postgres::Connection connection(config_.connection);
+  const auto slot = postgres::read_slot(connection, config_.slot);
+  return slot && slot->restart_lsn ? std::min(*slot->restart_lsn, server.flushed) : server.flushed;
+}
+
 void WalReceiver::Impl::find_position(postgres::ReplicationConnection& connection,
                                       const postgres::SystemIdentity& server) {
   const std::uint64_t size = wal()->segment_size();
   std::optional<Position> position;
   if (!config_.temporary_slot && !after_gap_) position = stored_position();
   if (!position) {
-    const postgres::Lsn start = postgres::segment_start(postgres::segment_of(server.flushed, size), size);
+    const postgres::Lsn start = postgres::segment_start(postgres::segment_of(first_kept(server), size), size);
     position = Position{.timeline = server.timeline, .next = start, .stored = start};
   }
   store_history(connection, server.timeline);

@@ -11,6 +11,7 @@
 
 #include "cli/exit_code.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
 
 namespace backstay::cli {
@@ -59,6 +60,7 @@ bool someone_looks() { return isatty(STDERR_FILENO) == 1; }
 
 void set_offline_callback(CLI::App& command, std::function<void(std::stop_token)> run) {
   command.callback([run = std::move(run)] {
+    core::set_log_level(core::LogLevel::kWarning);
     try {
       const SignalStop signals;
       run(signals.token());

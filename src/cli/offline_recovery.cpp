@@ -20,6 +20,11 @@ namespace {
 
 constexpr auto kStartDeadline = std::chrono::minutes(10);
 constexpr mode_t kPrivateDirectory = 0700;
+/// There is no management role here: the roles are the backup's, and their owner gets in as everywhere else.
+constexpr std::string_view kHostAccess =
+    "local all all peer\n"
+    "host all all 127.0.0.1/32 scram-sha-256\n"
+    "host all all ::1/128 scram-sha-256\n";
 
 std::optional<os::Identity> identity_of(const std::string& user) {
   if (geteuid() != 0) {
@@ -141,6 +146,7 @@ OfflineResult recover_offline(LocalWorld& world, repository::Repository& reposit
   config.port = options.port;
   config.major = request.installation.major;
   postgres::write_server_config(world.files, paths, config, request.identity);
+  postgres::write_readable_file(world.files, paths.config() / "pg_hba.conf", kHostAccess, request.identity);
   OfflineResult out;
   out.json = plan_to_json(plan);
   out.json["dataDirectory"] = paths.data().string();
@@ -159,7 +165,8 @@ OfflineResult recover_offline(LocalWorld& world, repository::Repository& reposit
     postgres::Server server(description, world.files, world.clock);
     server.wait_until_ready(server.start(launcher), kStartDeadline, std::move(stop));
     out.json["port"] = options.port;
-    out.text += fmt::format("listens      127.0.0.1:{}\n", options.port);
+    out.text +=
+        fmt::format("listens      127.0.0.1:{}, and on the socket in {}\n", options.port, paths.socket().string());
   } else {
     out.text +=
         fmt::format("start it     {} -D {} -c config_file={}\n", request.installation.program("postgres").string(),
