@@ -211,6 +211,11 @@ void complete(Configuration& configuration) {
   if (configuration.server_tls_certificate_file.empty() != configuration.server_tls_key_file.empty()) {
     refuse("server.tls_certificate_file and server.tls_key_file must be given together");
   }
+  std::string& url = configuration.server_public_url;
+  while (url.ends_with('/')) url.pop_back();
+  if (!url.empty() && !url.starts_with("http://") && !url.starts_with("https://")) {
+    refuse(fmt::format("server.public_url '{}' begins neither with http:// nor with https://", url));
+  }
   if (configuration.postgres_first_port > configuration.postgres_last_port) {
     refuse("postgres.first_port is above postgres.last_port");
   }

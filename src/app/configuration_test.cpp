@@ -106,7 +106,9 @@ TEST(ConfigurationTest, RefusesBadVariables) {
 TEST(ConfigurationTest, CompletesWhatFollowsFromTheStateDirectory) {
   Configuration configuration;
   configuration.server_state_dir = "/srv/state/";
+  configuration.server_public_url = "https://backstay.example/";
   complete(configuration);
+  EXPECT_EQ(configuration.server_public_url, "https://backstay.example");
   EXPECT_EQ(configuration.server_state_dir, "/srv/state");
   EXPECT_EQ(configuration.stores_directory_roots, std::vector<std::string>{"/srv/state/stores"});
 }
@@ -119,6 +121,9 @@ TEST(ConfigurationTest, ChecksWhatSpansSettings) {
   configuration.postgres_first_port = 30001;
   configuration.postgres_last_port = 30000;
   EXPECT_NE(refusal([&] { complete(configuration); }).find("postgres.first_port"), std::string::npos);
+  configuration = {};
+  configuration.server_public_url = "backstay.example";
+  EXPECT_NE(refusal([&] { complete(configuration); }).find("'backstay.example'"), std::string::npos);
   configuration = {};
   configuration.stores_directory_roots = {"backups"};
   EXPECT_NE(refusal([&] { complete(configuration); }).find("'backups'"), std::string::npos);

@@ -139,6 +139,7 @@ struct ServerAssembly::Parts {
                 .metrics = metrics},
                {.workers = static_cast<unsigned>(configuration.control_worker_threads)}),
         authentication([this](std::string_view token) { return commands.authenticate(token); }) {
+    metrics.gauge("backstay_build_info", "the version that runs; always 1", {{"version", BACKSTAY_VERSION}}).set(1);
     prepare_directory_roots(configuration, files);
     ensure_admin_token();
     api::house::add_routes(router, {.commands = commands,
