@@ -36,7 +36,8 @@ TEST(ServiceTest, DeletedIsTheEnd) {
 TEST(ServiceTest, NamesFollowThePattern) {
   for (const char* good : {"a", "my-db", "my db 2", "_", "-"}) EXPECT_NO_THROW(check_service_name(good)) << good;
   EXPECT_NO_THROW(check_service_name(std::string(127, 'a')));
-  for (const char* bad : {"", " a", "a ", "a.b", "ä", "a/b"}) EXPECT_THROW(check_service_name(bad), core::Error) << bad;
+  for (const char* bad : {"", " a", "a ", "a.b", "ä", "a/b", "a\nb", "a\tb"})
+    EXPECT_THROW(check_service_name(bad), core::Error) << bad;
   EXPECT_THROW(check_service_name(std::string(128, 'a')), core::Error);
 }
 

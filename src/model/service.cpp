@@ -23,8 +23,6 @@ constexpr std::size_t kLongestName = 127;
 bool is_name_end(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
-bool is_name_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
 }  // namespace
 
 std::string_view to_text(ServiceState state) { return word_of(kStates, state); }
@@ -43,9 +41,9 @@ bool may_change(ServiceState from, ServiceState to) {
 }
 
 void check_service_name(std::string_view name) {
-  const bool fits = !name.empty() && name.size() <= kLongestName && !is_name_space(name.front()) &&
+  const bool fits = !name.empty() && name.size() <= kLongestName && is_name_end(name.front()) &&
                     is_name_end(name.back()) &&
-                    std::ranges::all_of(name, [](char c) { return is_name_end(c) || is_name_space(c); });
+                    std::ranges::all_of(name, [](char c) { return is_name_end(c) || c == ' '; });
   if (fits) return;
   throw core::Error(core::Code::kInvalidArgument,
                     "name '" + std::string(name.substr(0, 2 * kLongestName)) + "' is not valid")

@@ -33,7 +33,8 @@ ServiceState service_state_from_text(std::string_view text);
 /// True if a service may go from one state to the other. `deleted` is terminal; staying is always allowed.
 bool may_change(ServiceState from, ServiceState to);
 
-/// Throws Error(invalid_argument) with the field /name unless the name fits the house API's pattern.
+/// Throws Error(invalid_argument) with the field /name unless the name fits the house API's pattern; of the white space
+/// that the pattern allows inside, only the space: a name with a line break in it would lie in every list and log.
 void check_service_name(std::string_view name);
 
 /// The offer of the catalogue that the service was made from, in the words the client used.
