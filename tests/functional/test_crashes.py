@@ -63,7 +63,8 @@ def filled(server, megabytes: int) -> Deployed:
 
 def test_the_server_is_killed_during_a_backup(own_server):
     deployed = filled(own_server, 100)
-    fingerprint = deployed.database().fingerprint("ballast")
+    database = deployed.database()
+    fingerprint = database.fingerprint("ballast")
     entry = deployed.api.post(f"/managed-services/{deployed.id}/backups")
 
     def under_way():
@@ -72,13 +73,13 @@ def test_the_server_is_killed_during_a_backup(own_server):
     wait_for("the backup is under way", under_way, 60, interval=0.01)
     own_server.kill()
 
-    deployed.database().sql("CREATE TABLE written_meanwhile AS SELECT 1 AS i")
+    database.sql("CREATE TABLE written_meanwhile AS SELECT 1 AS i")
     api = deployed.api = own_server.start().api()
     backup = api.wait_for_backup(deployed.id, entry["id"], 240)
     recovered = deploy(api, bodies.service(deployed.body["teamId"], "of-that-backup", bodies.new_password()) |
                        {"recoverFrom": bodies.recover(deployed.store, id=backup["id"])})
     assert recovered.database().fingerprint("ballast") == fingerprint
-    assert deployed.database().sql("SELECT i FROM written_meanwhile") == "1"
+    assert database.sql("SELECT i FROM written_meanwhile") == "1"
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])

@@ -80,14 +80,19 @@ def test_list_verify_and_restore_from_the_store_and_the_key_alone(orphaned, offl
         shutil.rmtree(home, ignore_errors=True)
 
 
-def test_a_wrong_key_opens_nothing(offline, tmp_path):
-    other = tmp_path / "other-key"
-    made = tmp_path / "elsewhere"
-    made.mkdir()
-    wrong = "bsk1-" + "A" * 8
-    other.write_text(wrong + "\n")
-    error = offline("list", code=1, key_file=other)
-    assert "key" in error and wrong not in error
+def test_another_repositorys_key_opens_nothing(program, offline, tmp_path):
+    key, store = tmp_path / "other-key", tmp_path / "store"
+    store.mkdir()
+    subprocess.run([str(program), "repository", "init", "--store", f"file://{store}", "--key-file", str(key)], check=True,
+                   capture_output=True)
+    error = offline("list", code=1, key_file=key)
+    assert "key" in error and key.read_text().strip() not in error
+
+
+def test_a_mistyped_key_is_noticed_before_the_store_is_asked(offline, tmp_path):
+    key = tmp_path / "mistyped-key"
+    key.write_text("bsk1-AAAAAAAA\n")
+    assert "seven groups" in offline("list", code=2, key_file=key)
 
 
 def test_damage_in_the_store_is_found(orphaned, offline):

@@ -32,10 +32,11 @@ class Writer:
             try:
                 if connection is None:
                     connection = self._connect()
-                with connection, connection.cursor() as cursor:
+                    connection.autocommit = True
+                with connection.cursor() as cursor:
                     cursor.execute(f"INSERT INTO {self.table} VALUES (%s, repeat(md5(%s::text), 20))", (number, number))
                 self.acknowledged.append(number)
-            except psycopg2.OperationalError as error:
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
                 # The connection may have gone between the commit and its confirmation.
                 self.doubtful.append(number)
                 self.refused.append(str(error))

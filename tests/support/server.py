@@ -1,6 +1,7 @@
 """A running `backstay serve` on a state directory of its own, and the processes of its services."""
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -29,16 +30,23 @@ def processes_below(directory: Path) -> dict:
                 where = os.readlink(f"/proc/{entry}/cwd")
             except OSError:
                 continue
-            if where.startswith(f"{directory}/") and Path(f"/proc/{entry}/stat").exists():
+            if where.startswith(f"{directory}/"):
                 found[int(entry)] = where
     return found
 
 
-def is_zombie(pid: int) -> bool:
+def parent_of(pid: int) -> int:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
     except OSError:
-        return True
+        return 0
+
+
+def send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
 
 
 class Server:
@@ -48,6 +56,9 @@ class Server:
         self.state_dir = self.home / "state"
         self.log_file = self.home / "server.log"
         self.environment, self.options = environment or {}, options or []
+        # One machine is meant to have one server; several of a test run must not take each other's ports.
+        first = 20000 + 100 * random.randrange(98)
+        self.ports = {"BACKSTAY_POSTGRES_FIRST_PORT": str(first), "BACKSTAY_POSTGRES_LAST_PORT": str(first + 99)}
         self.process: Optional[subprocess.Popen] = None
 
     def command(self) -> list:
@@ -56,7 +67,7 @@ class Server:
     def start(self, seconds: float = 60) -> "Server":
         endpoint = self.state_dir / "endpoint.json"
         endpoint.unlink(missing_ok=True)
-        environment = {**os.environ, **{key: str(value) for key, value in self.environment.items()}}
+        environment = {**os.environ, **self.ports, **{key: str(value) for key, value in self.environment.items()}}
         with open(self.log_file, "ab") as log:
             # A session of its own: it outlives a terminal, and a signal to the test run does not reach it.
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home,
@@ -117,17 +128,14 @@ class Server:
 
     def stop_services(self) -> None:
         """Ends every server process of the services. Only after the server itself has ended, which would restart them."""
-        for sent in (signal.SIGQUIT, signal.SIGKILL):
+        for pid, where in processes_below(self.home).items():
+            if Path(where, "postmaster.pid").is_file() and parent_of(pid) not in processes_below(self.home):
+                send(pid, signal.SIGQUIT)  # a postmaster takes its children and its shared memory with it
+        try:
+            wait_for("the services' processes end", lambda: not processes_below(self.home), 10)
+        except TimeoutError:
             for pid in processes_below(self.home):
-                try:
-                    os.kill(pid, sent)
-                except ProcessLookupError:
-                    continue
-            try:
-                wait_for("the services' processes end", lambda: not [p for p in processes_below(self.home) if not is_zombie(p)], 15)
-                return
-            except TimeoutError:
-                continue
+                send(pid, signal.SIGKILL)
 
     def destroy(self) -> None:
         """Ends everything and removes the directory."""
