@@ -89,11 +89,14 @@ class Bench:
         stored = {}
         for contender in contenders:
             contender.prepare()
-        self.pgbackrest.begin_archiving()
         for number in range(self.runs):
             for contender in contenders:
                 before = contender.stored_bytes() if contender is self.ours else 0
+                if contender is self.pgbackrest:  # it waits for its own archive; pg_basebackup would wait for it too
+                    contender.begin_archiving()
                 backup[contender.name].append(seconds_of(contender.back_up))
+                if contender is self.pgbackrest:
+                    contender.end_archiving()
                 stored.setdefault(contender.name, contender.stored_bytes() - before)
                 target = self.home / "cluster" / f"restored-{contender.name}"
                 if contender is not self.ours:  # ours makes it
@@ -101,7 +104,6 @@ class Bench:
                 restore[contender.name].append(seconds_of(lambda: contender.restore(target)))
                 shutil.rmtree(target)
             print(f"    round {number + 1} of {self.runs}", flush=True)
-        self.pgbackrest.end_archiving()
         middle = {kind: {name: statistics.median(times) for name, times in table.items()}
                   for kind, table in (("backup", backup), ("restore", restore))}
         for peer in ("pgbackrest", "pg_basebackup"):
