@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -107,13 +108,17 @@ PreparedCommand::PreparedCommand(const Command& command)
   for (const auto& path : command.cgroup_procs) cgroup_procs_.push_back(path.native());
 }
 
-void PreparedCommand::execute(int input, int output, int error, int report) const {
+void PreparedCommand::execute(int input, int output, int error, int report, pid_t dies_with) const {
   if (::setsid() < 0) give_up(report, kSession);
   reset_signals();
   for (const std::string& procs : cgroup_procs_) {
     if (!join_cgroup(procs)) give_up(report, kCgroup);
   }
   if (identity_ && !become(*identity_)) give_up(report, kIdentity);
+  // After the change of identity, which clears it.
+  if (dies_with != 0 && (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != dies_with)) {
+    give_up(report, kSession);
+  }
   if (!output_file_.empty()) {
     output = open_above_standard(output_file_.c_str(), O_WRONLY | O_CREAT | O_APPEND);
     if (output < 0) give_up(report, kOutputFile);

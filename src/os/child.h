@@ -20,7 +20,8 @@ class PreparedCommand {
 
   /// Becomes the program; for the child after a fork, with async-signal-safe calls only. Standard descriptors below 0
   /// are replaced by /dev/null or the output file. What fails is written to `report`, then the process ends.
-  [[noreturn]] void execute(int input, int output, int error, int report) const;
+  /// `dies_with`: the process whose death kills the program too; 0: it may outlive everybody.
+  [[noreturn]] void execute(int input, int output, int error, int report, pid_t dies_with) const;
   /// Reads `report` until the exec closed it; throws process_failed if something came.
   void check_started(const Descriptor& report) const;
 

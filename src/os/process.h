@@ -61,6 +61,7 @@ class ProcessRunner {
   virtual ~ProcessRunner() = default;
   /// Runs to the end. A non-zero exit is a result, not an error. Throws process_failed if the program cannot be
   /// started, timeout at the deadline, cancelled on `stop`; in these two cases the whole process group has been killed.
+  /// The program is killed too when this process dies meanwhile, so that a repeated attempt meets no orphan.
   virtual CommandResult run(const Command& command, std::stop_token stop) = 0;
   /// Starts the program in its own session, as no child of ours, and returns once it has been executed.
   /// `input` and `deadline` are not used. Throws process_failed if it cannot be started.

@@ -183,8 +183,11 @@ CommandResult SystemProcessRunner::run(const Command& command, std::stop_token s
   if (!stopped.valid()) throw core::system_error("cannot make an event", errno);
 
   const IgnorePipeSignal ignore;
+  const pid_t us = ::getpid();
   Child child(fork_or_throw());
-  if (child.pid() == 0) prepared.execute(input.read.get(), output.write.get(), error.write.get(), report.write.get());
+  if (child.pid() == 0) {
+    prepared.execute(input.read.get(), output.write.get(), error.write.get(), report.write.get(), us);
+  }
   for (Descriptor* const theirs : {&input.read, &output.write, &error.write, &report.write}) theirs->close();
   prepared.check_started(report.read);
   for (const Descriptor* const ours : {&input.write, &output.read, &error.read}) set_nonblocking(*ours);
@@ -212,7 +215,7 @@ ProcessId SystemProcessRunner::start_detached(const Command& command) {
       char ready = 0;
       ::close(go.write.get());
       if (::read(go.read.get(), &ready, 1) != 1) ::_exit(127);
-      prepared.execute(-1, -1, -1, report.write.get());
+      prepared.execute(-1, -1, -1, report.write.get(), 0);
     }
     [[maybe_unused]] const ssize_t written = ::write(number.write.get(), &pid, sizeof pid);
     ::_exit(0);

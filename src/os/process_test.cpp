@@ -126,6 +126,22 @@ TEST_F(ProcessTest, StopEndsIt) {
   }
 }
 
+TEST_F(ProcessTest, AProgramThatIsWaitedForDiesWithTheWaitingProcess) {
+  const pid_t waiting = ::fork();
+  ASSERT_GE(waiting, 0);
+  if (waiting == 0) {
+    runner_.run(shell(fmt::format("echo $$ > {0}/new; mv {0}/new {0}/pid; exec sleep 600", root_.native())), {});
+    ::_exit(0);
+  }
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(root_ / "pid"); }));
+  const auto sleeper = core::parse_int(core::trim(text_of(root_ / "pid")));
+  ASSERT_TRUE(sleeper);
+  ASSERT_TRUE(identify(static_cast<pid_t>(*sleeper)));
+  ::kill(waiting, SIGKILL);
+  ::waitpid(waiting, nullptr, 0);
+  EXPECT_TRUE(eventually([&] { return !identify(static_cast<pid_t>(*sleeper)); }));
+}
+
 TEST_F(ProcessTest, AGrandchildThatKeepsThePipeDoesNotHoldUsUp) {
   const auto result = runner_.run(shell("sleep 600 & echo $!"), {});
   const auto pid = core::parse_int(core::trim(result.output));

@@ -181,8 +181,13 @@ void RealFileSystem::remove(const Path& path) {
 }
 
 void RealFileSystem::remove_all(const Path& path) {
+  // Somebody else may be adding or removing entries below it at this moment.
+  constexpr int kAttempts = 5;
   std::error_code error;
-  std::filesystem::remove_all(path, error);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::filesystem::remove_all(path, error);
+    if (error.value() != ENOENT && error.value() != ENOTEMPTY) break;
+  }
   if (error) fail("remove", path, error.value());
 }
 
