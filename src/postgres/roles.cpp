@@ -48,19 +48,28 @@ bool database_exists(Connection& connection, const std::string& database) {
   return !connection.query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", {database}).empty();
 }
 
-/// CREATE ROLE or ALTER ROLE with the attributes and the password.
+bool expires(Connection& connection, std::string_view role) {
+  return !connection
+              .query("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1 AND rolvaliduntil < 'infinity'",
+                     {std::string(role)})
+              .empty();
+}
+
+/// CREATE ROLE or ALTER ROLE with the attributes and the password, which does not expire.
 void put_role(Connection& connection, std::string_view role, std::string_view attributes,
               const core::Secret& password) {
   const auto verifier = connection.password_verifier(std::string(role), password);
-  connection.query(fmt::format("{} ROLE {} {} PASSWORD {}", role_exists(connection, role) ? "ALTER" : "CREATE",
-                               quote_identifier(role), attributes, quote_literal(verifier.reveal())));
+  // Only where it expires: a role without a date must not differ from what it was, not even in a dump.
+  connection.query(fmt::format("{} ROLE {} {} PASSWORD {}{}", role_exists(connection, role) ? "ALTER" : "CREATE",
+                               quote_identifier(role), attributes, quote_literal(verifier.reveal()),
+                               expires(connection, role) ? " VALID UNTIL 'infinity'" : ""));
 }
 
 void put_application_role(Connection& connection, const Access& access) {
   // Before 16 CREATEROLE reaches pg_execute_server_program, and with it a shell.
   const bool may_create = connection.server_version() >= kVersionWithBoundedCreateRole;
   put_role(connection, access.role,
-           fmt::format("LOGIN NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS VALID UNTIL 'infinity' {}",
+           fmt::format("LOGIN NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS {}",
                        may_create ? "CREATEROLE" : "NOCREATEROLE"),
            access.password);
 }
@@ -82,7 +91,7 @@ std::string current_user(Connection& connection) { return connection.query("SELE
 
 void put_superuser(Connection& connection, const Access& access) {
   if (access.superuser_password) {
-    put_role(connection, kSuperuserRole, "LOGIN SUPERUSER VALID UNTIL 'infinity'", *access.superuser_password);
+    put_role(connection, kSuperuserRole, "LOGIN SUPERUSER", *access.superuser_password);
   } else if (current_user(connection) != kSuperuserRole && role_exists(connection, kSuperuserRole)) {
     connection.query(fmt::format("ALTER ROLE {} NOLOGIN", quote_identifier(kSuperuserRole)));
   }
@@ -175,7 +184,7 @@ Connection connect_as_superuser(ConnectionTarget target, std::span<const std::st
 }
 
 void ensure_management_role(Connection& connection, const std::string& name, const core::Secret& password) {
-  put_role(connection, name, "LOGIN SUPERUSER REPLICATION VALID UNTIL 'infinity' CONNECTION LIMIT -1", password);
+  put_role(connection, name, "LOGIN SUPERUSER REPLICATION CONNECTION LIMIT -1", password);
 }
 
 HandOverReport hand_over(const ConnectTo& connect, const HandOver& request) {
