@@ -23,6 +23,12 @@ void merge(model::Secrets& into, const model::Secrets& from) {
   for (const auto& [name, secret] : from) into[name] = secret;
 }
 
+[[noreturn]] void refuse_app_version(std::string_view provider) {
+  throw core::Error(core::Code::kNotSupported,
+                    fmt::format("the provider '{}' has no versions to choose from", provider))
+      .with_field("/version", "is not offered by this provider");
+}
+
 bool same_secret(const core::Secret& a, const core::Secret& b) {
   return core::equal_in_constant_time(a.reveal(), b.reveal());
 }
@@ -36,6 +42,7 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
     refusals.add("/teamId", fmt::format("there is no team {} that this token may use", request.team_id));
   }
   const auto& offer = deps_.providers.catalogue().require(request.provider.name, request.provider.version.value_or(""));
+  if (request.app_version) refuse_app_version(offer.name);
 
   AdmittedService admitted;
   model::Service& service = admitted.service;
@@ -43,9 +50,8 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
   service.team_id = request.team_id;
   service.name = request.name;
   service.provider = {offer.name, offer.version, offer.kind};
-  service.config = model::with_defaults(offer.config_schema, request.config);
+  service.config = request.config;
   service.secrets = request.secrets;
-  service.app_version = request.app_version.value_or("");
   service.created_at = service.updated_at = deps_.clock.now();
   refusals.check([&] { model::check_service_name(request.name); });
   refusals.check([&] { service.plan = model::resolve_plan(offer, request.plan.id, request.plan.parameters); });
@@ -67,7 +73,7 @@ AdmittedService Admission::update(const model::Service& before, const UpdateServ
   model::Service& service = admitted.service;
   Refusals refusals;
   if (request.name) service.name = *request.name;
-  if (request.app_version) service.app_version = *request.app_version;
+  if (request.app_version && *request.app_version != before.app_version) refuse_app_version(offer.name);
   if (request.config) merge(service.config, *request.config);
   if (request.secrets) merge(service.secrets, *request.secrets);
   refusals.check([&] { model::check_service_name(service.name); });

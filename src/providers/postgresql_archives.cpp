@@ -9,6 +9,7 @@ namespace {
 
 constexpr auto kReceiverPatience = std::chrono::seconds(60);
 constexpr auto kSendAllDeadline = std::chrono::seconds(20);
+constexpr auto kProofDeadline = std::chrono::seconds(10);
 constexpr auto kPoll = std::chrono::milliseconds(100);
 constexpr auto kWalReceiverName = "wal-receiver";
 
@@ -125,7 +126,29 @@ void PostgresqlArchives::confirm(const control::ServiceBody& body, const model::
                                 problem.what, problem.meaning, report.problems.size()));
 }
 
+std::optional<model::RecoveryWindow> PostgresqlArchives::known_window(const std::string& instance_id) const {
+  const core::LockGuard lock(mutex_);
+  const auto found = windows_.find(instance_id);
+  if (found == windows_.end()) return std::nullopt;
+  return found->second;
+}
+
 model::RecoveryWindow PostgresqlArchives::window(const control::ServiceBody& body) {
+  const auto& id = body.instance.id;
+  const auto known = known_window(id);
+  const auto running = receiver(id);
+  if (known && running && running->status().store_away_since) return *known;
+  try {
+    auto seen = window_from_store(body);
+    const core::LockGuard lock(mutex_);
+    return windows_[id] = std::move(seen);
+  } catch (const core::Error& error) {
+    if (!known || error.code() != core::Code::kStoreUnreachable) throw;
+    return *known;
+  }
+}
+
+model::RecoveryWindow PostgresqlArchives::window_from_store(const control::ServiceBody& body) {
   model::RecoveryWindow window{body.instance.id, body.instance.destination_id, {}, {}, {}};
   try {
     const auto open = repositories_.archive(target_of(body), body.instance.id);
@@ -142,7 +165,14 @@ model::RecoveryWindow PostgresqlArchives::window(const control::ServiceBody& bod
 
 backup::RecoveryPlan PostgresqlArchives::plan(const control::RecoveryQuestion& question) {
   const auto& instance = question.instances.front();
-  if (const auto running = receiver(instance.id)) running->send_all(kSendAllDeadline, {});
+  if (const auto running = receiver(instance.id); running && !question.backup_id) {
+    // A time that has just passed is within reach as soon as the running source has sent everything before it.
+    if (question.time && *question.time <= world_.deps.clock.now()) {
+      running->wait_until_proven(*question.time, kProofDeadline, {});
+    } else {
+      running->send_all(kSendAllDeadline, {});
+    }
+  }
   const auto open = repositories_.archive(question.from, instance.id);
   backup::RecoveryTarget target = backup::ToLatest{};
   if (question.backup_id) target = backup::ToBackup{*question.backup_id};

@@ -24,6 +24,7 @@ class PostgresqlArchives {
   control::BackupOutcome take(const control::ServiceBody& body, const model::Backup& backup,
                               control::WorkContext& context);
   void confirm(const control::ServiceBody& body, const model::Backup& backup, control::WorkContext& context);
+  /// While the store is away, what was known before.
   model::RecoveryWindow window(const control::ServiceBody& body);
   /// Makes a receiver that runs send what it holds, then asks the archive.
   backup::RecoveryPlan plan(const control::RecoveryQuestion& question);
@@ -35,6 +36,8 @@ class PostgresqlArchives {
   [[nodiscard]] backup::Environment environment() const;
 
  private:
+  model::RecoveryWindow window_from_store(const control::ServiceBody& body);
+  [[nodiscard]] std::optional<model::RecoveryWindow> known_window(const std::string& instance_id) const;
   std::shared_ptr<repository::Repository> prepared_repository(const control::ServiceBody& body);
   void receive(const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch);
   [[nodiscard]] std::shared_ptr<backup::WalReceiver> receiver(const std::string& instance_id) const;
@@ -46,6 +49,8 @@ class PostgresqlArchives {
   Repositories repositories_;
   mutable core::Mutex mutex_;
   std::map<std::string, std::shared_ptr<backup::WalReceiver>> receivers_ GUARDED_BY(mutex_);
+  /// The last answer for each instance, for while its store is away.
+  std::map<std::string, model::RecoveryWindow> windows_ GUARDED_BY(mutex_);
 };
 
 }  // namespace backstay::providers

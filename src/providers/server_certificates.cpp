@@ -1,5 +1,7 @@
 #include "providers/server_certificates.h"
 
+#include <unistd.h>
+
 namespace backstay::providers {
 namespace {
 
@@ -28,12 +30,17 @@ codec::Certificate ServerCertificates::authority() {
 void ServerCertificates::ensure(const postgres::InstancePaths& paths, const std::optional<os::Identity>& identity,
                                 const std::vector<std::string>& names) {
   const auto certificate = paths.tls() / kCertificateFile;
+  const auto key = paths.tls() / kKeyFile;
   if (files_.stat(certificate) &&
       codec::certificate_not_after(read_text(files_, certificate)) > clock_.now() + kRenewBefore) {
+    // A kill may have come between the writing of a file and the giving of its group.
+    if (identity) {
+      for (const auto& file : {certificate, key}) files_.set_owner(file, ::geteuid(), identity->gid);
+    }
     return;
   }
   const auto made = codec::issue_server_certificate(authority(), names, clock_.now(), kValidity, random_);
-  postgres::write_readable_file(files_, paths.tls() / kKeyFile, made.key_pem.reveal(), identity);
+  postgres::write_readable_file(files_, key, made.key_pem.reveal(), identity);
   postgres::write_readable_file(files_, certificate, made.certificate_pem, identity);
 }
 

@@ -71,6 +71,11 @@ std::filesystem::path ProcessRuntime::make_directory(const control::InstancePlac
 
 void ProcessRuntime::remove_directory(const std::string& instance_id) {
   files_.remove_all(directory(instance_id));
+  // What was being made beside it when a process was killed: .<instance id>.<what>
+  for (const auto& entry : files_.list(config_.state_dir / "instances")) {
+    if (entry.name.starts_with("." + instance_id + "."))
+      files_.remove_all(config_.state_dir / "instances" / entry.name);
+  }
   groups_.remove(instance_id);
   set_limits_problem(instance_id, std::nullopt);
 }
