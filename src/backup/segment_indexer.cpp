@@ -12,6 +12,7 @@ SegmentIndexer::SegmentIndexer(std::uint64_t segment_size)
 
 void SegmentIndexer::restart() {
   parser_.restart();
+  position_.reset();
   synchronized_ = false;
 }
 
@@ -19,9 +20,13 @@ repository::SegmentIndex SegmentIndexer::feed(postgres::TimelineId timeline, pos
   current_ = {};
   current_.timeline = timeline.value;
   current_.segment = postgres::segment_of(at, segment_size_);
+  const postgres::Lsn end = at + bytes.size();
   if (!synchronized_) {
     const std::uint64_t skip = (postgres::kWalPageSize - at.value % postgres::kWalPageSize) % postgres::kWalPageSize;
-    if (skip >= bytes.size()) return current_;
+    if (skip >= bytes.size()) {
+      position_ = end;
+      return current_;
+    }
     at += skip;
     bytes = bytes.subspan(skip);
     synchronized_ = true;
@@ -35,6 +40,7 @@ repository::SegmentIndex SegmentIndexer::feed(postgres::TimelineId timeline, pos
                       {{"at", postgres::format_lsn(at)}, {"error", e.what()}});
     restart();
   }
+  position_ = end;
   return current_;
 }
 

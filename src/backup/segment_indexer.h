@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/bytes.h"
 #include "postgres/lsn.h"
@@ -21,6 +22,8 @@ class SegmentIndexer {
 
   /// Begins anew at the next page boundary that is fed.
   void restart();
+  /// The end of what was fed.
+  [[nodiscard]] std::optional<postgres::Lsn> position() const { return position_; }
   /// How often the WAL could not be understood.
   [[nodiscard]] std::uint64_t failures() const { return failures_; }
 
@@ -32,6 +35,7 @@ class SegmentIndexer {
   postgres::WalParser parser_;
   bool synchronized_ = false;
   std::uint64_t failures_ = 0;
+  std::optional<postgres::Lsn> position_;
   repository::SegmentIndex current_;
 };
 

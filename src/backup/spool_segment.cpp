@@ -38,10 +38,7 @@ SpoolSegment::~SpoolSegment() {
   unlink(path_.c_str());
 }
 
-void SpoolSegment::append(core::ByteSpan bytes) {
-  os::write_at(file_.get(), filled_, bytes);
-  filled_ += bytes.size();
-}
+void SpoolSegment::write(std::uint64_t at, core::ByteSpan bytes) { os::write_at(file_.get(), at, bytes); }
 
 core::ByteSpan SpoolSegment::bytes(std::uint64_t from, std::uint64_t to) const { return {mapped_ + from, to - from}; }
 

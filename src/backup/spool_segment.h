@@ -10,7 +10,7 @@
 
 namespace backstay::backup {
 
-/// One thread appends; others may read what was appended before they were told so. The file's space is taken at the
+/// One thread writes; others may read what was written before they were told so. The file's space is taken at the
 /// beginning, so that a full disk is an Error(disk_full) here and not a signal later. The file goes with the object.
 class SpoolSegment {
  public:
@@ -19,13 +19,11 @@ class SpoolSegment {
   SpoolSegment(const SpoolSegment&) = delete;
   SpoolSegment& operator=(const SpoolSegment&) = delete;
 
-  void append(core::ByteSpan bytes);
+  void write(std::uint64_t at, core::ByteSpan bytes);
 
   [[nodiscard]] postgres::SegmentName name() const { return name_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }
-  /// How much was appended; for the appending thread.
-  [[nodiscard]] std::uint64_t filled() const { return filled_; }
-  /// The appended bytes [from, to), mapped from the file.
+  /// The bytes [from, to), mapped from the file.
   [[nodiscard]] core::ByteSpan bytes(std::uint64_t from, std::uint64_t to) const;
 
  private:
@@ -34,7 +32,6 @@ class SpoolSegment {
   const std::filesystem::path path_;
   os::Descriptor file_;
   const std::byte* mapped_ = nullptr;
-  std::uint64_t filled_ = 0;
 };
 
 }  // namespace backstay::backup

@@ -13,6 +13,7 @@
 #include "core/mutex.h"
 #include "os/file_system.h"
 #include "postgres/replication_connection.h"
+#include "postgres/timeline_history.h"
 #include "repository/wal_store.h"
 
 namespace backstay::backup {
@@ -24,6 +25,7 @@ constexpr core::Duration kDrainTime = std::chrono::seconds(10);
 constexpr core::Duration kLongestServerRetry = std::chrono::seconds(10);
 constexpr core::Duration kFirstServerRetry = std::chrono::milliseconds(250);
 constexpr std::size_t kProofsKept = 64;
+constexpr core::Duration kProofMargin = std::chrono::seconds(1);
 constexpr mode_t kSpoolMode = 0700;
 
 struct Position {
@@ -47,20 +49,25 @@ class WalReceiver::Impl {
   WalReceiverStatus status() const;
   bool wait_until_stored(postgres::Lsn lsn, core::Duration deadline, const std::stop_token& stop);
   bool send_all(core::Duration deadline, const std::stop_token& stop);
+  bool wait_until_proven(core::Timestamp time, core::Duration deadline, const std::stop_token& stop);
 
  private:
   void session(const std::stop_token& stop);
   void check_server(const postgres::SystemIdentity& server);
   void open_archive(std::uint64_t segment_size);
-  void find_position(postgres::ReplicationConnection& connection, const postgres::SystemIdentity& server);
+  void find_position(postgres::ReplicationConnection& connection, const postgres::SystemIdentity& server,
+                     bool slot_is_new);
   std::optional<Position> stored_position();
-  postgres::Lsn first_kept(const postgres::SystemIdentity& server);
+  std::optional<postgres::Lsn> first_kept();
+  void check_reach(const postgres::SystemIdentity& server, postgres::Lsn archived) const;
   void prime_indexer();
   void store_history(postgres::ReplicationConnection& connection, postgres::TimelineId timeline);
   void stream(postgres::ReplicationConnection& connection, const std::stop_token& stop);
   void wait_for_room(postgres::ReplicationConnection& connection, const std::stop_token& stop);
   void take(const postgres::WalData& data);
   void take(const postgres::Keepalive& keepalive);
+  void forget_proofs();
+  postgres::Lsn ask_server_end(const std::stop_token& stop) const;
   void follow(postgres::ReplicationConnection& connection, const postgres::EndOfTimeline& end);
   void report(postgres::ReplicationConnection& connection, bool at_once);
   void prove(postgres::Lsn stored) EXCLUDES(mutex_);
@@ -79,6 +86,9 @@ class WalReceiver::Impl {
   bool after_gap_ = false;
   std::unique_ptr<SegmentIndexer> indexer_;
   std::deque<ArchiveEnd> proofs_;
+  std::deque<core::Timestamp> answers_;  // of a server that had sent everything
+  postgres::Lsn flushed_;                // by the server, as far as this stream has told
+  bool asked_ = false;                   // for a keepalive that has not come yet
   core::SteadyTime last_report_;
   postgres::Lsn last_reported_;
   core::SteadyTime last_bytes_;
@@ -93,8 +103,7 @@ class WalReceiver::Impl {
   std::shared_ptr<WalUploader> uploader_ GUARDED_BY(mutex_);
   WalReceiverStatus status_ GUARDED_BY(mutex_);
   postgres::Lsn server_end_ GUARDED_BY(mutex_);
-  /// Keepalives that `send_all` still waits for.
-  unsigned probes_ GUARDED_BY(mutex_) = 0;
+  unsigned waiting_for_proof_ GUARDED_BY(mutex_) = 0;
 
   std::shared_ptr<WalUploader> uploader() const EXCLUDES(mutex_) {
     const core::LockGuard lock(mutex_);
@@ -141,21 +150,17 @@ void WalReceiver::Impl::note_server_error(const core::Error& error) {
 void WalReceiver::Impl::session(const std::stop_token& stop) {
   postgres::ReplicationConnection connection(config_.connection, stop);
   // The slot comes first: from then on nothing that follows the server's present end can go.
-  if (connection.create_physical_slot(config_.slot, config_.temporary_slot)) {
+  const bool slot_is_new = connection.create_physical_slot(config_.slot, config_.temporary_slot);
+  if (slot_is_new) {
     core::log_info("wal.slot_created", "a replication slot was made",
                    {{"instance", config_.instance}, {"slot", config_.slot}});
   }
   const postgres::SystemIdentity server = connection.identify_system();
   check_server(server);
   open_archive(connection.segment_size());
-  if (!position_) find_position(connection, server);
-  if (server.flushed < position_->next) {
-    throw core::Error(
-        core::Code::kConflict,
-        fmt::format("the archive of instance '{}' reaches {}, but the server only {}: it is not the "
-                    "server that wrote this archive, or an older copy of it",
-                    config_.instance, postgres::format_lsn(position_->next), postgres::format_lsn(server.flushed)));
-  }
+  if (!position_) find_position(connection, server, slot_is_new);
+  check_reach(server, position_->next);
+  if (indexer_->position() && *indexer_->position() != position_->next) prime_indexer();
   try {
     connection.start_streaming(config_.slot, position_->next, position_->timeline);
     note_connected();
@@ -164,6 +169,15 @@ void WalReceiver::Impl::session(const std::stop_token& stop) {
     if (e.code() == core::Code::kWalGap && !config_.temporary_slot) begin_after_gap(e);
     throw;
   }
+}
+
+void WalReceiver::Impl::check_reach(const postgres::SystemIdentity& server, postgres::Lsn archived) const {
+  if (server.flushed >= archived) return;
+  throw core::Error(
+      core::Code::kConflict,
+      fmt::format("the archive of instance '{}' reaches {}, but the server only {}: it is not the "
+                  "server that wrote this archive, or an older copy of it",
+                  config_.instance, postgres::format_lsn(archived), postgres::format_lsn(server.flushed)));
 }
 
 void WalReceiver::Impl::note_connected() {
@@ -214,22 +228,34 @@ std::optional<Position> WalReceiver::Impl::stored_position() {
   return std::nullopt;
 }
 
-/// Where the slot keeps WAL from; one that was made long ago has more than the server's present segment.
-postgres::Lsn WalReceiver::Impl::first_kept(const postgres::SystemIdentity& server) {
-  if (config_.temporary_slot) return server.flushed;
+/// Where the slot keeps WAL from: everything before it is stored, of what follows nothing is certain.
+std::optional<postgres::Lsn> WalReceiver::Impl::first_kept() {
+  if (config_.temporary_slot) return std::nullopt;
   postgres::Connection connection(config_.connection);
   const auto slot = postgres::read_slot(connection, config_.slot);
-  return slot && slot->restart_lsn ? std::min(*slot->restart_lsn, server.flushed) : server.flushed;
+  return slot ? slot->restart_lsn : std::nullopt;
 }
 
+/// Segments are stored out of order, and a backup may store some on its own, so the last one in the store says nothing
+/// about those before it. The slot does; what is sent twice is stored once.
 void WalReceiver::Impl::find_position(postgres::ReplicationConnection& connection,
-                                      const postgres::SystemIdentity& server) {
+                                      const postgres::SystemIdentity& server, bool slot_is_new) {
   const std::uint64_t size = wal()->segment_size();
+  const std::optional<postgres::Lsn> kept = first_kept();
   std::optional<Position> position;
   if (!config_.temporary_slot && !after_gap_) position = stored_position();
+  if (position) check_reach(server, position->next);
   if (!position) {
-    const postgres::Lsn start = postgres::segment_start(postgres::segment_of(first_kept(server), size), size);
+    const postgres::Lsn from = kept ? std::min(*kept, server.flushed) : server.flushed;
+    const postgres::Lsn start = postgres::segment_start(postgres::segment_of(from, size), size);
     position = Position{.timeline = server.timeline, .next = start, .stored = start};
+  } else if (kept && !slot_is_new && *kept < position->next) {
+    if (position->timeline.value > 1) {
+      const auto history = postgres::parse_timeline_history(connection.timeline_history(position->timeline));
+      position->timeline = postgres::timeline_at(history, position->timeline, *kept);
+    }
+    position->next = postgres::segment_start(postgres::segment_of(*kept, size), size);
+    position->stored = position->next;
   }
   store_history(connection, server.timeline);
   position_ = position;
@@ -241,12 +267,16 @@ void WalReceiver::Impl::find_position(postgres::ReplicationConnection& connectio
 void WalReceiver::Impl::prime_indexer() {
   const auto store = wal();
   indexer_ = std::make_unique<SegmentIndexer>(store->segment_size());
-  const postgres::SegmentNumber segment = postgres::segment_of(position_->next, store->segment_size());
-  if (segment == 0) return;
-  const auto before = store->read_segment(position_->timeline.value, segment - 1);
-  if (before && before->complete) {
-    indexer_->feed(position_->timeline, postgres::segment_start(segment - 1, store->segment_size()), before->bytes);
+  const std::uint64_t size = store->segment_size();
+  const postgres::SegmentNumber segment = postgres::segment_of(position_->next, size);
+  if (segment > 0) {
+    const auto before = store->read_segment(position_->timeline.value, segment - 1);
+    if (before && before->complete) {
+      indexer_->feed(position_->timeline, postgres::segment_start(segment - 1, size), before->bytes);
+    }
   }
+  const core::ByteSpan here = uploader()->filled_part();
+  if (!here.empty()) indexer_->feed(position_->timeline, postgres::segment_start(segment, size), here);
 }
 
 void WalReceiver::Impl::store_history(postgres::ReplicationConnection& connection, postgres::TimelineId timeline) {
@@ -264,13 +294,14 @@ void WalReceiver::Impl::begin_after_gap(const core::Error& error) {
   postgres::drop_slot(connection, config_.slot);
   position_.reset();
   after_gap_ = true;
-  proofs_.clear();
+  forget_proofs();
   const core::LockGuard lock(mutex_);
   status_.needs_base_backup = true;
   status_.proven_end.reset();
 }
 
 void WalReceiver::Impl::stream(postgres::ReplicationConnection& connection, const std::stop_token& stop) {
+  forget_proofs();
   report(connection, true);
   while (!stop.stop_requested()) {
     wait_for_room(connection, stop);
@@ -306,24 +337,41 @@ void WalReceiver::Impl::take(const postgres::WalData& data) {
   while (!bytes.empty()) {
     const std::uint64_t room = size - postgres::segment_offset(position_->next, size);
     const core::ByteSpan piece = bytes.first(std::min<std::uint64_t>(room, bytes.size()));
-    sink->append(piece, indexer_->feed(position_->timeline, position_->next, piece));
+    // What could not be written must not be in the index either.
+    sink->append(piece, [&] { return indexer_->feed(position_->timeline, position_->next, piece); });
     position_->next += piece.size();
     bytes = bytes.subspan(piece.size());
   }
   last_bytes_ = environment_.clock.steady_now();
+  flushed_ = std::max(flushed_, data.server_end);
   const core::LockGuard lock(mutex_);
-  server_end_ = std::max(data.server_end, position_->next);
+  server_end_ = std::max({server_end_, flushed_, position_->next});
 }
 
+/// A keepalive tells how far the server has *sent*, which proves something only if it had nothing left to send. It may
+/// also have waited behind data in the server's output, and a commit is stamped before it is written: so its position
+/// proves the archive complete up to the time of an answer that was received well before this one was asked for.
 void WalReceiver::Impl::take(const postgres::Keepalive& keepalive) {
-  if (keepalive.server_end <= position_->next) {
-    if (proofs_.size() == kProofsKept) proofs_.pop_back();
-    proofs_.push_back({position_->timeline, keepalive.server_end, keepalive.server_time});
+  if (!keepalive.reply_requested) asked_ = false;
+  if (keepalive.server_end >= flushed_ && keepalive.server_end <= position_->next) {
+    if (!answers_.empty() && keepalive.server_time < answers_.back()) answers_.clear();
+    answers_.push_back(keepalive.server_time);
+    const core::Timestamp latest = keepalive.server_time - kProofMargin;
+    while (answers_.size() > 1 && answers_[1] <= latest) answers_.pop_front();
+    if (answers_.front() <= latest) {
+      if (proofs_.size() == kProofsKept) proofs_.pop_back();
+      proofs_.push_back({position_->timeline, keepalive.server_end, answers_.front()});
+    }
   }
   const core::LockGuard lock(mutex_);
-  server_end_ = std::max(keepalive.server_end, position_->next);
-  if (probes_ > 0) --probes_;
-  changed_.notify_all();
+  server_end_ = std::max({server_end_, keepalive.server_end, position_->next});
+}
+
+void WalReceiver::Impl::forget_proofs() {
+  proofs_.clear();
+  answers_.clear();
+  flushed_ = {};
+  asked_ = false;
 }
 
 void WalReceiver::Impl::follow(postgres::ReplicationConnection& connection, const postgres::EndOfTimeline& end) {
@@ -335,7 +383,7 @@ void WalReceiver::Impl::follow(postgres::ReplicationConnection& connection, cons
   core::log_info("wal.timeline", "the server follows another timeline",
                  {{"instance", config_.instance}, {"timeline", std::to_string(end.next.value)}});
   position_ = Position{.timeline = end.next, .next = start, .stored = start};
-  proofs_.clear();
+  forget_proofs();
   prime_indexer();
   sink->begin(end.next, start, start);
 }
@@ -345,15 +393,17 @@ void WalReceiver::Impl::report(postgres::ReplicationConnection& connection, bool
   const postgres::Lsn stored = sink->stored();
   prove(stored);
   const core::SteadyTime now = environment_.clock.steady_now();
-  bool probing = false;
+  bool hurry = false;
   {
     const core::LockGuard lock(mutex_);
-    probing = probes_ > 0;
+    hurry = waiting_for_proof_ > 0;
   }
-  const bool due = now - last_report_ >= (probing ? core::Duration(kReceiveWait) : kStatusInterval);
+  const bool due = now - last_report_ >= (hurry ? core::Duration(kReceiveWait) : kStatusInterval);
   if (!at_once && !due && stored == last_reported_) return;
-  // Each answer proves how far the archive is complete.
-  connection.send_status(position_->next, stored, stored, environment_.clock.now(), due || at_once);
+  // One question at a time: the answers prove how far the archive is complete.
+  const bool ask = (due || at_once) && !asked_;
+  connection.send_status(position_->next, stored, stored, environment_.clock.now(), ask);
+  if (ask) asked_ = true;
   last_reported_ = stored;
   if (due) last_report_ = now;
 }
@@ -363,6 +413,7 @@ void WalReceiver::Impl::prove(postgres::Lsn stored) {
   while (!proofs_.empty() && proofs_.front().lsn <= stored) {
     status_.proven_end = proofs_.front();
     proofs_.pop_front();
+    changed_.notify_all();
   }
 }
 
@@ -430,24 +481,44 @@ bool WalReceiver::Impl::wait_until_stored(postgres::Lsn lsn, core::Duration dead
   return false;
 }
 
+/// What a stream says of the server's end may be old; the server itself knows.
+postgres::Lsn WalReceiver::Impl::ask_server_end(const std::stop_token& stop) const {
+  try {
+    postgres::Connection connection(config_.connection, stop);
+    const auto rows = connection.query(
+        "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_flush_lsn() END");
+    return rows.is_null(0, 0) ? postgres::Lsn{} : postgres::parse_lsn(rows.text(0, 0));
+  } catch (const core::Error& e) {
+    core::log_warning("wal.server_end_unknown", "the server could not be asked for the end of its WAL",
+                      {{"instance", config_.instance}, {"error", e.what()}});
+    return {};
+  }
+}
+
 bool WalReceiver::Impl::send_all(core::Duration deadline, const std::stop_token& stop) {
   const core::SteadyTime end = environment_.clock.steady_now() + deadline;
-  postgres::Lsn lsn;
-  {
-    const core::LockGuard lock(mutex_);
-    // The first answer may have been under way before the question.
-    probes_ = 2;
-    while (probes_ > 0 && status_.connected && !stop.stop_requested() && environment_.clock.steady_now() < end) {
-      changed_.wait_for(mutex_, std::chrono::milliseconds(kReceiveWait));
-    }
-    probes_ = 0;
-    lsn = status_.connected ? server_end_ : postgres::Lsn{};
-  }
   const auto sink = uploader();
   if (!sink) return false;
-  lsn = std::max(lsn, sink->received());
+  const postgres::Lsn lsn = std::max(status().connected ? ask_server_end(stop) : postgres::Lsn{}, sink->received());
   return wait_until_stored(lsn, std::chrono::duration_cast<core::Duration>(end - environment_.clock.steady_now()),
                            stop);
+}
+
+bool WalReceiver::Impl::wait_until_proven(core::Timestamp time, core::Duration deadline, const std::stop_token& stop) {
+  const core::SteadyTime end = environment_.clock.steady_now() + deadline;
+  const auto sink = uploader();
+  if (!sink) return false;
+  const core::LockGuard lock(mutex_);
+  ++waiting_for_proof_;
+  bool proven = false;
+  while (true) {
+    proven = status_.proven_end && status_.proven_end->time >= time;
+    if (proven || stop.stop_requested() || !status_.connected || environment_.clock.steady_now() >= end) break;
+    sink->want(server_end_);
+    changed_.wait_for(mutex_, std::chrono::milliseconds(kReceiveWait));
+  }
+  --waiting_for_proof_;
+  return proven;
 }
 
 WalReceiver::WalReceiver(const Environment& environment, repository::Repository& repository, WalReceiverConfig config)
@@ -459,10 +530,13 @@ bool WalReceiver::wait_until_stored(postgres::Lsn lsn, core::Duration deadline, 
   return impl_->wait_until_stored(lsn, deadline, stop);
 }
 bool WalReceiver::send_all(core::Duration deadline, std::stop_token stop) { return impl_->send_all(deadline, stop); }
+bool WalReceiver::wait_until_proven(core::Timestamp time, core::Duration deadline, std::stop_token stop) {
+  return impl_->wait_until_proven(time, deadline, stop);
+}
 
-std::uint64_t max_slot_wal_keep_mib(std::uint64_t free_bytes, std::uint64_t used_by_wal) {
+std::uint64_t max_slot_wal_keep_mib(std::uint64_t free_bytes, std::uint64_t used_by_wal, std::uint64_t segment_size) {
   constexpr std::uint64_t kMib = 1U << 20;
-  return std::max<std::uint64_t>(512, (free_bytes + used_by_wal) / 2 / kMib);
+  return std::max({std::uint64_t{512}, 4 * segment_size / kMib, (free_bytes + used_by_wal) / 2 / kMib});
 }
 
 }  // namespace backstay::backup

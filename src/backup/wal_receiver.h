@@ -91,6 +91,10 @@ class WalReceiver {
   /// Needs the server; with the server away it uploads what was received, and returns what is stored.
   bool send_all(core::Duration deadline, std::stop_token stop);
 
+  /// The same until the archive is proven complete up to `time` of the server's clock, which takes a second or two for
+  /// the present time. False if the deadline passed, `stop` was requested or the server is away.
+  bool wait_until_proven(core::Timestamp time, core::Duration deadline, std::stop_token stop);
+
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
@@ -98,6 +102,7 @@ class WalReceiver {
 
 /// The value for max_slot_wal_keep_size in MiB: half of the free space, at least 512 MiB and at least four segments, so
 /// that a store that is away never fills the database's disk. `used_by_wal` is what pg_wal occupies now.
-std::uint64_t max_slot_wal_keep_mib(std::uint64_t free_bytes, std::uint64_t used_by_wal);
+std::uint64_t max_slot_wal_keep_mib(std::uint64_t free_bytes, std::uint64_t used_by_wal,
+                                    std::uint64_t segment_size = postgres::kDefaultSegmentSize);
 
 }  // namespace backstay::backup

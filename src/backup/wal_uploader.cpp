@@ -54,6 +54,7 @@ WalUploader::~WalUploader() {
 void WalUploader::begin(postgres::TimelineId timeline, postgres::Lsn at, postgres::Lsn stored) {
   const core::LockGuard lock(mutex_);
   timeline_ = timeline;
+  begun_at_ = at;
   received_ = at;
   known_stored_ = stored;
 }
@@ -69,12 +70,13 @@ void WalUploader::open_segment(postgres::Lsn at) {
   segments_.push_back(filling_);
 }
 
-void WalUploader::append(core::ByteSpan bytes, const repository::SegmentIndex& index) {
+void WalUploader::append(core::ByteSpan bytes, const std::function<repository::SegmentIndex()>& make_index) {
   if (!filling_) open_segment(received());
-  filling_->spool.append(bytes);
+  filling_->spool.write(filled_part().size(), bytes);
+  const repository::SegmentIndex index = make_index();
   const core::LockGuard lock(mutex_);
   if (filling_->filled == filling_->stored_to()) filling_->waiting_since = environment_.clock.steady_now();
-  filling_->filled = filling_->spool.filled();
+  filling_->filled += bytes.size();
   filling_->uncut.merge(index);
   filling_->whole.merge(index);
   received_ = filling_->start + filling_->filled;
@@ -83,6 +85,12 @@ void WalUploader::append(core::ByteSpan bytes, const repository::SegmentIndex& i
     filling_.reset();
   }
   changed_.notify_all();
+}
+
+core::ByteSpan WalUploader::filled_part() const {
+  if (!filling_) return {};
+  const core::LockGuard lock(mutex_);
+  return filling_->spool.bytes(0, filling_->filled);
 }
 
 void WalUploader::end() {
@@ -102,6 +110,12 @@ bool WalUploader::wait_for_room(core::Duration wait) {
   return segments_.size() < config_.spool_segments;
 }
 
+void WalUploader::want(postgres::Lsn lsn) {
+  const core::LockGuard lock(mutex_);
+  wanted_ = std::max(wanted_, lsn);
+  changed_.notify_all();
+}
+
 bool WalUploader::wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop) {
   const core::SteadyTime end = environment_.clock.steady_now() + deadline;
   const core::LockGuard lock(mutex_);
@@ -116,6 +130,11 @@ bool WalUploader::wait_until_stored(postgres::Lsn lsn, core::Duration deadline, 
 
 postgres::Lsn WalUploader::stored_now() const {
   const postgres::Lsn here = segments_.empty() ? received_ : segments_.front()->start + segments_.front()->stored_to();
+  // What was begun before may still be on its way: nothing that follows it counts until then.
+  if (!segments_.empty() &&
+      (segments_.front()->spool.name().timeline != timeline_ || segments_.front()->start < begun_at_)) {
+    return here;
+  }
   return std::max(here, std::min(known_stored_, received_));
 }
 

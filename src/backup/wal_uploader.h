@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,8 +60,11 @@ class WalUploader {
 
   /// Begins at the start of a segment; everything before `stored` is known to be in the store.
   void begin(postgres::TimelineId timeline, postgres::Lsn at, postgres::Lsn stored);
-  /// Takes bytes that follow what came before and lie within one segment. `index` is theirs.
-  void append(core::ByteSpan bytes, const repository::SegmentIndex& index);
+  /// Takes bytes that follow what came before and lie within one segment; `make_index` makes their index once they are
+  /// written. If it throws nothing was taken.
+  void append(core::ByteSpan bytes, const std::function<repository::SegmentIndex()>& make_index);
+  /// What is here of the segment that is filling, for the receiving thread until its next call.
+  [[nodiscard]] core::ByteSpan filled_part() const;
   /// What was begun ends here: the last segment stays one of tails. `begin` follows.
   void end();
   /// False if the spool is still full after `wait`.
@@ -69,6 +73,8 @@ class WalUploader {
   /// Uploads without waiting for the interval, until everything before `lsn` is stored; false if the deadline or the
   /// stop came first.
   bool wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop);
+  /// The same without waiting.
+  void want(postgres::Lsn lsn);
   [[nodiscard]] WalUploaderStatus status() const;
   [[nodiscard]] postgres::Lsn stored() const;
   [[nodiscard]] postgres::Lsn received() const;
@@ -100,6 +106,7 @@ class WalUploader {
   mutable core::Condition changed_;
   std::deque<std::shared_ptr<Segment>> segments_ GUARDED_BY(mutex_);
   postgres::TimelineId timeline_ GUARDED_BY(mutex_);
+  postgres::Lsn begun_at_ GUARDED_BY(mutex_);
   postgres::Lsn received_ GUARDED_BY(mutex_);
   postgres::Lsn known_stored_ GUARDED_BY(mutex_);
   postgres::Lsn wanted_ GUARDED_BY(mutex_);
