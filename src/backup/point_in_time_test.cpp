@@ -4,6 +4,7 @@
 #include "backup/testing/archive_fixture.h"
 #include "core/error.h"
 #include "postgres/replication_connection.h"
+#include "repository/wal_store.h"
 
 namespace backstay::backup {
 namespace {
@@ -147,6 +148,64 @@ TEST_F(PointInTimeTest, ReceiverGoesOnWhereItsPredecessorStopped) {
   EXPECT_EQ(count(*recover_to(plan(ToTime{now}), "recovered")), 20);
 }
 
+TEST_F(PointInTimeTest, SegmentThatIsMissingBeforeStoredOnesIsSentAgain) {
+  start_archiving();
+  receiver_.reset();
+  // Another stream stores three segments while the slot still keeps the first of them.
+  WalReceiverConfig config;
+  config.instance = instance_;
+  config.connection = cluster_.target();
+  config.slot = "other";
+  config.spool_directory = directory_.path() / "spool-other";
+  auto other = std::make_unique<testing::RunningReceiver>(environment_, *repository_, config);
+  const auto end = clock_.steady_now() + kDeadline;
+  while (!(*other)->status().connected && clock_.steady_now() < end) clock_.wait({}, std::chrono::milliseconds(20));
+  for (int i = 0; i < 3; ++i) {
+    cluster_.query("INSERT INTO t VALUES (" + std::to_string(i) + ")");
+    cluster_.query("SELECT pg_switch_wal()");
+  }
+  ASSERT_TRUE((*other)->send_all(kDeadline, {}));
+  other.reset();
+  auto connection = cluster_.connect();
+  const auto slot = postgres::read_slot(connection, "backstay");
+  ASSERT_TRUE(slot && slot->restart_lsn);
+  repository::WalStore wal(*repository_, instance_);
+  const auto first = postgres::segment_of(*slot->restart_lsn, wal.segment_size());
+  const auto stored = wal.list(1, first, first);
+  ASSERT_EQ(stored.size(), 1U);
+  store_->remove(stored.front().complete);
+  receiver_ = receive(instance_, cluster_.target());
+  while (!(*receiver_)->status().connected && clock_.steady_now() < end) clock_.wait({}, std::chrono::milliseconds(20));
+  ASSERT_TRUE(send_all());
+  const auto again = wal.list(1, first, first);
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again.front().contiguous(wal.segment_size()), wal.segment_size());
+}
+
+TEST_F(PointInTimeTest, SpoolThatTakesNothingForAWhileLosesNothing) {
+  start_archiving();
+  const auto spool = directory_.path() / ("spool-" + instance_);
+  files_.remove_all(spool);
+  cluster_.query("SELECT pg_switch_wal()");
+  cluster_.query("INSERT INTO t VALUES (1)");
+  const auto end = clock_.steady_now() + kDeadline;
+  while ((*receiver_)->status().last_error.empty() && clock_.steady_now() < end) {
+    clock_.wait({}, std::chrono::milliseconds(20));
+  }
+  ASSERT_FALSE((*receiver_)->status().last_error.empty());
+  files_.make_directories(spool, 0700);
+  while (!(*receiver_)->status().connected && clock_.steady_now() < end) clock_.wait({}, std::chrono::milliseconds(20));
+  EXPECT_TRUE(send_all());
+}
+
+TEST_F(PointInTimeTest, PresentTimeIsWithinReachOnceItIsProven) {
+  start_archiving();
+  cluster_.query("INSERT INTO t VALUES (1)");
+  const core::Timestamp now = server_now();
+  EXPECT_TRUE((*receiver_)->wait_until_proven(now, kDeadline, {}));
+  EXPECT_TRUE(plan(ToTime{now}).stop.inclusive);
+}
+
 TEST_F(PointInTimeTest, ServerThatIsKilledIsFollowedAgain) {
   start_archiving();
   cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");
@@ -233,6 +292,15 @@ TEST_F(PointInTimeTest, RolesAreTheRequestsBeforeAnybodyConnects) {
   EXPECT_FALSE(recovered->query("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'other'").truth(0, 0));
 }
 
+TEST_F(PointInTimeTest, SubscriptionsAreDisabledWithoutAHandOverToo) {
+  cluster_.query(
+      "CREATE SUBSCRIPTION s CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false, slot_name = 's')");
+  cluster_.query("ALTER SUBSCRIPTION s ENABLE");
+  start_archiving();
+  const auto recovered = recover_to(plan(ToBackup{backup_.backup}), "recovered");
+  EXPECT_FALSE(recovered->query("SELECT subenabled FROM pg_subscription").truth(0, 0));
+}
+
 TEST_F(PointInTimeTest, RecoveryGoesOnAfterItWasStopped) {
   start_archiving();
   cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");
@@ -251,6 +319,21 @@ TEST_F(PointInTimeTest, RecoveryGoesOnAfterItWasStopped) {
   }
   recover(environment_, request, nullptr, {});
   EXPECT_EQ(count(*start_recovered("recovered")), 10);
+}
+
+TEST_F(PointInTimeTest, ReplayNeverTouchesATablespaceOfTheSource) {
+  start_archiving();
+  const auto place = cluster_.paths().root / "elsewhere";
+  files_.make_directories(place, 0700);
+  files_.set_owner(place, postgres::testing::test_identity()->uid, postgres::testing::test_identity()->gid);
+  cluster_.query("CREATE TABLESPACE later LOCATION '" + place.string() + "'");
+  ASSERT_TRUE(send_all());
+  try {
+    recover(environment_, recover_request(plan(ToLatest{}), "recovered"), nullptr, {});
+    FAIL() << "a tablespace was made at the source's path";
+  } catch (const core::Error& e) {
+    EXPECT_EQ(e.code(), core::Code::kRecoveryFailed) << e.what();
+  }
 }
 
 TEST_F(PointInTimeTest, WalThatCannotBeFetchedStopsTheRecoveryInsteadOfEndingItShort) {

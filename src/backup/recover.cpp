@@ -48,7 +48,7 @@ class Recovery {
   void wait_for_promotion(const RecoveryWalServer& wal, os::ProcessId process);
   [[noreturn]] void replay_failed(const RecoveryWalServer& wal, const std::string& what);
   void note_branch();
-  postgres::Connection superuser();
+  postgres::Connection superuser(const std::string& database = "postgres");
   void say(const char* phase, std::uint64_t done = 0, std::uint64_t total = 0) const {
     if (progress_) progress_({.phase = phase, .done = done, .total = total});
   }
@@ -177,6 +177,7 @@ void Recovery::replay() {
     config.timeline = request_.plan.timeline;
     config.from = request_.plan.wal_from;
     config.to = request_.plan.wal_to;
+    config.stop = request_.plan.stop.lsn;
     config.segment_size = request_.plan.base.wal_segment_size;
     const RecoveryWalServer wal(environment_, request_.repository, config);
     write_config(true);
@@ -209,14 +210,16 @@ void Recovery::wait_for_promotion(const RecoveryWalServer& wal, os::ProcessId pr
 
 void Recovery::replay_failed(const RecoveryWalServer& wal, const std::string& what) {
   if (const auto error = wal.last_error()) {
+    if (error->code() == core::Code::kRecoveryFailed) throw *error;
     throw core::Error(core::Code::kStoreUnreachable,
-                      fmt::format("the recovery stopped because WAL could not be fetched: {}", *error));
+                      fmt::format("the recovery stopped because WAL could not be fetched: {}", error->message()));
   }
   throw core::Error(core::Code::kRecoveryFailed, fmt::format("the server did not reach {}: {}", state_.plan, what));
 }
 
-postgres::Connection Recovery::superuser() {
+postgres::Connection Recovery::superuser(const std::string& database) {
   postgres::ConnectionTarget target = server_.management_target();
+  target.database = database;
   const std::array<std::string, 2> candidates = {request_.management_role, std::string(postgres::kSuperuserRole)};
   return postgres::connect_as_superuser(std::move(target), candidates);
 }
@@ -231,9 +234,20 @@ void Recovery::hand_over() {
     postgres::Connection connection = superuser();
     postgres::ensure_management_role(connection, request_.management_role, *request_.management_password);
   }
+  const auto connect = [this](const std::string& database) {
+    if (request_.management_password) return server_.connect(database, stop_);
+    return superuser(database);
+  };
+  if (!request_.hand_over) {
+    postgres::Connection connection = superuser();
+    const auto disabled = postgres::disable_subscriptions(connection, connect);
+    if (!disabled.empty()) {
+      core::log_info("recovery.subscriptions_disabled", "subscriptions of the source were disabled",
+                     {{"instance", request_.name}, {"subscriptions", std::to_string(disabled.size())}});
+    }
+  }
   if (request_.hand_over) {
-    const auto report = postgres::hand_over(
-        [this](const std::string& database) { return server_.connect(database, stop_); }, *request_.hand_over);
+    const auto report = postgres::hand_over(connect, *request_.hand_over);
     core::log_info("recovery.handed_over", "roles and databases are the new service's",
                    {{"instance", request_.name},
                     {"disabled_logins", std::to_string(report.disabled_logins.size())},

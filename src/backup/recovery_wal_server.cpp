@@ -46,7 +46,7 @@ class RecoveryWalServer::Impl {
   }
 
   std::uint64_t bytes_served() const { return prefetcher_.bytes_served(); }
-  std::optional<std::string> last_error() const {
+  std::optional<core::Error> last_error() const {
     const core::LockGuard lock(mutex_);
     return last_error_;
   }
@@ -64,7 +64,7 @@ class RecoveryWalServer::Impl {
   WalPrefetcher prefetcher_;
   os::Descriptor listener_;
   mutable core::Mutex mutex_;
-  std::optional<std::string> last_error_ GUARDED_BY(mutex_);
+  std::optional<core::Error> last_error_ GUARDED_BY(mutex_);
   std::jthread thread_;
 };
 
@@ -141,7 +141,7 @@ std::string RecoveryWalServer::Impl::reply(const std::string& name, const std::s
   if (answer.kind == FetchAnswer::Kind::kReady) return "ready\n";
   if (answer.kind == FetchAnswer::Kind::kMissing) return "missing\n";
   const core::LockGuard lock(mutex_);
-  last_error_ = answer.error;
+  last_error_.emplace(answer.code, answer.error);
   return "error " + answer.error + "\n";
 }
 
@@ -150,6 +150,6 @@ RecoveryWalServer::RecoveryWalServer(const Environment& environment, repository:
     : impl_(std::make_unique<Impl>(environment, repository, std::move(config))) {}
 RecoveryWalServer::~RecoveryWalServer() = default;
 std::uint64_t RecoveryWalServer::bytes_served() const { return impl_->bytes_served(); }
-std::optional<std::string> RecoveryWalServer::last_error() const { return impl_->last_error(); }
+std::optional<core::Error> RecoveryWalServer::last_error() const { return impl_->last_error(); }
 
 }  // namespace backstay::backup

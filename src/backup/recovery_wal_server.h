@@ -7,6 +7,7 @@
 #include <string>
 
 #include "backup/environment.h"
+#include "core/error.h"
 #include "os/process.h"
 #include "postgres/lsn.h"
 #include "repository/repository.h"
@@ -23,6 +24,8 @@ struct RecoveryWalServerConfig {
   /// The WAL that the plan counts on: in this range "not there" is an error, behind it the truth.
   postgres::Lsn from = {};
   postgres::Lsn to = {};
+  /// Where replay stops at the latest.
+  std::optional<postgres::Lsn> stop = {};
   std::uint64_t segment_size = postgres::kDefaultSegmentSize;
   /// Segments fetched ahead, and how many at a time.
   unsigned ahead = 8;
@@ -44,7 +47,7 @@ class RecoveryWalServer {
   /// Bytes of WAL handed over so far.
   [[nodiscard]] std::uint64_t bytes_served() const;
   /// The last "error" answer, if there was one: why a recovery stopped.
-  [[nodiscard]] std::optional<std::string> last_error() const;
+  [[nodiscard]] std::optional<core::Error> last_error() const;
 
  private:
   class Impl;

@@ -17,12 +17,23 @@ namespace backstay::backup {
 namespace {
 
 constexpr auto kPoll = std::chrono::milliseconds(100);
+/// RM_TBLSPC_ID and XLOG_TBLSPC_CREATE.
+constexpr std::uint8_t kTablespaceManager = 5;
+constexpr std::uint8_t kTablespaceCreated = 0x00;
+constexpr std::uint8_t kInfoMask = 0xF0;
 
 }  // namespace
 
 WalPrefetcher::WalPrefetcher(const Environment& environment, repository::Repository& repository,
                              const RecoveryWalServerConfig& config)
-    : environment_(environment), config_(config), wal_(repository, config.instance, config.segment_size) {
+    : environment_(environment),
+      config_(config),
+      wal_(repository, config.instance, config.segment_size),
+      parser_(config.segment_size, [this](const postgres::WalRecord& record) {
+        const bool made =
+            record.resource_manager == kTablespaceManager && (record.info & kInfoMask) == kTablespaceCreated;
+        if (made && (!config_.stop || record.start <= *config_.stop)) tablespace_made_ = record.start;
+      }) {
   if (config_.timeline.value > 1) {
     const auto history = wal_.get_history(config_.timeline.value);
     if (!history) {
@@ -43,21 +54,52 @@ WalPrefetcher::~WalPrefetcher() {
 
 FetchAnswer WalPrefetcher::fetch(const std::string& name, core::Duration deadline, const std::stop_token& stop) {
   if (const auto segment = postgres::parse_segment_name(name, config_.segment_size)) {
-    return fetch_segment(*segment, deadline, stop);
+    FetchAnswer answer = fetch_segment(*segment, deadline, stop);
+    if (answer.kind != FetchAnswer::Kind::kReady) return answer;
+    if (auto reason = find_tablespace(*segment)) {
+      answer = {.kind = FetchAnswer::Kind::kUnknown, .error = *std::move(reason), .code = core::Code::kRecoveryFailed};
+    }
+    return answer;
   }
   if (const auto timeline = postgres::parse_history_name(name)) return fetch_history(*timeline, name);
-  return {.kind = FetchAnswer::Kind::kMissing, .error = {}};
+  return {.kind = FetchAnswer::Kind::kMissing, .error = {}, .code = {}};
+}
+
+std::optional<std::string> WalPrefetcher::find_tablespace(postgres::SegmentName name) {
+  const std::string file = postgres::segment_name(name.timeline, name.segment, config_.segment_size);
+  const core::Bytes content = environment_.files.read_file(config_.directory / "wal" / file);
+  core::ByteSpan rest = content;
+  postgres::Lsn at = postgres::segment_start(name.segment, config_.segment_size);
+  if (parser_.at_end() || parser_.position() != at) parser_.restart();
+  tablespace_made_.reset();
+  while (!rest.empty()) {
+    const core::ByteSpan page = rest.first(std::min<std::size_t>(postgres::kWalPageSize, rest.size()));
+    try {
+      parser_.feed(at, page);
+    } catch (const core::Error& e) {
+      if (e.code() != core::Code::kCorruptData) throw;
+      // Replay judges for itself what it cannot read.
+      parser_.restart();
+    }
+    at += page.size();
+    rest = rest.subspan(page.size());
+  }
+  if (!tablespace_made_) return std::nullopt;
+  return fmt::format(
+      "a tablespace was created at {} (segment {}), after the base backup; replaying that would use the source's own "
+      "directory: take a newer backup of the source and recover from that one",
+      postgres::format_lsn(*tablespace_made_), file);
 }
 
 FetchAnswer WalPrefetcher::fetch_history(postgres::TimelineId timeline, const std::string& name) {
   // A later timeline is another branch: for this recovery it does not exist.
   const bool ours = timeline == config_.timeline ||
                     std::ranges::find(history_, timeline, &postgres::TimelineSwitch::timeline) != history_.end();
-  if (!ours) return {.kind = FetchAnswer::Kind::kMissing, .error = {}};
+  if (!ours) return {.kind = FetchAnswer::Kind::kMissing, .error = {}, .code = {}};
   const auto content = wal_.get_history(timeline.value);
-  if (!content) return {.kind = FetchAnswer::Kind::kMissing, .error = {}};
+  if (!content) return {.kind = FetchAnswer::Kind::kMissing, .error = {}, .code = {}};
   lay_down(name, *content, content->size());
-  return {.kind = FetchAnswer::Kind::kReady, .error = {}};
+  return {.kind = FetchAnswer::Kind::kReady, .error = {}, .code = {}};
 }
 
 FetchAnswer WalPrefetcher::fetch_segment(postgres::SegmentName name, core::Duration deadline,
@@ -78,7 +120,9 @@ FetchAnswer WalPrefetcher::fetch_segment(postgres::SegmentName name, core::Durat
   changed_.notify_all();
   while (pieces_[name].state != Piece::State::kDone) {
     if (stop.stop_requested() || environment_.clock.steady_now() >= end) {
-      return {.kind = FetchAnswer::Kind::kUnknown, .error = "the WAL did not arrive in time"};
+      return {.kind = FetchAnswer::Kind::kUnknown,
+              .error = "the WAL did not arrive in time",
+              .code = core::Code::kStoreUnreachable};
     }
     changed_.wait_for(mutex_, kPoll);
   }
@@ -140,15 +184,16 @@ FetchAnswer WalPrefetcher::bring(postgres::SegmentName name) {
     const auto data = wal_.read_segment(name.timeline.value, name.segment);
     if (data) {
       lay_down(file, data->bytes, config_.segment_size);
-      return {.kind = FetchAnswer::Kind::kReady, .error = {}};
+      return {.kind = FetchAnswer::Kind::kReady, .error = {}, .code = {}};
     }
-    if (!is_needed(name)) return {.kind = FetchAnswer::Kind::kMissing, .error = {}};
+    if (!is_needed(name)) return {.kind = FetchAnswer::Kind::kMissing, .error = {}, .code = {}};
     return {.kind = FetchAnswer::Kind::kUnknown,
-            .error = fmt::format("WAL segment {} is not in the archive any more", file)};
+            .error = fmt::format("WAL segment {} is not in the archive any more", file),
+            .code = core::Code::kStoreUnreachable};
   } catch (const std::exception& e) {
     core::log_warning("recovery.wal_not_fetched", "a WAL segment could not be fetched",
                       {{"instance", config_.instance}, {"segment", file}, {"error", e.what()}});
-    return {.kind = FetchAnswer::Kind::kUnknown, .error = e.what()};
+    return {.kind = FetchAnswer::Kind::kUnknown, .error = e.what(), .code = core::Code::kStoreUnreachable};
   }
 }
 

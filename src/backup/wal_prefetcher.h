@@ -13,8 +13,10 @@
 
 #include "backup/environment.h"
 #include "backup/recovery_wal_server.h"
+#include "core/error.h"
 #include "core/mutex.h"
 #include "postgres/timeline_history.h"
+#include "postgres/wal_parser.h"
 #include "repository/wal_store.h"
 
 namespace backstay::backup {
@@ -23,7 +25,8 @@ namespace backstay::backup {
 struct FetchAnswer {
   enum class Kind { kReady, kMissing, kUnknown };
   Kind kind = Kind::kUnknown;
-  std::string error;  // for kUnknown
+  std::string error;                                // for kUnknown
+  core::Code code = core::Code::kStoreUnreachable;  // recovery_failed: no further try can help
 };
 
 class WalPrefetcher {
@@ -48,6 +51,9 @@ class WalPrefetcher {
   FetchAnswer fetch_segment(postgres::SegmentName name, core::Duration deadline, const std::stop_token& stop)
       EXCLUDES(mutex_);
   FetchAnswer fetch_history(postgres::TimelineId timeline, const std::string& name);
+  /// Replay of a tablespace's creation would link to the path that it had at the source, which may be the source's own
+  /// directory on this machine: nullopt, or why the segment may not be handed out.
+  std::optional<std::string> find_tablespace(postgres::SegmentName name);
   /// The timeline that the server will try first for a segment.
   [[nodiscard]] postgres::TimelineId timeline_of(postgres::SegmentNumber segment) const;
   [[nodiscard]] bool is_needed(postgres::SegmentName name) const;
@@ -61,6 +67,9 @@ class WalPrefetcher {
   const RecoveryWalServerConfig& config_;
   repository::WalStore wal_;
   std::vector<postgres::TimelineSwitch> history_;
+  /// Of the one thread that calls fetch.
+  postgres::WalParser parser_;
+  std::optional<postgres::Lsn> tablespace_made_;
   mutable core::Mutex mutex_;
   core::Condition changed_;
   std::map<postgres::SegmentName, Piece> pieces_ GUARDED_BY(mutex_);

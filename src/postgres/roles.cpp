@@ -120,6 +120,8 @@ bool rename_database(Connection& connection, const std::string& from, const std:
   return true;
 }
 
+}  // namespace
+
 std::vector<std::string> disable_subscriptions(Connection& connection, const ConnectTo& connect) {
   std::vector<std::string> disabled;
   const auto rows = connection.query(
@@ -133,6 +135,8 @@ std::vector<std::string> disable_subscriptions(Connection& connection, const Con
   }
   return disabled;
 }
+
+namespace {
 
 std::vector<std::string> disable_other_logins(Connection& connection, const Access& access) {
   const auto rows = connection.query(

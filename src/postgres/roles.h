@@ -45,6 +45,10 @@ Connection connect_as_superuser(ConnectionTarget target, std::span<const std::st
 /// Makes sure that the role `name` exists, is a superuser, may log in and replicate, and has this password.
 void ensure_management_role(Connection& connection, const std::string& name, const core::Secret& password);
 
+/// Disables every subscription of the server: a copy must not take what is meant for its source. Their names, as
+/// "database/subscription".
+std::vector<std::string> disable_subscriptions(Connection& connection, const ConnectTo& connect);
+
 struct HandOver {
   std::string recovered_role;      ///< the application's role at the source
   std::string recovered_database;  ///< its database at the source

@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kMebibyte = 1u << 20;
 constexpr int kMaxWalSenders = 10;
 constexpr int kMaxWorkerProcesses = 8;
+constexpr int kMaxPreparedInReplay = 1000;
 constexpr int kVersionWithConnectionCheck = 14;
 
 /// One file, line by line.
@@ -167,7 +168,8 @@ std::string render_postgresql_conf(const ClosedServerConfig& config) {
   text.set("max_connections", std::max(config.resources.max_connections, config.limits.max_connections));
   text.set("max_worker_processes", std::max(kMaxWorkerProcesses, config.limits.max_worker_processes));
   text.set("max_wal_senders", std::max(kMaxWalSenders, config.limits.max_wal_senders));
-  text.set("max_prepared_transactions", config.limits.max_prepared_transactions);
+  // WAL after the backup may hold more than its control file promised, if the setting was raised meanwhile.
+  text.set("max_prepared_transactions", std::max(kMaxPreparedInReplay, config.limits.max_prepared_transactions));
   text.set("max_locks_per_transaction", std::max(64, config.limits.max_locks_per_transaction));
   if (config.recovering) set_recovery(text, config);
   return text.take();

@@ -167,7 +167,7 @@ TEST(ServerConfigTest, RecoversWithAtLeastTheSourcesLimits) {
   config.target.timeline = {1};
   const auto text = render_postgresql_conf(config);
   for (const auto* line : {"max_connections = '500'", "max_worker_processes = '20'", "max_wal_senders = '30'",
-                           "max_prepared_transactions = '40'", "max_locks_per_transaction = '90'"}) {
+                           "max_prepared_transactions = '1000'", "max_locks_per_transaction = '90'"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line;
   }
 }
