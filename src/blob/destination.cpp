@@ -53,7 +53,7 @@ Driver open_driver(const DestinationConfig& config, const StorePolicy& policy, c
   if (!is_file(config)) return open_s3(config, policy, context);
   const std::string path = core::url_decode(config.url.substr(kFile.size()));
   const auto root = resolve_directory(path, policy.directory_roots, policy.create_directories);
-  return {.store = std::make_unique<DirectoryStore>(root, context.random), .diagnostics = nullptr};
+  return {.store = std::make_unique<DirectoryStore>(root, context.clock, context.random), .diagnostics = nullptr};
 }
 
 std::unique_ptr<Store> decorate(std::unique_ptr<Store> store, const RetryPolicy& retry, const StoreContext& context) {

@@ -99,8 +99,8 @@ std::vector<Entry> read_entries(const fs::path& directory) {
   return entries;
 }
 
-void remove_old_temporaries(const fs::path& directory) {
-  const auto oldest = fs::file_time_type::clock::now() - std::chrono::hours(24);
+void remove_old_temporaries(const fs::path& directory, core::Timestamp now) {
+  const auto oldest = fs::file_time_type::clock::from_sys(now - std::chrono::hours(24));
   std::error_code ignored;  // a leftover that cannot be removed now is found again at the next opening
   for (const auto& entry : fs::directory_iterator(directory, ignored)) {
     if (entry.last_write_time(ignored) < oldest) fs::remove(entry.path(), ignored);
@@ -185,8 +185,9 @@ class DirectoryUpload final : public Upload {
   DirectoryStore::TemporaryFile file_;
 };
 
-DirectoryStore::DirectoryStore(fs::path root, core::Random& random) : root_(std::move(root)), random_(random) {
-  remove_old_temporaries(root_ / kTemporary);
+DirectoryStore::DirectoryStore(fs::path root, core::Clock& clock, core::Random& random)
+    : root_(std::move(root)), random_(random) {
+  remove_old_temporaries(root_ / kTemporary, clock.now());
 }
 
 fs::path DirectoryStore::path_of(std::string_view key) const {

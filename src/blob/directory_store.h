@@ -12,6 +12,7 @@
 #include "blob/store.h"
 #include "core/mutex.h"
 #include "core/random.h"
+#include "core/time.h"
 
 namespace backstay::blob {
 
@@ -24,7 +25,7 @@ std::filesystem::path resolve_directory(const std::filesystem::path& directory,
 class DirectoryStore final : public Store {
  public:
   /// `root` is a canonical path that exists. Temporary files that a crash left behind a day ago or earlier are removed.
-  DirectoryStore(std::filesystem::path root, core::Random& random);
+  DirectoryStore(std::filesystem::path root, core::Clock& clock, core::Random& random);
 
   void put(std::string_view key, core::ByteSpan content) override;
   bool put_if_absent(std::string_view key, core::ByteSpan content) override;

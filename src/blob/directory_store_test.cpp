@@ -37,8 +37,9 @@ class DirectoryFixture final : public testing::StoreFixture {
 
  private:
   TemporaryDirectory directory_;
+  core::SystemClock clock_;
   core::SystemRandom random_;
-  DirectoryStore store_{directory_.path(), random_};
+  DirectoryStore store_{directory_.path(), clock_, random_};
 };
 
 const bool kRegistered =
@@ -62,8 +63,9 @@ class DirectoryStoreTest : public ::testing::Test {
     return static_cast<std::size_t>(std::distance(fs::directory_iterator(temporary), fs::directory_iterator()));
   }
   TemporaryDirectory directory_;
+  core::SystemClock clock_;
   core::SystemRandom random_;
-  DirectoryStore store_{directory_.path(), random_};
+  DirectoryStore store_{directory_.path(), clock_, random_};
 };
 
 TEST_F(DirectoryStoreTest, KeepsObjectsAsPlainFilesForTheOwnerOnly) {
@@ -89,7 +91,7 @@ TEST_F(DirectoryStoreTest, RemovesTemporaryFilesOfADayAgoAtOpening) {
   std::ofstream(old) << "left behind";
   std::ofstream(directory_.path() / ".backstay-tmp" / "young") << "in use";
   fs::last_write_time(old, fs::file_time_type::clock::now() - std::chrono::hours(25));
-  const DirectoryStore again(directory_.path(), random_);
+  const DirectoryStore again(directory_.path(), clock_, random_);
   EXPECT_FALSE(fs::exists(old));
   EXPECT_EQ(unfinished(), 1U);
 }
