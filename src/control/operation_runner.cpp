@@ -20,6 +20,13 @@ core::Duration retry_delay(std::int64_t failures) {
   return std::chrono::seconds(std::min(std::int64_t{1} << shift, kLongestDelaySeconds));
 }
 
+/// Enough to know what it is about: the whole message, with a server's log in it, stays with the operation.
+std::string brief(const core::Error& error) {
+  constexpr std::size_t kLongest = 400;
+  if (error.message().size() <= kLongest) return error.message();
+  return error.message().substr(0, kLongest) + " …";
+}
+
 std::int64_t failures_so_far(const model::Operation& operation) {
   return core::find_int(operation.error, "failures").value_or(0);
 }
@@ -192,7 +199,7 @@ void OperationRunner::settle(Run& run, const OperationKind* kind, const core::Er
                       {{"operation", operation.id}, {"kind", operation.kind}, {"step", operation.step}});
     const auto delay = retry_delay(failures);
     run.event(events::kOperationRetrying, fmt::format("{}, step '{}': {}; it is tried again in {}", operation.kind,
-                                                      operation.step, error.message(), core::format_duration(delay)));
+                                                      operation.step, brief(error), core::format_duration(delay)));
     deps_.database.write([&](auto& tx) {
       metadata::Operations(tx).requeue(operation.id, owner_, deps_.clock.now() + delay, error_to_json(error, failures));
     });

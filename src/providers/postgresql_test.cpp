@@ -120,6 +120,9 @@ class PostgresqlProviderTest : public ::testing::Test {
       return false;
     }
   }
+  std::string slots_of(const std::string& id) {
+    return connect(id, "source password").query("SELECT count(*) FROM pg_replication_slots").text(0, 0);
+  }
   bool has_confirmed_backup(const std::string& id) {
     const auto backups = world_->queries->backups(id, world_->admin);
     return !backups.empty() && backups.front().confirmed_at.has_value();
@@ -215,6 +218,19 @@ TEST_F(PostgresqlProviderTest, ALostTableComesBackInANewServiceWithOtherCredenti
   } catch (const core::Error& error) {
     EXPECT_EQ(error.code(), core::Code::kRecoveryOutOfReach);
   }
+
+  EXPECT_EQ(slots_of(id), "1");
+  control::UpdateServiceRequest off;
+  off.backups.emplace();
+  off.backups->enabled = false;
+  world_->commands->update_service(id, off, world_->admin);
+  ASSERT_TRUE(world_->wait_for(id, ServiceState::kSynchronized));
+  EXPECT_EQ(slots_of(id), "0") << "a slot that nobody reads keeps WAL for ever";
+  world_->commands->delete_service(id, world_->admin);
+  ASSERT_TRUE(world_->wait_until(id, [&] { return world_->service(id).status.state == ServiceState::kDeleted; }));
+  recovery.name = "from the deleted";
+  recovery.recover_from->time = then;
+  EXPECT_EQ(connect(create(recovery), "other password").query("SELECT count(*) FROM orders").text(0, 0), "5000");
 }
 
 }  // namespace
