@@ -199,7 +199,7 @@ def test_directories_outside_the_allowed_roots(api, server, good, path):
 
 
 def test_addresses_of_cloud_metadata_are_never_connected_to(api, good):
-    envelope = refusal(api, with_store(good, {"endpointUrl": "http://169.254.169.254", "destinationPath": "s3://b/"},
+    envelope = refusal(api, with_store(good, {"endpointUrl": "http://169.254.169.254", "destinationPath": "s3://bucket/"},
                                        {"accessKey": "a", "secretKey": "b"}))
     assert envelope["code"] == "egress_refused"
 

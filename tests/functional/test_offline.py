@@ -92,7 +92,7 @@ def test_another_repositorys_key_opens_nothing(program, offline, tmp_path):
 def test_a_mistyped_key_is_noticed_before_the_store_is_asked(offline, tmp_path):
     key = tmp_path / "mistyped-key"
     key.write_text("bsk1-AAAAAAAA\n")
-    assert "seven groups" in offline("list", code=2, key_file=key)
+    assert "seven groups" in offline("list", code=1, key_file=key)
 
 
 def test_damage_in_the_store_is_found(orphaned, offline):

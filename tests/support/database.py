@@ -2,9 +2,16 @@
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Optional
+
+
+def newest_postgresql() -> Path:
+    """Where the newest installed PostgreSQL keeps its programs, as Debian lays them out."""
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 
 
 @dataclass
@@ -25,11 +32,15 @@ class Database:
         return Database(details["hostname"], int(details["port"]), user or match["user"], match["name"], password)
 
     def environment(self) -> dict:
-        return {**os.environ, "PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": self.name,
+        # pg_amcheck has no wrapper in /usr/bin.
+        path = f"{os.environ.get('PATH', '')}:{newest_postgresql()}"
+        return {**os.environ, "PATH": path, "PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": self.name,
                 "PGPASSWORD": self.password, "PGSSLMODE": self.sslmode, "PGCONNECT_TIMEOUT": "10", "PGTZ": "UTC"}
 
     def run(self, *command: str, text: str = "", timeout: float = 300) -> str:
-        done = subprocess.run(command, input=text, env=self.environment(), capture_output=True, text=True, timeout=timeout)
+        environment = self.environment()
+        program = shutil.which(command[0], path=environment["PATH"]) or command[0]
+        done = subprocess.run([program, *command[1:]], input=text, env=environment, capture_output=True, text=True, timeout=timeout)
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]} failed ({done.returncode}): {done.stderr.strip()}")
         return done.stdout
