@@ -10,6 +10,7 @@ namespace {
 constexpr auto kReceiverPatience = std::chrono::seconds(60);
 constexpr auto kSendAllDeadline = std::chrono::seconds(20);
 constexpr auto kProofDeadline = std::chrono::seconds(10);
+constexpr auto kProofSlice = std::chrono::milliseconds(500);
 constexpr auto kPoll = std::chrono::milliseconds(100);
 constexpr auto kWalReceiverName = "wal-receiver";
 
@@ -119,7 +120,10 @@ void PostgresqlArchives::confirm(const control::ServiceBody& body, const model::
   const auto repository = repositories_.open(target_of(body));
   const auto report = backup::confirm_backup(environment(), *repository, body.instance.id, backup.id,
                                              report_to(context), context.stop());
-  if (report.ok()) return;
+  if (report.ok()) {
+    window(body);  // from now on it is known, also while the store is away
+    return;
+  }
   const auto& problem = report.problems.front();
   throw core::Error(core::Code::kCorruptData,
                     fmt::format("the backup does not read back whole: {}: {}; {} ({} problems in all)", problem.object,
@@ -163,21 +167,38 @@ model::RecoveryWindow PostgresqlArchives::window_from_store(const control::Servi
   return window;
 }
 
+void PostgresqlArchives::catch_up(const std::string& instance_id, core::Timestamp time) const {
+  const auto deadline = world_.deps.clock.steady_now() + kProofDeadline;
+  // The receiver may be starting anew, after changed settings for one, and then another one is asked.
+  while (world_.deps.clock.steady_now() < deadline) {
+    const auto running = receiver(instance_id);
+    if (running && running->wait_until_proven(time, kProofSlice, {})) return;
+    if (!running) world_.deps.clock.wait({}, kPoll);
+  }
+}
+
 backup::RecoveryPlan PostgresqlArchives::plan(const control::RecoveryQuestion& question) {
   const auto& instance = question.instances.front();
-  if (const auto running = receiver(instance.id); running && !question.backup_id) {
-    // A time that has just passed is within reach as soon as the running source has sent everything before it.
-    if (question.time && *question.time <= world_.deps.clock.now()) {
-      running->wait_until_proven(*question.time, kProofDeadline, {});
-    } else {
-      running->send_all(kSendAllDeadline, {});
-    }
-  }
-  const auto open = repositories_.archive(question.from, instance.id);
   backup::RecoveryTarget target = backup::ToLatest{};
   if (question.backup_id) target = backup::ToBackup{*question.backup_id};
   if (question.time) target = backup::ToTime{*question.time};
-  return open.archive->plan(target, world_.deps.clock.now(), live_end(instance.id));
+  const auto plan_now = [&] {
+    const auto open = repositories_.archive(question.from, instance.id);
+    return open.archive->plan(target, world_.deps.clock.now(), live_end(instance.id));
+  };
+  if (question.time) {
+    try {
+      return plan_now();
+    } catch (const core::Error& error) {
+      const bool may_come = question.source.backups.enabled && *question.time <= world_.deps.clock.now();
+      if (error.code() != core::Code::kRecoveryOutOfReach || !may_come) throw;
+    }
+    // A time that has just passed is within reach as soon as the running source has sent everything before it.
+    catch_up(instance.id, *question.time);
+  } else if (const auto running = receiver(instance.id); running && !question.backup_id) {
+    running->send_all(kSendAllDeadline, {});
+  }
+  return plan_now();
 }
 
 std::optional<control::AtRisk> PostgresqlArchives::at_risk(const std::string& instance_id) const {

@@ -43,6 +43,8 @@ class PostgresqlArchives {
   [[nodiscard]] std::shared_ptr<backup::WalReceiver> receiver(const std::string& instance_id) const;
   /// Waits for the companion to be connected; Error(unavailable) if that takes too long.
   std::shared_ptr<backup::WalReceiver> wait_for_receiver(const std::string& instance_id, std::stop_token stop);
+  /// Waits, for a bounded time, until the archive of a running source is proven up to `time`.
+  void catch_up(const std::string& instance_id, core::Timestamp time) const;
   [[nodiscard]] std::optional<backup::ArchiveEnd> live_end(const std::string& instance_id) const;
 
   PostgresqlWorld& world_;
