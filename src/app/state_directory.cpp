@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/time.h"
 
 namespace backstay::app {
 namespace {
@@ -18,10 +19,17 @@ using core::Error;
 constexpr mode_t kTraversable = 0711;
 constexpr mode_t kPrivate = 0600;
 
+/// A child of a killed server holds the lock until its exec: that is waited for, a living server is not.
 os::Descriptor take_lock(const std::filesystem::path& file) {
+  constexpr auto kPause = std::chrono::milliseconds(100);
+  constexpr int kAttempts = 20;
   os::Descriptor lock = os::open_file(file, O_RDWR | O_CREAT, kPrivate);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
-  if (errno != EWOULDBLOCK) throw core::system_error(fmt::format("cannot lock '{}'", file.string()), errno);
+  core::SystemClock clock;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    if (errno != EWOULDBLOCK) throw core::system_error(fmt::format("cannot lock '{}'", file.string()), errno);
+    clock.wait({}, kPause);
+  }
   throw Error(Code::kConflict, fmt::format("another server uses the state directory '{}'", file.parent_path().string()))
       .with_hint("stop that server, or give this one a state directory of its own");
 }

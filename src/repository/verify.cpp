@@ -169,6 +169,11 @@ class Verification {
   void check_wal() {
     if (wal_segment_count() == 0) return;
     WalStore wal(repository_, instance_, record_.wal_segment_size);
+    guarded(fmt::format("{:08X}.history", record_.timeline), kNotConsistent, [&] {
+      if (record_.timeline > 1 && !wal.get_history(record_.timeline)) {
+        throw core::Error(core::Code::kWalGap, "the history of the backup's timeline is not in the archive");
+      }
+    });
     const auto stored = wal.list(record_.timeline, first_segment(), last_segment());
     detail::parallel_each(wal_segment_count(), std::max(1U, options_.threads), [&](std::size_t i) {
       stop_if_asked();

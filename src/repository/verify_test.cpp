@@ -15,9 +15,12 @@ using testing::kInstance;
 
 constexpr std::uint64_t kSize = 1024 * 1024;
 
+// A branch: recovering a backup of it needs the history of its timeline too.
+constexpr std::uint32_t kTimeline = 2;
+
 class VerifyTest : public testing::RepositoryFixture {
  protected:
-  /// Two packs, a manifest, WAL of two whole segments and a tail, and the record.
+  /// Two packs, a manifest, WAL of two whole segments and a tail, a timeline's history, and the record.
   void take_backup() {
     PackUploader uploader(*repository_, {.target_size = 1000});
     PackWriter writer(uploader);
@@ -36,8 +39,9 @@ class VerifyTest : public testing::RepositoryFixture {
     const auto result = manifest.finish();
 
     WalStore wal(*repository_, kInstance, kSize);
+    wal.put_history(kTimeline, core::as_bytes("1\t0/4000028\tno recovery target specified\n"));
     SegmentIndex index;
-    index.timeline = 1;
+    index.timeline = kTimeline;
     for (index.segment = 4; index.segment < 6; ++index.segment) wal.put_segment(core::Bytes(kSize), index, 1);
     wal.put_tail(core::Bytes(500, std::byte{1}), 0, index, 1);
 
@@ -45,7 +49,7 @@ class VerifyTest : public testing::RepositoryFixture {
     record.backup = kBackup;
     record.instance = kInstance;
     record.wal_segment_size = kSize;
-    record.timeline = 1;
+    record.timeline = kTimeline;
     record.start_lsn = 4 * kSize + 40;
     record.stop_lsn = 6 * kSize + 300;
     record.manifest_id = result.id;
@@ -111,7 +115,7 @@ TEST_F(VerifyTest, ATailThatEndsBeforeTheStopPositionIsAGap) {
   take_backup();
   remove_keys(".tail.");
   SegmentIndex index;
-  index.timeline = 1;
+  index.timeline = kTimeline;
   index.segment = 6;
   WalStore wal(*repository_, kInstance, kSize);
   wal.put_tail(core::Bytes(299), 0, index, 1);
