@@ -301,6 +301,26 @@ TEST_F(PointInTimeTest, SubscriptionsAreDisabledWithoutAHandOverToo) {
   EXPECT_FALSE(recovered->query("SELECT subenabled FROM pg_subscription").truth(0, 0));
 }
 
+TEST_F(PointInTimeTest, TransactionThatWasPreparedCanBeCommittedAfterTheRecovery) {
+  cluster_.query("ALTER SYSTEM SET max_prepared_transactions = 5");
+  cluster_.query("ALTER SYSTEM SET max_locks_per_transaction = 300");
+  cluster_.stop();
+  cluster_.start();
+  start_archiving();
+  {
+    auto session = cluster_.connect();
+    session.execute("BEGIN");
+    session.execute("INSERT INTO t VALUES (1), (2)");
+    session.execute("SELECT count(pg_advisory_xact_lock(g)) FROM generate_series(1, 20000) g");
+    session.execute("PREPARE TRANSACTION 'pending'");
+  }
+  ASSERT_TRUE(send_all());
+  const auto recovered = recover_to(plan(ToLatest{}), "recovered");
+  EXPECT_EQ(count(*recovered), 0);
+  std::ignore = recovered->query("COMMIT PREPARED 'pending'");
+  EXPECT_EQ(count(*recovered), 2);
+}
+
 TEST_F(PointInTimeTest, RecoveryGoesOnAfterItWasStopped) {
   start_archiving();
   cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "core/bytes.h"
+#include "core/text.h"
+#include "postgres/postmaster_file.h"
 
 namespace backstay::postgres {
 namespace {
@@ -16,6 +18,7 @@ constexpr int kMaxWalSenders = 10;
 constexpr int kMaxWorkerProcesses = 8;
 constexpr int kMaxPreparedInReplay = 1000;
 constexpr int kVersionWithConnectionCheck = 14;
+constexpr int kLocksPerTransaction = 64;  // PostgreSQL's default
 
 /// One file, line by line.
 class ConfigText {
@@ -72,6 +75,22 @@ void set_common(ConfigText& text, std::uint16_t port, const fs::path& socket_dir
   text.set("max_wal_size", "1GB");
   text.set("min_wal_size", "80MB");
   if (major >= kVersionWithConnectionCheck) text.set("client_connection_check_interval", "10s");
+}
+
+std::int64_t number_of(const SettingValues& settings, const std::string& name, std::int64_t otherwise) {
+  const auto found = settings.find(name);
+  return found == settings.end() ? otherwise : core::parse_int(found->second).value_or(otherwise);
+}
+
+SettingValues raised_to(SettingValues settings, const StartLimits& needed, int max_connections) {
+  const auto raise = [&](const std::string& name, std::int64_t otherwise, std::int64_t least) {
+    if (number_of(settings, name, otherwise) < least) settings[name] = std::to_string(least);
+  };
+  raise("max_prepared_transactions", 0, needed.max_prepared_transactions);
+  const auto sharers =
+      number_of(settings, "max_connections", max_connections) + number_of(settings, "max_prepared_transactions", 0);
+  raise("max_locks_per_transaction", kLocksPerTransaction, (needed.lock_slots + sharers - 1) / sharers);
+  return settings;
 }
 
 constexpr std::string_view kHelperName = "backstay-restore-wal";
@@ -132,7 +151,22 @@ void install_helper(os::FileSystem& files, const InstancePaths& paths, const fs:
 
 }  // namespace
 
-std::string render_postgresql_conf(const OpenServerConfig& config) {
+StartLimits start_limits(os::FileSystem& files, const InstancePaths& paths) {
+  const auto data = paths.data();
+  if (!files.stat(data / kControlFilePath)) return {};
+  if (const auto file = read_postmaster_file(files, data); file && find_postmaster(*file, data)) return {};
+  const auto control = parse_control_file(files.read_file(data / kControlFilePath));
+  const auto& limits = control.limits;
+  const bool clean = control.state == ClusterState::kShutDown;
+  const auto pending = files.stat(data / "pg_twophase") ? files.list(data / "pg_twophase").size() : 0;
+  if (clean && pending == 0) return {};
+  // After a crash some may be in the WAL only: then what the server ran with is what is enough for certain.
+  return {.max_prepared_transactions = clean ? static_cast<int>(pending) : limits.max_prepared_transactions,
+          .lock_slots = std::int64_t{limits.max_locks_per_transaction} *
+                        (limits.max_connections + limits.max_prepared_transactions)};
+}
+
+std::string render_postgresql_conf(const OpenServerConfig& config, const StartLimits& needed) {
   ConfigText text;
   set_common(text, config.port, config.socket_directory, config.major);
   set_memory(text, config.resources);
@@ -149,7 +183,9 @@ std::string render_postgresql_conf(const OpenServerConfig& config) {
     text.set("ssl_key_file", config.tls->key.string());
     text.set("ssl_min_protocol_version", "TLSv1.2");
   }
-  for (const auto& [name, value] : config.user) text.set(name, value);
+  for (const auto& [name, value] : raised_to(config.user, needed, config.resources.max_connections)) {
+    text.set(name, value);
+  }
   if (config.read_only) text.set("default_transaction_read_only", "on");
   return text.take();
 }
@@ -170,7 +206,7 @@ std::string render_postgresql_conf(const ClosedServerConfig& config) {
   text.set("max_wal_senders", std::max(kMaxWalSenders, config.limits.max_wal_senders));
   // WAL after the backup may hold more than its control file promised, if the setting was raised meanwhile.
   text.set("max_prepared_transactions", std::max(kMaxPreparedInReplay, config.limits.max_prepared_transactions));
-  text.set("max_locks_per_transaction", std::max(64, config.limits.max_locks_per_transaction));
+  text.set("max_locks_per_transaction", std::max(kLocksPerTransaction, config.limits.max_locks_per_transaction));
   if (config.recovering) set_recovery(text, config);
   return text.take();
 }
@@ -191,7 +227,8 @@ std::string render_hba(const ClosedServerConfig& /*config*/) {
 
 void write_server_config(os::FileSystem& files, const InstancePaths& paths, const OpenServerConfig& config,
                          const std::optional<os::Identity>& owner) {
-  write_files(files, paths, render_postgresql_conf(config), render_hba(config), false, owner);
+  const auto conf = render_postgresql_conf(config, start_limits(files, paths));
+  write_files(files, paths, conf, render_hba(config), false, owner);
 }
 
 void write_server_config(os::FileSystem& files, const InstancePaths& paths, const ClosedServerConfig& config,

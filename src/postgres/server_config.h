@@ -68,14 +68,24 @@ struct ClosedServerConfig {
   int major = 15;
 };
 
-std::string render_postgresql_conf(const OpenServerConfig& config);
+/// What a server needs at least to start again: transactions that are prepared and not ended take room, and so do their
+/// locks, whatever the settings are by now.
+struct StartLimits {
+  int max_prepared_transactions = 0;
+  std::int64_t lock_slots = 0;  ///< max_locks_per_transaction times all connections and prepared transactions
+};
+/// Of a server that is stopped; nothing while it runs, because this is asked again before it starts.
+StartLimits start_limits(os::FileSystem& files, const InstancePaths& paths);
+
+/// Settings that are too low for `needed` are raised.
+std::string render_postgresql_conf(const OpenServerConfig& config, const StartLimits& needed = {});
 std::string render_postgresql_conf(const ClosedServerConfig& config);
 std::string render_hba(const OpenServerConfig& config);
 std::string render_hba(const ClosedServerConfig& config);
 
 /// Writes postgresql.conf, pg_hba.conf and pg_ident.conf durably into the instance's config directory, which the server
 /// may read but not change, removes what the data directory has of ALTER SYSTEM, and makes recovery.signal or removes
-/// it. `owner` is who the server runs as.
+/// it. `owner` is who the server runs as. An open server gets at least its start_limits.
 void write_server_config(os::FileSystem& files, const InstancePaths& paths, const OpenServerConfig& config,
                          const std::optional<os::Identity>& owner);
 void write_server_config(os::FileSystem& files, const InstancePaths& paths, const ClosedServerConfig& config,

@@ -161,6 +161,19 @@ TEST(ServerConfigTest, QuotesWhatCouldBreakOut) {
   EXPECT_NE(text.find("hot_standby = 'off'"), std::string::npos);
 }
 
+TEST(ServerConfigTest, SettingsAreRaisedToWhatPreparedTransactionsNeed) {
+  OpenServerConfig config;
+  config.resources.max_connections = 98;
+  config.user = {{"max_prepared_transactions", "1"}, {"work_mem", "4096"}};
+  const auto text = render_postgresql_conf(config, {.max_prepared_transactions = 2, .lock_slots = 10'001});
+  EXPECT_NE(text.find("max_prepared_transactions = '2'"), std::string::npos) << text;
+  EXPECT_NE(text.find("max_locks_per_transaction = '101'"), std::string::npos) << text;
+  EXPECT_NE(text.find("work_mem = '4096'"), std::string::npos) << text;
+  const auto enough = render_postgresql_conf(config, {.max_prepared_transactions = 1, .lock_slots = 64});
+  EXPECT_NE(enough.find("max_prepared_transactions = '1'"), std::string::npos) << enough;
+  EXPECT_EQ(enough.find("max_locks_per_transaction"), std::string::npos) << enough;
+}
+
 TEST(ServerConfigTest, RecoversWithAtLeastTheSourcesLimits) {
   ClosedServerConfig config;
   config.limits = {500, 20, 30, 40, 90};
