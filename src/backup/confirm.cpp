@@ -1,5 +1,6 @@
 #include "backup/confirm.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,11 +14,13 @@ namespace backstay::backup {
 repository::VerifyReport confirm_backup(const Environment& environment, repository::Repository& repository,
                                         const std::string& instance, const std::string& backup_id,
                                         const ProgressCallback& progress, std::stop_token stop) {
-  auto record = repository.backup(instance, backup_id);
-  if (!record) {
+  const std::string record_key = repository::backup_record_name(instance, backup_id).key;
+  const auto require_stored = [&](bool there) {
+    if (there) return;
     throw core::Error(core::Code::kNotFound,
                       fmt::format("no backup '{}' of instance '{}' is stored", backup_id, instance));
-  }
+  };
+  require_stored(repository.store().head(record_key).has_value());
   repository::VerifyOptions options;
   if (progress) {
     options.progress = [&](std::uint64_t done, std::uint64_t total) {
@@ -25,13 +28,25 @@ repository::VerifyReport confirm_backup(const Environment& environment, reposito
     };
   }
   auto report = repository::verify_backup(repository, instance, backup_id, options, std::move(stop));
+  if (!report.ok()) {
+    core::log_error("backup.damaged", "a stored backup is damaged",
+                    {{"instance", instance},
+                     {"backup", backup_id},
+                     {"object", report.problems.front().object},
+                     {"problem", report.problems.front().what}});
+  }
+  // A record that is damaged itself can say nothing.
+  if (std::ranges::find(report.problems, record_key, &repository::VerifyProblem::object) != report.problems.end()) {
+    return report;
+  }
+  // Others may have learnt something about the backup while it was read.
+  auto record = repository.backup(instance, backup_id);
+  require_stored(record.has_value());
   if (report.ok()) {
     record->confirmed = environment.clock.now();
     record->problem.clear();
   } else {
     record->problem = fmt::format("{}: {}", report.problems.front().object, report.problems.front().what);
-    core::log_error("backup.damaged", "a stored backup is damaged",
-                    {{"instance", instance}, {"backup", backup_id}, {"problem", record->problem}});
   }
   repository.put_backup(*record);
   return report;

@@ -102,8 +102,17 @@ void RecoveryRules::bound_run(Run& run) const {
   }
 }
 
+std::vector<std::string> RecoveryRules::warnings() const {
+  std::vector<std::string> warnings = state_.warnings;
+  for (const auto& damaged : state_.damaged) {
+    warnings.push_back(fmt::format("the record of backup '{}' cannot be read: {}", damaged.backup, damaged.problem));
+  }
+  return warnings;
+}
+
 RecoveryWindow RecoveryRules::window() const {
   RecoveryWindow window;
+  window.warnings = warnings();
   window.needs_base_backup = !newest_has_backup_;
   if (runs_.empty()) return window;
   window.earliest = runs_.front().earliest;
@@ -127,6 +136,7 @@ RecoveryPlan RecoveryRules::plan(const RecoveryTarget& target, core::Timestamp n
 RecoveryPlan RecoveryRules::with_base(const repository::BackupRecord& base) const {
   RecoveryPlan plan;
   plan.instance = state_.instance;
+  plan.warnings = warnings();
   plan.base = base;
   plan.timeline = branch_;
   plan.file_bytes = base.data_size;
@@ -146,6 +156,10 @@ void RecoveryRules::add_wal(RecoveryPlan& plan, postgres::SegmentNumber last) co
 
 RecoveryPlan RecoveryRules::to_backup(const std::string& id) const {
   const auto backup = std::ranges::find(state_.backups, id, &repository::BackupRecord::backup);
+  if (const auto damaged = std::ranges::find(state_.damaged, id, &repository::DamagedBackup::backup);
+      damaged != state_.damaged.end()) {
+    out_of_reach(fmt::format("the record of backup '{}' cannot be read: {}", id, damaged->problem));
+  }
   if (backup == state_.backups.end()) {
     out_of_reach(fmt::format("no backup '{}' of instance '{}' is stored", id, state_.instance));
   }

@@ -16,6 +16,7 @@
 #include "postgres/lsn.h"
 #include "postgres/timeline_history.h"
 #include "repository/records.h"
+#include "repository/repository.h"
 #include "repository/segment_index.h"
 
 namespace backstay::backup {
@@ -32,6 +33,9 @@ struct ArchiveState {
   std::string instance;
   std::uint64_t segment_size = postgres::kDefaultSegmentSize;
   std::vector<repository::BackupRecord> backups;
+  std::vector<repository::DamagedBackup> damaged;
+  /// Of other damage.
+  std::vector<std::string> warnings;
   /// By timeline, then in LSN order.
   std::map<postgres::TimelineId, std::vector<ArchivedSegment>> segments;
   std::map<postgres::TimelineId, std::vector<postgres::TimelineSwitch>> histories;
@@ -67,6 +71,7 @@ class RecoveryRules {
     [[nodiscard]] postgres::Lsn begin(std::uint64_t segment_size) const;
     [[nodiscard]] postgres::Lsn end(std::uint64_t segment_size) const;
   };
+  [[nodiscard]] std::vector<std::string> warnings() const;
   void choose_branch();
   void make_runs();
   void place_backups(Run& run) const;

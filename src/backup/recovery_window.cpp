@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "backup/recovery_rules.h"
 #include "backup/segment_indexer.h"
 #include "core/error.h"
@@ -21,7 +23,9 @@ class WalArchive::Impl {
   ArchiveState load(const std::optional<ArchiveEnd>& live);
   std::optional<CommitRecord> find_commit(const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time,
                                           std::optional<core::Timestamp>& before);
-  std::vector<repository::BackupRecord> backups() { return repository_.backups(instance_); }
+  std::vector<repository::BackupRecord> backups(std::vector<repository::DamagedBackup>* damaged) {
+    return repository_.backups(instance_, damaged);
+  }
 
  private:
   std::shared_ptr<repository::WalStore> store(std::uint64_t segment_size) EXCLUDES(mutex_);
@@ -45,7 +49,7 @@ std::shared_ptr<repository::WalStore> WalArchive::Impl::store(std::uint64_t segm
 ArchiveState WalArchive::Impl::load(const std::optional<ArchiveEnd>& live) {
   ArchiveState state;
   state.instance = instance_;
-  state.backups = backups();
+  state.backups = backups(&state.damaged);
   if (live) state.ends.push_back(*live);
   if (state.backups.empty()) return state;
   state.segment_size = state.backups.back().wal_segment_size;
@@ -56,8 +60,15 @@ ArchiveState WalArchive::Impl::load(const std::optional<ArchiveEnd>& live) {
 
 void WalArchive::Impl::load_timeline(repository::WalStore& wal, std::uint32_t timeline, ArchiveState& state) {
   const postgres::TimelineId id{timeline};
-  if (const auto history = wal.get_history(timeline)) {
-    state.histories[id] = postgres::parse_timeline_history(core::as_text(*history));
+  try {
+    if (const auto history = wal.get_history(timeline)) {
+      state.histories[id] = postgres::parse_timeline_history(core::as_text(*history));
+    }
+  } catch (const core::Error& e) {
+    if (e.code() != core::Code::kCorruptData) throw;
+    state.warnings.push_back(
+        fmt::format("the history of timeline {} cannot be read, so only what lies on it is known of its branch: {}",
+                    timeline, e.what()));
   }
   if (const auto end = wal.window_end(timeline)) state.ends.push_back({id, {end->lsn}, end->time});
   // The listing comes last, so that it holds what the proof speaks of.
@@ -131,6 +142,8 @@ RecoveryPlan WalArchive::plan(const RecoveryTarget& target, core::Timestamp now,
   return rules.plan(target, now);
 }
 
-std::vector<repository::BackupRecord> WalArchive::backups() { return impl_->backups(); }
+std::vector<repository::BackupRecord> WalArchive::backups(std::vector<repository::DamagedBackup>* damaged) {
+  return impl_->backups(damaged);
+}
 
 }  // namespace backstay::backup

@@ -1,7 +1,7 @@
 // What can be reached now, and how: the recovery window of one instance, and the plan for a target inside it.
 //
 // Everything is answered from backup records and the commit indexes of WAL segments, plus a read of at most two
-// segments; nothing is restored to find out.
+// segments; nothing is restored to find out. What is damaged costs only what rests on it, and is told as a warning.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +38,8 @@ struct RecoveryWindow {
   std::vector<WindowGap> gaps;
   /// WAL is archived that no backup comes before: after a gap, or before the first backup.
   bool needs_base_backup = false;
+  /// What is damaged, though it does not stand in the way of what is said above.
+  std::vector<std::string> warnings;
 };
 
 struct ToBackup {
@@ -90,8 +92,8 @@ class WalArchive {
   RecoveryPlan plan(const RecoveryTarget& target, core::Timestamp now,
                     const std::optional<ArchiveEnd>& live = std::nullopt);
 
-  /// The id of every stored backup with its record, oldest first.
-  std::vector<repository::BackupRecord> backups();
+  /// The record of every stored backup, oldest first; those that cannot be read are named in `damaged`.
+  std::vector<repository::BackupRecord> backups(std::vector<repository::DamagedBackup>* damaged = nullptr);
 
  private:
   class Impl;

@@ -79,12 +79,18 @@ void list(const Options& options, std::stop_token stop) {
     backup::WalArchive archive(*repository, id);
     const auto window = archive.window();
     core::json::array backups;
-    for (const auto& backup : archive.backups()) {
+    std::vector<repository::DamagedBackup> damaged;
+    for (const auto& backup : archive.backups(&damaged)) {
       backups.push_back(backup_json(backup));
       table.add({name, backup.backup, time_cell(backup.taken), time_cell(backup.confirmed),
                  core::format_bytes(backup.data_size), core::format_bytes(backup.stored_size), backup.problem});
     }
+    for (const auto& backup : damaged) {
+      backups.push_back({{"id", backup.backup}, {"problem", backup.problem}});
+      table.add({name, backup.backup, "", "", "", "", backup.problem});
+    }
     core::json::array gaps;
+    for (const std::string& warning : window.warnings) windows += fmt::format("warning: {}: {}\n", name, warning);
     for (const auto& gap : window.gaps) {
       gaps.push_back(
           {{"from", core::format_time(gap.from)}, {"to", core::format_time(gap.to)}, {"reason", gap.reason}});

@@ -49,7 +49,7 @@ class RepositoryCommandsTest : public ::testing::Test {
     outcome.err = ::testing::internal::GetCapturedStderr();
     return outcome;
   }
-  void put_instance(const std::string& name) {
+  std::string put_instance(const std::string& name) {
     RepositoryAccess access;
     access.store = "file://" + (directory_ / "store").string();
     access.key_file = directory_ / "key";
@@ -57,6 +57,7 @@ class RepositoryCommandsTest : public ::testing::Test {
     record.instance = world_.random.uuid();
     record.service_name = name;
     access.open(world_, {})->put_instance(record);
+    return record.instance;
   }
 
   LocalWorld world_;
@@ -121,6 +122,24 @@ TEST_F(RepositoryCommandsTest, UnknownBackupIsNotVerified) {
   ASSERT_EQ(run({"repository", "init"}).code, 0);
   EXPECT_EQ(run({"repository", "verify", "--backup", world_.random.uuid()}).code, 3);
   EXPECT_EQ(run({"repository", "verify"}).code, 0);
+}
+
+TEST_F(RepositoryCommandsTest, DamagedRecordIsListedAndFound) {
+  ASSERT_EQ(run({"repository", "init"}).code, 0);
+  const std::string instance = put_instance("orders");
+  const std::string backup = world_.random.uuid();
+  const auto record = directory_ / "store" / repository::backup_record_name(instance, backup).key;
+  world_.files.make_directories(record.parent_path(), 0700);
+  world_.files.write_file_durably(record, core::as_bytes("damage"), 0600);
+  const Outcome listed = run({"repository", "list", "-o", "json"});
+  ASSERT_EQ(listed.code, 0) << listed.err;
+  const auto instances = core::parse_json(core::trim(listed.out));
+  const auto& entry = instances.as_array().at(0).at("backups").as_array().at(0);
+  EXPECT_EQ(entry.at("id").as_string(), backup);
+  EXPECT_FALSE(entry.at("problem").as_string().empty());
+  const Outcome verified = run({"repository", "verify"});
+  EXPECT_EQ(verified.code, 6) << verified.err;
+  EXPECT_NE(verified.out.find(backup), std::string::npos) << verified.out;
 }
 
 TEST_F(RepositoryCommandsTest, TwoInstancesOfOneNameMustBeNamedById) {

@@ -47,10 +47,14 @@ backup::RecoveryPlan plan_from_json(const core::json::object& facts, const repos
 
 std::string describe(const backup::RecoveryPlan& plan) {
   std::string text = fmt::format("backup {} ({})", plan.base.backup, core::format_bytes(plan.file_bytes));
-  if (plan.stop.immediate) return text + " as it was taken";
-  text +=
-      fmt::format(" and {} of WAL up to {}", core::format_bytes(plan.wal_bytes), postgres::format_lsn(plan.stop.lsn));
-  if (plan.time) text += fmt::format(", the state of {}", core::format_time(*plan.time));
+  if (plan.stop.immediate) {
+    text += " as it was taken";
+  } else {
+    text +=
+        fmt::format(" and {} of WAL up to {}", core::format_bytes(plan.wal_bytes), postgres::format_lsn(plan.stop.lsn));
+    if (plan.time) text += fmt::format(", the state of {}", core::format_time(*plan.time));
+  }
+  for (const std::string& warning : plan.warnings) text += "; warning: " + warning;
   return text;
 }
 

@@ -46,6 +46,11 @@ inline void put_time(core::json::object& object, std::string_view key, const std
   if (time) object[key] = core::format_time(*time);
 }
 
+/// An error of one object, as against one of the store: the others may be fine.
+inline bool is_damaged(const core::Error& error) {
+  return error.code() == core::Code::kCorruptData || error.code() == core::Code::kUnsupportedFormat;
+}
+
 /// Runs `read`; what a caller's mistake would be elsewhere is corrupt data here.
 template <typename Read>
 auto reading(std::string_view what, Read read) {

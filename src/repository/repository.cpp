@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "repository/container_reader.h"
 #include "repository/container_writer.h"
+#include "repository/json_fields.h"
 
 namespace backstay::repository {
 namespace {
@@ -177,10 +178,15 @@ std::vector<std::string> Repository::backup_ids(const std::string& instance) con
   return ids;
 }
 
-std::vector<BackupRecord> Repository::backups(const std::string& instance) const {
+std::vector<BackupRecord> Repository::backups(const std::string& instance, std::vector<DamagedBackup>* damaged) const {
   std::vector<BackupRecord> records;
   for (const std::string& id : backup_ids(instance)) {
-    if (auto record = backup(instance, id)) records.push_back(std::move(*record));
+    try {
+      if (auto record = backup(instance, id)) records.push_back(std::move(*record));
+    } catch (const core::Error& error) {
+      if (!detail::is_damaged(error)) throw;
+      if (damaged != nullptr) damaged->push_back({id, error.message()});
+    }
   }
   std::ranges::sort(records, [](const BackupRecord& a, const BackupRecord& b) {
     return std::tie(a.start_time, a.backup) < std::tie(b.start_time, b.backup);

@@ -14,6 +14,12 @@
 
 namespace backstay::repository {
 
+/// A stored backup whose record cannot be read.
+struct DamagedBackup {
+  std::string backup = {};
+  std::string problem = {};
+};
+
 /// Safe for any thread. `random` and `clock` must outlive it.
 class Repository {
  public:
@@ -40,9 +46,10 @@ class Repository {
   void put_instance(const InstanceRecord& record);
   [[nodiscard]] std::optional<InstanceRecord> instance(const std::string& instance) const;
 
-  /// The records of the stored backups of an instance, oldest start first. A record that cannot be read throws; see
-  /// backup_ids for the names alone.
-  [[nodiscard]] std::vector<BackupRecord> backups(const std::string& instance) const;
+  /// The records of the stored backups of an instance, oldest start first. One that cannot be read is left out, and
+  /// named in `damaged`.
+  [[nodiscard]] std::vector<BackupRecord> backups(const std::string& instance,
+                                                  std::vector<DamagedBackup>* damaged = nullptr) const;
   [[nodiscard]] std::vector<std::string> backup_ids(const std::string& instance) const;
   [[nodiscard]] std::optional<BackupRecord> backup(const std::string& instance, const std::string& backup) const;
   /// Writes the record, which makes the backup stored, or updates its facts. Throws store_conflict if the repository

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "repository/container_reader.h"
 #include "repository/json_fields.h"
 #include "repository/parallel.h"
+#include "repository/tail_walk.h"
 #include "repository/wal_names.h"
 #include "repository/wal_store.h"
 
@@ -63,10 +65,16 @@ void WalStore::read_rollups(std::uint32_t timeline) {
     return true;
   });
   detail::parallel_each(keys.size(), kThreads, [&](std::size_t i) {
-    const auto content = repository_.get_sealed({Kind::kWalIndex, keys[i]});
-    if (!content) return;
-    for (const SegmentIndex& index : decode_rollup(keys[i], *content)) {
-      if (index.timeline == timeline) remember(index);
+    try {
+      const auto content = repository_.get_sealed({Kind::kWalIndex, keys[i]});
+      if (!content) return;
+      for (const SegmentIndex& index : decode_rollup(keys[i], *content)) {
+        if (index.timeline == timeline) remember(index);
+      }
+    } catch (const core::Error& error) {
+      if (!detail::is_damaged(error)) throw;
+      core::log_warning("wal.roll_up_damaged", "a roll-up of segment indexes is passed over; the segments are read",
+                        {{"instance", instance_}, {"object", keys[i]}, {"error", error.what()}});
     }
   });
   const core::LockGuard lock(mutex_);
@@ -111,16 +119,18 @@ void WalStore::read_footer(const StoredSegment& stored) {
 std::optional<SegmentIndex> WalStore::tails_index(const StoredSegment& stored) {
   ContainerReader reader(repository_.data_key());
   std::optional<SegmentIndex> merged;
-  for (const StoredTail& tail : tail_chain(stored)) {
+  const auto walked = detail::walk_tails(stored, [&](const StoredTail& tail) {
     const auto layout = reader.fetch_layout(repository_.store(), {Kind::kWalTail, tail.key});
-    if (!layout) break;
+    if (!layout) return false;
     const SegmentIndex index = index_of(*layout);
     if (merged) {
       merged->merge(index);
     } else {
       merged = index;
     }
-  }
+    return true;
+  });
+  if (walked.damage) std::rethrow_exception(walked.damage);
   return merged;
 }
 

@@ -8,9 +8,11 @@
 
 #include "codec/hash.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "repository/container_reader.h"
 #include "repository/container_writer.h"
 #include "repository/json_fields.h"
+#include "repository/tail_walk.h"
 #include "repository/wal_names.h"
 
 namespace backstay::repository {
@@ -41,16 +43,11 @@ std::string wal_content_digest(const Layout& layout) {
 
 std::vector<StoredTail> tail_chain(const StoredSegment& stored) {
   std::vector<StoredTail> result;
-  std::uint64_t end = 0;
-  for (;;) {
-    const StoredTail* best = nullptr;
-    for (const StoredTail& tail : stored.tails) {
-      if (tail.from <= end && tail.to > end && (best == nullptr || tail.to > best->to)) best = &tail;
-    }
-    if (best == nullptr) return result;
-    result.push_back(*best);
-    end = best->to;
-  }
+  detail::walk_tails(stored, [&](const StoredTail& tail) {
+    result.push_back(tail);
+    return true;
+  });
+  return result;
 }
 
 std::uint64_t StoredSegment::contiguous(std::uint64_t segment_size) const {
@@ -179,9 +176,9 @@ std::optional<core::Bytes> WalStore::read_complete(const StoredSegment& stored) 
 std::optional<core::Bytes> WalStore::assemble(const StoredSegment& stored) {
   ContainerReader reader(repository_.data_key());
   core::Bytes bytes;
-  for (const StoredTail& tail : tail_chain(stored)) {
+  const auto walked = detail::walk_tails(stored, [&](const StoredTail& tail) {
     const auto content = reader.fetch(repository_.store(), {Kind::kWalTail, tail.key});
-    if (!content) return std::nullopt;
+    if (!content) return false;
     if (content->bytes.size() != tail.to - tail.from) {
       throw core::Error(core::Code::kCorruptData, fmt::format("wal tail '{}' has another size", tail.key));
     }
@@ -189,7 +186,10 @@ std::optional<core::Bytes> WalStore::assemble(const StoredSegment& stored) {
     const auto both = core::ByteSpan(content->bytes).first(overlap);
     if (!std::ranges::equal(both, core::ByteSpan(bytes).last(overlap))) throw conflict(tail.key);
     core::append(bytes, core::ByteSpan(content->bytes).subspan(overlap));
-  }
+    return true;
+  });
+  if (walked.vanished) return std::nullopt;
+  if (walked.damage) std::rethrow_exception(walked.damage);
   return bytes;
 }
 
@@ -262,13 +262,20 @@ void WalStore::put_window_end(std::uint32_t timeline, const WindowEnd& end) {
 
 std::optional<WindowEnd> WalStore::window_end(std::uint32_t timeline) {
   const ObjectName name{Kind::kWindowEnd, timeline_prefix(timeline) + "window-end"};
-  const auto content = repository_.get_sealed(name);
-  if (!content) return std::nullopt;
-  return detail::reading(name.key, [&] {
-    const core::json::value value = core::parse_json(core::as_text(*content));
-    const core::json::object& end = core::as_object(value);
-    return WindowEnd{.time = detail::read_time(end, "time"), .lsn = detail::read_number(end, "lsn")};
-  });
+  try {
+    const auto content = repository_.get_sealed(name);
+    if (!content) return std::nullopt;
+    return detail::reading(name.key, [&] {
+      const core::json::value value = core::parse_json(core::as_text(*content));
+      const core::json::object& end = core::as_object(value);
+      return WindowEnd{.time = detail::read_time(end, "time"), .lsn = detail::read_number(end, "lsn")};
+    });
+  } catch (const core::Error& error) {
+    if (!detail::is_damaged(error)) throw;
+    core::log_warning("wal.window_end_damaged", "the mark of the archive's end is passed over",
+                      {{"instance", instance_}, {"error", error.what()}});
+    return std::nullopt;
+  }
 }
 
 }  // namespace backstay::repository

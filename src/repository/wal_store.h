@@ -78,14 +78,16 @@ class WalStore {
   [[nodiscard]] std::vector<StoredSegment> list(std::uint32_t timeline, std::uint64_t from = 0,
                                                 std::uint64_t to = UINT64_MAX);
   /// The segment, whole or as far as its tails reach without a gap. Nothing if there is not even a tail at its start.
-  /// Throws corrupt_data for a damaged object, store_conflict if two objects disagree about a byte.
+  /// A damaged object is passed by if others hold the same bytes. Throws corrupt_data if not, store_conflict if two
+  /// objects disagree about a byte.
   [[nodiscard]] std::optional<SegmentData> read_segment(std::uint32_t timeline, std::uint64_t segment);
   [[nodiscard]] std::optional<SegmentData> read_segment(std::uint32_t timeline, const StoredSegment& stored);
 
   /// The index of one segment (of its contiguous tails if it is not complete), from the cache if it is known.
   [[nodiscard]] std::optional<SegmentIndex> segment_index(std::uint32_t timeline, std::uint64_t segment);
   /// The indexes of everything readable in [from, to], in order. Complete segments are read once and kept: first the
-  /// roll-ups, then the footers of what they lack, several at a time. The tails of filling ones are read each time.
+  /// roll-ups, then the footers of what they lack, several at a time. The tails of filling ones are read each time. A
+  /// damaged roll-up only costs requests.
   [[nodiscard]] std::vector<SegmentIndex> segment_indexes(std::uint32_t timeline, std::uint64_t from = 0,
                                                           std::uint64_t to = UINT64_MAX);
 
@@ -97,6 +99,7 @@ class WalStore {
 
   /// Completeness up to a time, as the server's keepalives prove it. A small object, overwritten.
   void put_window_end(std::uint32_t timeline, const WindowEnd& end);
+  /// None if it is damaged: what it proves is then not known, and everything else is.
   [[nodiscard]] std::optional<WindowEnd> window_end(std::uint32_t timeline);
 
  private:

@@ -181,6 +181,52 @@ TEST_F(WalStoreTest, IndexesComeFromRollUpsThenFootersAndAreKept) {
   EXPECT_FALSE(wal.segment_index(1, 1000));
 }
 
+TEST_F(WalStoreTest, ADamagedWindowEndIsNone) {
+  make().put_window_end(1, {clock_.now(), 100});
+  memory_->corrupt(key("window-end"), 40);
+  EXPECT_FALSE(make().window_end(1));
+  store_->go_away();
+  EXPECT_EQ(code_of([&] { (void)make().window_end(1); }), core::Code::kStoreUnreachable);
+  store_->come_back();
+  make().put_window_end(1, {clock_.now(), 200});
+  EXPECT_EQ(make().window_end(1)->lsn, 200U);
+}
+
+TEST_F(WalStoreTest, ADamagedRollUpIsMadeUpForByTheSegments) {
+  {
+    WalStore wal = make();
+    for (std::uint64_t n = 0; n < 20; ++n) wal.put_segment(segment('a'), index(n), 1);
+  }
+  memory_->corrupt(key("index/" + segment_name(1, 0, kSize) + ".00000001"), 100);
+  const auto indexes = make().segment_indexes(1);
+  ASSERT_EQ(indexes.size(), 20U);
+  EXPECT_EQ(indexes[3], index(3));
+}
+
+TEST_F(WalStoreTest, ADamagedTailDoesNotHideThatOfAnotherEpoch) {
+  WalStore wal = make();
+  const core::Bytes bytes = content(kSize);
+  const auto put = [&](std::size_t from, std::size_t to, std::uint64_t epoch) {
+    wal.put_tail(core::ByteSpan(bytes).subspan(from, to - from), from, index(7), epoch);
+  };
+  put(0, 5000, 1);
+  put(0, 3000, 2);
+  put(2000, 5000, 2);
+  const auto damage_footer = [&](std::size_t tail) {
+    const std::string tail_key = wal.list(1)[0].tails[tail].key;
+    memory_->corrupt(tail_key, memory_->head(tail_key)->size - 40);
+  };
+  damage_footer(1);
+  ASSERT_EQ(wal.list(1)[0].tails[1].epoch, 2U);
+  EXPECT_EQ(wal.read_segment(1, 7)->bytes.size(), 5000U);
+  damage_footer(0);
+  EXPECT_EQ(code_of([&] { (void)wal.read_segment(1, 7); }), core::Code::kCorruptData)
+      << "nothing is as long as what was listed";
+  put(0, 2500, 3);
+  EXPECT_TRUE(std::ranges::equal(wal.read_segment(1, 7)->bytes, core::ByteSpan(bytes).first(5000)));
+  EXPECT_EQ(wal.segment_indexes(1).at(0).commits, 2U);
+}
+
 TEST_F(WalStoreTest, TenThousandSegmentsAreAnsweredFromRollUps) {
   // Small bodies instead of ten thousand whole segments: what is timed is the index.
   {
