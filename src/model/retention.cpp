@@ -1,0 +1,270 @@
+#include "model/retention.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include <fmt/format.h>
+
+namespace backstay::model {
+namespace {
+
+/// Clocks that are further apart than this do not speak of the same time.
+constexpr core::Duration kClockTolerance = std::chrono::hours(1);
+
+bool is_open(BackupState state) { return state == BackupState::kScheduled || state == BackupState::kRunning; }
+bool is_being_deleted(BackupState state) { return state == BackupState::kDeleting || state == BackupState::kDeleted; }
+
+/// The stored backups of one instance, in the order in which they were taken.
+struct Line {
+  const RetainedInstance* instance = nullptr;
+  std::vector<const RetainedBackup*> backups{};
+  /// The window begins with it: the newest confirmed one that is older than the cut, else the oldest confirmed.
+  const RetainedBackup* base = nullptr;
+  /// Nothing within the window needs this instance any more.
+  bool over = false;
+  bool being_taken = false;
+};
+
+class Retention {
+ public:
+  explicit Retention(const RetentionQuestion& question)
+      : question_(question),
+        now_(*std::ranges::min_element(question.now)),
+        cut_(now_ - std::chrono::days(question.retention_days)) {
+    make_lines();
+    for (Line& line : lines_) date(line);
+    count_floor();
+    find_newest();
+    find_hold();
+    for (Line& line : lines_) judge_line(line);
+  }
+
+  RetentionDecision decide() {
+    RetentionDecision decision;
+    for (const RetainedBackup& backup : question_.backups) {
+      BackupVerdict verdict = judge(backup);
+      if (!verdict.goes) stays_.insert(&backup);
+      decision.backups.push_back(std::move(verdict));
+    }
+    for (const Line& line : lines_) {
+      if (auto wal = judge_wal(line)) decision.wal.push_back(std::move(*wal));
+    }
+    return decision;
+  }
+
+ private:
+  static bool counts_as_good(const RetainedBackup& backup) {
+    return backup.confirmed && backup.stored && !is_being_deleted(backup.state);
+  }
+
+  void make_lines() {
+    for (const RetainedInstance& instance : question_.instances) {
+      Line line{.instance = &instance};
+      for (const RetainedBackup& backup : question_.backups) {
+        if (backup.instance_id != instance.id) continue;
+        line.being_taken = line.being_taken || is_open(backup.state);
+        if (backup.stored) line.backups.push_back(&backup);
+      }
+      // Logical ones have no LSN: among them the clock is all there is.
+      std::ranges::sort(line.backups, {}, [this](const RetainedBackup* backup) {
+        return std::tuple(backup->timeline, backup->stop_lsn, believable(*backup).value_or(now_),
+                          std::string_view(backup->id));
+      });
+      lines_.push_back(std::move(line));
+    }
+  }
+
+  /// The latest time that any believable clock gives; what lies in the future was not stamped by one.
+  [[nodiscard]] std::optional<core::Timestamp> believable(const RetainedBackup& backup) const {
+    std::optional<core::Timestamp> latest;
+    for (const core::Timestamp stamp : backup.stamps) {
+      if (stamp <= now_ + kClockTolerance && (!latest || stamp > *latest)) latest = stamp;
+    }
+    return latest;
+  }
+
+  /// No backup is older than the one before it, and one that no clock can be believed on is as old as the next.
+  void date(const Line& line) {
+    std::optional<core::Timestamp> next;
+    for (auto it = line.backups.rbegin(); it != line.backups.rend(); ++it) {
+      const auto own = believable(**it);
+      times_[*it] = own.value_or(next.value_or(now_));
+      if (own) next = own;
+    }
+    std::optional<core::Timestamp> before;
+    for (const RetainedBackup* backup : line.backups) {
+      core::Timestamp& time = times_[backup];
+      if (before && backup->stop_lsn != 0) time = std::max(time, *before);
+      before = time;
+    }
+  }
+
+  void count_floor() {
+    std::size_t left = question_.keep_at_least;
+    for (auto line = lines_.rbegin(); line != lines_.rend(); ++line) {
+      for (auto it = line->backups.rbegin(); it != line->backups.rend() && left > 0; ++it) {
+        if (!(*it)->counts || !counts_as_good(**it)) continue;
+        floor_.insert(*it);
+        --left;
+      }
+    }
+  }
+
+  void find_newest() {
+    for (auto line = lines_.rbegin(); line != lines_.rend(); ++line) {
+      for (auto it = line->backups.rbegin(); it != line->backups.rend(); ++it) {
+        if (newest_ != nullptr) succeeded_.insert(*it);
+        if (newest_ == nullptr && counts_as_good(**it)) newest_ = *it;
+      }
+    }
+  }
+
+  /// What keeps everything as it is.
+  void find_hold() {
+    const core::Timestamp latest = *std::ranges::max_element(question_.now);
+    if (latest - now_ > kClockTolerance) {
+      hold_ =
+          fmt::format("the clocks of this machine and of the store are {} apart", core::format_duration(latest - now_));
+    } else if (question_.deleted) {
+      expired_ = question_.expires_at && *question_.expires_at <= now_;
+      if (!expired_) {
+        hold_ = question_.expires_at ? fmt::format("the service is deleted; its backups stay until {}",
+                                                   core::format_time(*question_.expires_at))
+                                     : "the service is deleted and its backups do not expire";
+      }
+    } else if (!lines_.empty() && newest_ != nullptr && newest_->instance_id != lines_.back().instance->id) {
+      hold_ = "the instance that serves has no confirmed backup yet";
+    }
+  }
+
+  void judge_line(Line& line) {
+    const bool serves = &line == &lines_.back() && !question_.deleted;
+    for (const RetainedBackup* backup : line.backups) {
+      if (!counts_as_good(*backup) || backup->mechanism != BackupMechanism::kPhysical) continue;
+      if (line.base == nullptr || times_.at(backup) <= cut_) line.base = backup;
+    }
+    // Those that the floor keeps are worth more with the WAL between them.
+    for (const RetainedBackup* backup : line.backups) {
+      if (backup == line.base) break;
+      if (floor_.contains(backup) && backup->mechanism == BackupMechanism::kPhysical) {
+        line.base = backup;
+        break;
+      }
+    }
+    if (!serves && !hold_) line.over = expired_ || successor_reaches_cut(line);
+  }
+
+  /// An instance that was replaced before the cut, by one whose own window begins before the cut.
+  [[nodiscard]] bool successor_reaches_cut(const Line& line) const {
+    core::Timestamp end = line.instance->served_until.value_or(core::Timestamp::min());
+    for (const RetainedBackup* backup : line.backups) end = std::max(end, times_.at(backup));
+    if (end > cut_) return false;
+    for (const Line* later = &line + 1; later <= &lines_.back(); ++later) {
+      for (const RetainedBackup* backup : later->backups) {
+        if (counts_as_good(*backup) && times_.at(backup) <= cut_) return true;
+      }
+    }
+    return false;
+  }
+
+  [[nodiscard]] const Line* line_of(const RetainedBackup& backup) const {
+    const auto line = std::ranges::find_if(lines_, [&](const Line& l) { return l.instance->id == backup.instance_id; });
+    return line == lines_.end() ? nullptr : &*line;
+  }
+
+  [[nodiscard]] BackupVerdict judge(const RetainedBackup& backup) const {
+    const auto verdict = [&](bool goes, std::string reason) {
+      return BackupVerdict{
+          .backup_id = backup.id, .instance_id = backup.instance_id, .goes = goes, .reason = std::move(reason)};
+    };
+    if (is_being_deleted(backup.state)) return verdict(true, "its deletion was asked for");
+    if (backup.pinned) return verdict(false, "it is pinned");
+    if (is_open(backup.state)) return verdict(false, "it is being taken");
+    if (backup.expires_at && *backup.expires_at > now_) {
+      return verdict(false, fmt::format("it was asked to be kept until {}", core::format_time(*backup.expires_at)));
+    }
+    if (!backup.stored) {
+      const bool old = believable(backup).value_or(now_) <= now_ - question_.failed_grace;
+      return verdict(old, old ? "it failed, and nothing of it is stored" : "it failed a short time ago");
+    }
+    const Line* const line = line_of(backup);
+    if (line == nullptr) return verdict(false, "its instance is not known");
+    if (!line->instance->held_by.empty()) return verdict(false, line->instance->held_by);
+    if (hold_) return verdict(false, *hold_);
+    if (expired_) return verdict(true, "the service was deleted and its record has expired");
+    if (&backup == newest_) return verdict(false, "it is the newest confirmed backup");
+    if (!succeeded_.contains(&backup)) return verdict(false, "no newer one is confirmed");
+    if (&backup == line->base && line->instance->continuous && !line->over) {
+      return verdict(false, fmt::format("the recovery window of {} days begins with it", question_.retention_days));
+    }
+    if (backup.expires_at) return verdict(true, "its own expiry has passed");
+    return judge_age(backup, verdict);
+  }
+
+  template <typename Verdict>
+  BackupVerdict judge_age(const RetainedBackup& backup, const Verdict& verdict) const {
+    if (!question_.enabled) return verdict(false, "backups are switched off, so nothing newer comes");
+    if (floor_.contains(&backup)) {
+      return verdict(false, fmt::format("it is one of the {} newest", question_.keep_at_least));
+    }
+    if (times_.at(&backup) > cut_) {
+      return verdict(false, fmt::format("it is not older than {} days", question_.retention_days));
+    }
+    return verdict(true,
+                   fmt::format("it is older than {} days, and newer ones are confirmed", question_.retention_days));
+  }
+
+  /// A backup that stays for its own sake needs no more WAL than its own.
+  static bool stands_alone(const RetainedBackup& backup) { return backup.pinned || backup.expires_at; }
+
+  [[nodiscard]] std::optional<WalVerdict> judge_wal(const Line& line) const {
+    if (!line.instance->held_by.empty() || hold_ || line.being_taken) return std::nullopt;
+    if (!question_.enabled && !expired_) return std::nullopt;
+    WalVerdict verdict{.instance_id = line.instance->id};
+    const bool floor = std::ranges::any_of(line.backups, [&](const auto* b) { return floor_.contains(b); });
+    if (line.over && (expired_ || !floor)) {
+      verdict.reason = expired_ ? "the service was deleted and its record has expired"
+                                : "a later instance serves, and the recovery window begins with it";
+      return verdict;
+    }
+    if (!line.instance->continuous || line.base == nullptr) return std::nullopt;
+    std::map<std::uint32_t, std::uint64_t> starts{{line.base->timeline, line.base->start_lsn}};
+    for (const RetainedBackup* backup : line.backups) {
+      if (!stays_.contains(backup) || stands_alone(*backup) || backup->mechanism != BackupMechanism::kPhysical)
+        continue;
+      const auto [at, added] = starts.try_emplace(backup->timeline, backup->start_lsn);
+      at->second = std::min(at->second, backup->start_lsn);
+    }
+    for (const auto& [timeline, lsn] : starts) {
+      if (timeline < line.base->timeline) verdict.earlier.push_back({timeline, lsn});
+    }
+    verdict.from = WalStart{line.base->timeline, starts.at(line.base->timeline)};
+    verdict.reason = fmt::format("no time within reach needs it: the window begins with backup '{}'", line.base->id);
+    return verdict;
+  }
+
+  const RetentionQuestion& question_;
+  const core::Timestamp now_;
+  const core::Timestamp cut_;
+  std::vector<Line> lines_;
+  std::map<const RetainedBackup*, core::Timestamp> times_;
+  std::set<const RetainedBackup*> floor_;
+  const RetainedBackup* newest_ = nullptr;
+  /// Those that a confirmed one follows.
+  std::set<const RetainedBackup*> succeeded_;
+  std::optional<std::string> hold_;
+  bool expired_ = false;
+  std::set<const RetainedBackup*> stays_;
+};
+
+}  // namespace
+
+std::size_t keep_at_least(std::int64_t retention_days, std::int64_t interval_h) {
+  return static_cast<std::size_t>((retention_days * 24 + interval_h - 1) / interval_h);
+}
+
+RetentionDecision decide_retention(const RetentionQuestion& question) { return Retention(question).decide(); }
+
+}  // namespace backstay::model

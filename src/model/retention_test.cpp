@@ -1,0 +1,385 @@
+#include "model/retention.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include <gtest/gtest.h>
+
+namespace backstay::model {
+namespace {
+
+using std::chrono::days;
+using std::chrono::hours;
+using std::chrono::minutes;
+
+const core::Timestamp kStart = core::parse_time("2026-03-01T00:00:00Z");
+core::Timestamp day(double number) { return kStart + minutes(static_cast<std::int64_t>(number * 24 * 60)); }
+
+/// A confirmed backup of instance "a"; its LSNs follow the day.
+RetainedBackup backup(const std::string& id, double taken) {
+  RetainedBackup result;
+  result.id = id;
+  result.instance_id = "a";
+  result.confirmed = true;
+  result.stamps = {day(taken)};
+  result.timeline = 1;
+  result.start_lsn = static_cast<std::uint64_t>(taken * 1000) + 1;
+  result.stop_lsn = result.start_lsn + 10;
+  return result;
+}
+
+/// Seven days, one instance, no floor unless a test asks for it.
+RetentionQuestion question(double now, std::vector<RetainedBackup> backups) {
+  RetentionQuestion result;
+  result.now = {day(now)};
+  result.instances = {{.id = "a"}};
+  result.backups = std::move(backups);
+  return result;
+}
+
+/// The ids of those that go, joined.
+std::string gone(const RetentionDecision& decision) {
+  std::string ids;
+  for (const BackupVerdict& verdict : decision.backups) {
+    EXPECT_FALSE(verdict.reason.empty()) << verdict.backup_id;
+    if (verdict.goes) ids += (ids.empty() ? "" : " ") + verdict.backup_id;
+  }
+  return ids;
+}
+std::string gone(const RetentionQuestion& asked) { return gone(decide_retention(asked)); }
+
+std::string reason(const RetentionQuestion& asked, const std::string& id) {
+  for (const BackupVerdict& verdict : decide_retention(asked).backups) {
+    if (verdict.backup_id == id) return verdict.reason;
+  }
+  return "no verdict";
+}
+
+/// The kept start on the base's timeline; 0 if all WAL stays.
+std::uint64_t wal_from(const RetentionQuestion& asked) {
+  const RetentionDecision decision = decide_retention(asked);
+  return decision.wal.empty() || !decision.wal[0].from ? 0 : decision.wal[0].from->lsn;
+}
+
+TEST(RetentionTest, TheNewestBackupBeforeTheCutStaysWithItsWal) {
+  const auto asked = question(10, {backup("b1", 1), backup("b2", 2), backup("b3", 4), backup("b4", 9)});
+  EXPECT_EQ(gone(asked), "b1");
+  EXPECT_EQ(wal_from(asked), 2001U);
+  EXPECT_EQ(reason(asked, "b2"), "the recovery window of 7 days begins with it");
+}
+
+TEST(RetentionTest, WithoutWalOnlyTheRetentionCounts) {
+  auto asked = question(10, {backup("b1", 1), backup("b2", 2), backup("b3", 4), backup("b4", 9)});
+  asked.instances[0].continuous = false;
+  EXPECT_EQ(gone(asked), "b1 b2");
+  EXPECT_TRUE(decide_retention(asked).wal.empty());
+}
+
+TEST(RetentionTest, TheLastConfirmedBackupStaysHoweverOldItIs) {
+  for (const bool continuous : {true, false}) {
+    auto asked = question(300, {backup("b1", 1), backup("b2", 2)});
+    asked.instances[0].continuous = continuous;
+    EXPECT_EQ(gone(asked), "b1");
+    EXPECT_EQ(reason(asked, "b2"), "it is the newest confirmed backup");
+  }
+}
+
+TEST(RetentionTest, ABackupThatIsNotConfirmedReplacesNone) {
+  auto asked = question(20, {backup("b1", 1), backup("b2", 2), backup("b3", 3)});
+  asked.backups[2].confirmed = false;
+  EXPECT_EQ(gone(asked), "b1");
+  EXPECT_EQ(wal_from(asked), 2001U);
+  asked.backups[1].confirmed = false;
+  EXPECT_EQ(gone(asked), "");
+  asked.backups[0].confirmed = false;
+  EXPECT_EQ(gone(asked), "") << "nothing is confirmed";
+  EXPECT_EQ(wal_from(asked), 0U);
+}
+
+TEST(RetentionTest, WhatWasNeverConfirmedGoesWithItsAge) {
+  auto asked = question(20, {backup("b1", 1), backup("b2", 2), backup("b3", 18)});
+  asked.backups[0].confirmed = asked.backups[1].confirmed = false;
+  EXPECT_EQ(gone(asked), "b1 b2");
+  asked = question(5, {backup("b1", 1), backup("b2", 2)});
+  asked.backups[0].confirmed = false;
+  EXPECT_EQ(gone(asked), "");
+  EXPECT_EQ(wal_from(asked), 1001U) << "it may be confirmed yet";
+}
+
+TEST(RetentionTest, PinsAndExpiriesOfTheirOwnComeFirst) {
+  auto asked = question(30, {backup("b1", 1), backup("b2", 2), backup("b3", 3), backup("b4", 20), backup("b5", 29)});
+  asked.backups[0].pinned = true;
+  asked.backups[1].expires_at = day(31);
+  asked.backups[4].expires_at = day(29.5);
+  EXPECT_EQ(gone(asked), "b3");
+  EXPECT_EQ(reason(asked, "b5"), "it is the newest confirmed backup");
+  EXPECT_EQ(wal_from(asked), 20001U) << "a pinned backup needs no more than its own WAL";
+  asked.backups.push_back(backup("b6", 29.9));
+  asked.now = {day(32)};
+  EXPECT_EQ(gone(asked), "b2 b3 b5");
+}
+
+TEST(RetentionTest, AnExpiryOfItsOwnNeverShortensTheWindow) {
+  auto asked = question(10, {backup("b1", 2), backup("b2", 5), backup("b3", 9)});
+  asked.backups[0].expires_at = asked.backups[1].expires_at = day(6);
+  EXPECT_EQ(gone(asked), "b2");
+  EXPECT_EQ(reason(asked, "b1"), "the recovery window of 7 days begins with it");
+}
+
+TEST(RetentionTest, UnfinishedAndFailedBackups) {
+  auto asked = question(10, {backup("running", 9.9), backup("old", 1), backup("new", 9.8), backup("good", 2)});
+  for (int i = 0; i < 3; ++i) {
+    asked.backups[static_cast<std::size_t>(i)].stored = asked.backups[static_cast<std::size_t>(i)].confirmed = false;
+  }
+  asked.backups[0].state = BackupState::kRunning;
+  asked.backups[1].state = asked.backups[2].state = BackupState::kFailed;
+  EXPECT_EQ(gone(asked), "old");
+  EXPECT_TRUE(decide_retention(asked).wal.empty()) << "the one that is being taken may need any of it";
+  asked.backups[0].state = BackupState::kDeleting;
+  EXPECT_EQ(gone(asked), "running old");
+}
+
+TEST(RetentionTest, ABackupThatIsBeingDeletedIsNoBase) {
+  auto asked = question(20, {backup("b1", 1), backup("b2", 2), backup("b3", 19)});
+  asked.backups[1].state = BackupState::kDeleting;
+  EXPECT_EQ(gone(asked), "b2");
+  EXPECT_EQ(wal_from(asked), 1001U);
+}
+
+TEST(RetentionTest, ADeletedServiceKeepsAllUntilItExpires) {
+  auto asked = question(20, {backup("b1", 1), backup("b2", 2), backup("b3", 3)});
+  asked.backups[1].pinned = true;
+  asked.deleted = true;
+  EXPECT_EQ(gone(asked), "");
+  asked.expires_at = day(21);
+  EXPECT_EQ(gone(asked), "");
+  EXPECT_TRUE(decide_retention(asked).wal.empty());
+  asked.now = {day(21)};
+  EXPECT_EQ(gone(asked), "b1 b3");
+  const auto wal = decide_retention(asked).wal;
+  ASSERT_EQ(wal.size(), 1U);
+  EXPECT_FALSE(wal[0].from) << "all of it";
+}
+
+TEST(RetentionTest, WithBackupsOffNothingAges) {
+  auto asked = question(40, {backup("b1", 1), backup("b2", 2), backup("b3", 3)});
+  asked.enabled = false;
+  asked.backups[1].expires_at = day(5);
+  EXPECT_EQ(gone(asked), "b2");
+  EXPECT_TRUE(decide_retention(asked).wal.empty());
+}
+
+TEST(RetentionTest, AnInstanceThatSomebodyNeedsStaysWhole) {
+  auto asked = question(40, {backup("b1", 1), backup("b2", 2), backup("b3", 3)});
+  asked.instances[0].held_by = "'copy' is being recovered from it";
+  EXPECT_EQ(gone(asked), "");
+  EXPECT_TRUE(decide_retention(asked).wal.empty());
+}
+
+/// "a" served until day 10, "b" since.
+RetentionQuestion after_a_switch(double now) {
+  auto asked = question(now, {backup("a1", 1), backup("a2", 5), backup("a3", 9)});
+  asked.instances = {{.id = "a", .served_until = day(10)}, {.id = "b"}};
+  return asked;
+}
+
+RetainedBackup of_b(const std::string& id, double taken) {
+  RetainedBackup result = backup(id, taken);
+  result.instance_id = "b";
+  result.timeline = 2;
+  return result;
+}
+
+TEST(RetentionTest, TheInstanceBeforeStaysUntilTheWindowIsPastIt) {
+  auto asked = after_a_switch(30);
+  EXPECT_EQ(gone(asked), "") << "the new instance has no backup at all";
+  asked.backups.push_back(of_b("b1", 10.1));
+  asked.backups.back().confirmed = false;
+  EXPECT_EQ(gone(asked), "");
+  asked.backups.back().confirmed = true;
+  asked.now = {day(14)};
+  EXPECT_EQ(gone(asked), "a1") << "days 7 to 10 are those of the instance before";
+  EXPECT_EQ(wal_from(asked), 5001U);
+  asked.now = {day(17.05)};
+  EXPECT_EQ(gone(asked), "a1 a2") << "the first backup of the new instance is not older than the cut yet";
+  asked.now = {day(17.2)};
+  EXPECT_EQ(gone(asked), "a1 a2 a3");
+  const auto wal = decide_retention(asked).wal;
+  ASSERT_EQ(wal.size(), 2U);
+  EXPECT_FALSE(wal[0].from);
+  EXPECT_EQ(wal[1].from, (WalStart{2, 10101}));
+}
+
+TEST(RetentionTest, EarlierTimelinesGoAndLaterOnesStay) {
+  auto asked = question(20, {backup("b1", 1), backup("b2", 2), backup("b3", 3), backup("b4", 19)});
+  asked.backups[1].timeline = 2;
+  asked.backups[2].timeline = 2;
+  asked.backups[3].timeline = 3;
+  EXPECT_EQ(gone(asked), "b1 b2");
+  const auto wal = decide_retention(asked).wal;
+  ASSERT_EQ(wal.size(), 1U);
+  EXPECT_EQ(wal[0].from, (WalStart{2, 3001}));
+  EXPECT_TRUE(wal[0].earlier.empty());
+}
+
+TEST(RetentionTest, ClocksThatDisagreeDeleteNothing) {
+  auto asked = question(100, {backup("b1", 1), backup("b2", 2)});
+  asked.now.push_back(day(2));
+  EXPECT_EQ(gone(asked), "");
+  EXPECT_TRUE(decide_retention(asked).wal.empty());
+  EXPECT_EQ(reason(asked, "b1").substr(0, 57), "the clocks of this machine and of the store are 2352h00m ");
+  asked.now = {day(100), day(100) - minutes(30)};
+  EXPECT_EQ(gone(asked), "b1");
+}
+
+TEST(RetentionTest, AnyClockCanKeepABackup) {
+  auto asked = question(10, {backup("b1", 1), backup("b2", 2), backup("b3", 8), backup("b4", 9)});
+  // The server was years behind when b2 was taken; the store was not.
+  asked.backups[1].stamps = {day(-900), day(8)};
+  EXPECT_EQ(gone(asked), "");
+  EXPECT_EQ(wal_from(asked), 1001U);
+  // All were behind: it was taken after one that is known to be young.
+  asked = question(10, {backup("b1", 1), backup("b2", 5), backup("b3", 8), backup("b4", 9)});
+  asked.backups[2].stamps = {day(-900)};
+  EXPECT_EQ(gone(asked), "");
+  EXPECT_EQ(wal_from(asked), 1001U);
+}
+
+TEST(RetentionTest, AStampFromTheFutureDoesNotKeepEverythingForEver) {
+  auto asked = question(20, {backup("b1", 1), backup("b2", 2), backup("b3", 3), backup("b4", 19)});
+  asked.backups[1].stamps = {day(1400), day(2)};
+  EXPECT_EQ(gone(asked), "b1 b2");
+  asked.backups[1].stamps = {day(1400)};
+  EXPECT_EQ(gone(asked), "b1 b2") << "the next one says how old it is at most";
+}
+
+TEST(RetentionTest, AJumpOfEveryClockLeavesAsManyAsTheRetentionHolds) {
+  EXPECT_EQ(keep_at_least(7, 24), 7U);
+  EXPECT_EQ(keep_at_least(1, 730), 1U);
+  EXPECT_EQ(keep_at_least(3, 7), 11U);
+  std::vector<RetainedBackup> backups;
+  for (int i = 1; i <= 10; ++i) backups.push_back(backup("b" + std::to_string(i), i));
+  backups.push_back(backup("manual", 9.5));
+  backups.back().counts = false;
+  auto asked = question(1000, std::move(backups));
+  asked.keep_at_least = keep_at_least(7, 24);
+  EXPECT_EQ(gone(asked), "b1 b2 b3 manual");
+  EXPECT_EQ(wal_from(asked), 4001U);
+}
+
+/// A service of which everything happens at random for three months of hours.
+class World {
+ public:
+  explicit World(unsigned seed) : random_(seed) { asked_.instances = {{.id = "a"}}; }
+
+  void step() {
+    now_ += hours(1);
+    if (now_ >= next_) {
+      next_ = now_ + hours(kInterval);
+      take(true);
+    }
+    if (chance(100)) take(false);
+    if (chance(700)) switch_over();
+    if (chance(300)) skew_ = chance(2) ? hours(0) : hours(static_cast<int>(random_() % 40000)) - hours(20000);
+    prune();
+  }
+  /// Every time of the last week, since the first confirmed backup, has a base and the WAL after it.
+  void check() const {
+    for (core::Timestamp time = now_ - days(kRetention); time <= now_; time += hours(5)) {
+      if (first_confirmed_ && time >= *first_confirmed_) EXPECT_TRUE(reachable(time)) << core::format_time(time);
+    }
+  }
+  [[nodiscard]] std::size_t scheduled() const {
+    return static_cast<std::size_t>(std::ranges::count_if(kept_, [](const Kept& b) { return b.seen.counts; }));
+  }
+
+ private:
+  static constexpr int kInterval = 12;
+  static constexpr int kRetention = 7;
+  struct Kept {
+    RetainedBackup seen;
+    core::Timestamp taken;
+  };
+  bool chance(unsigned one_in) { return random_() % one_in == 0; }
+
+  void take(bool scheduled) {
+    RetainedBackup backup;
+    backup.id = std::to_string(++count_);
+    backup.instance_id = asked_.instances.back().id;
+    backup.counts = scheduled;
+    backup.confirmed = !chance(4);
+    backup.pinned = !scheduled && chance(4);
+    if (!scheduled && chance(4)) backup.expires_at = now_ + hours(random_() % 400);
+    // The server's clock may be anywhere; those of Backstay and of the store are right.
+    backup.stamps = {now_ + skew_, now_};
+    backup.timeline = 1;
+    backup.start_lsn = lsn_at(now_);
+    backup.stop_lsn = backup.start_lsn + 1;
+    if (backup.confirmed && !first_confirmed_) first_confirmed_ = now_;
+    kept_.push_back({backup, now_});
+  }
+  void switch_over() {
+    asked_.instances.back().served_until = now_;
+    asked_.instances.push_back({.id = asked_.instances.back().id + "'"});
+    // A recovered service takes a backup at once; the time until then is not within reach.
+    take(true);
+    kept_.back().seen.confirmed = true;
+  }
+  void prune() {
+    asked_.now = {now_, now_ + minutes(random_() % 50)};
+    asked_.keep_at_least = keep_at_least(kRetention, kInterval);
+    asked_.backups.clear();
+    for (const Kept& backup : kept_) asked_.backups.push_back(backup.seen);
+    const RetentionDecision decision = decide_retention(asked_);
+    for (const WalVerdict& wal : decision.wal) {
+      std::uint64_t& from = wal_from_[wal.instance_id];
+      from = std::max(from, wal.from ? wal.from->lsn : UINT64_MAX);
+    }
+    std::erase_if(kept_, [&](const Kept& backup) {
+      const auto verdict = std::ranges::find(decision.backups, backup.seen.id, &BackupVerdict::backup_id);
+      if (verdict->goes) EXPECT_FALSE(backup.seen.pinned);
+      return verdict->goes;
+    });
+  }
+  [[nodiscard]] bool reachable(core::Timestamp time) const {
+    const auto serving = std::ranges::find_if(asked_.instances, [&](const auto& instance) {
+      return !instance.served_until || *instance.served_until > time;
+    });
+    return std::ranges::any_of(kept_, [&](const Kept& backup) {
+      const auto from = wal_from_.find(serving->id);
+      return backup.seen.confirmed && backup.seen.instance_id == serving->id && backup.taken <= time &&
+             (from == wal_from_.end() || from->second <= backup.seen.start_lsn);
+    });
+  }
+  static std::uint64_t lsn_at(core::Timestamp time) {
+    return static_cast<std::uint64_t>((time - kStart) / std::chrono::seconds(1));
+  }
+
+  std::mt19937 random_;
+  core::Timestamp now_ = kStart;
+  core::Timestamp next_ = kStart + hours(1);
+  core::Duration skew_{};
+  int count_ = 0;
+  std::optional<core::Timestamp> first_confirmed_;
+  RetentionQuestion asked_;
+  std::vector<Kept> kept_;
+  std::map<std::string, std::uint64_t> wal_from_;
+};
+
+TEST(RetentionTest, NoTimeOfTheWindowIsEverLost) {
+  const unsigned seed = std::random_device()();
+  RecordProperty("seed", static_cast<int>(seed));
+  for (unsigned run = 0; run < 8; ++run) {
+    World world(seed + run);
+    for (int hour = 0; hour < 24 * 90; ++hour) {
+      world.step();
+      if (hour % 7 == 0) world.check();
+      ASSERT_FALSE(HasFailure()) << "seed " << seed + run << ", hour " << hour;
+    }
+    EXPECT_LT(world.scheduled(), 60U) << "what is not needed goes";
+  }
+}
+
+}  // namespace
+}  // namespace backstay::model
