@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "metadata/back_end.h"
 #include "metadata/migrations.h"
 #include "metadata/query.h"
 #include "metadata/session_pool.h"
@@ -35,17 +36,20 @@ Database::Database(std::shared_ptr<SessionPool> pool) : pool_(std::move(pool)) {
 Database::~Database() = default;
 
 std::unique_ptr<Database> Database::open(const DatabaseConfig& config, core::Random& random) {
+  auto back_end = make_back_end(config);
+  const std::string place = back_end->place();
   try {
-    make_private(config.file);
+    back_end->prepare_place();
     {
-      Session session(config, random, Access::kWrite);
-      migrate(session.sql, config.file, migrations());
+      Session session(*back_end, config.key, random, Access::kWrite);
+      migrate(*back_end, session.sql, migrations());
     }
-    auto database = std::unique_ptr<Database>(new Database(std::make_shared<SessionPool>(config, random)));
+    auto pool = std::make_shared<SessionPool>(std::move(back_end), config, random);
+    auto database = std::unique_ptr<Database>(new Database(std::move(pool)));
     check_key(*database);
     return database;
   } catch (core::Error& error) {
-    throw error.add_context("opening the state '" + config.file.string() + "'");
+    throw error.add_context("opening the state '" + place + "'");
   }
 }
 
@@ -61,8 +65,7 @@ Transaction Database::begin(Access access) {
   held->session = pool_->take(access);
   // From here on the transaction gives the session back, whatever happens.
   Transaction transaction(std::move(held));
-  // A writer takes its lock at once: it never has to give up half way because another process wrote meanwhile.
-  Query(transaction, access == Access::kWrite ? "BEGIN IMMEDIATE" : "BEGIN").run();
+  pool_->back_end->begin(transaction.session(), access);
   transaction.held_->open = true;
   return transaction;
 }

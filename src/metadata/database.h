@@ -1,4 +1,4 @@
-// The state store: a SQLite file today, behind transactions that the stores of this folder work in.
+// The state store: a SQLite file or a PostgreSQL database, behind transactions that the stores of this folder work in.
 //
 //   auto tx = database.begin(metadata::Access::kWrite);
 //   metadata::Services(tx).insert(service);
@@ -10,9 +10,11 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <type_traits>
 
 #include "core/random.h"
+#include "core/secret.h"
 #include "core/time.h"
 
 namespace soci {
@@ -31,8 +33,9 @@ struct MasterKey {
 
 enum class Access { kRead, kWrite };
 
-/// One transaction on one session. Reads see one snapshot; at most one write transaction is open at a time, and once
-/// commit() has returned, what it wrote survives a power cut. Destroyed without commit, it leaves nothing.
+/// One transaction on one session. Reads see one snapshot; at most one write transaction is open at a time, on all
+/// servers of the state together, and once commit() has returned, what it wrote survives a power cut. Destroyed without
+/// commit, it leaves nothing. An error of the store ends it: nothing but its destruction may follow.
 /// For one thread; short: never held across I/O other than the store's own. A thread that holds a write transaction
 /// must not begin another.
 class Transaction {
@@ -56,6 +59,10 @@ class Transaction {
 
 struct DatabaseConfig {
   std::filesystem::path file;
+  /// "postgresql://...": the state is this database, and `file` is not used.
+  std::string url{};
+  /// Of the user that the URL names; empty if it needs none.
+  core::Secret password{};
   MasterKey key;
   std::size_t readers = 8;
   /// How long begin() waits while no session becomes free before it gives up.
@@ -65,9 +72,9 @@ struct DatabaseConfig {
 /// Thread-safe.
 class Database {
  public:
-  /// Opens the file, or makes it (mode 0600), and migrates it to this version's schema after copying it to
-  /// <file>.before-<version>. Throws Error(state_too_new) for a newer schema, Error(config_error) for another master
-  /// key, Error(state_error) for what the store answers.
+  /// Opens the file, or makes it (mode 0600), or connects to the database, and migrates it to this version's schema; a
+  /// file is copied to <file>.before-<version> first. Throws Error(state_too_new) for a newer schema,
+  /// Error(config_error) for another master key or a bad URL, Error(state_error) for what the store answers.
   static std::unique_ptr<Database> open(const DatabaseConfig& config, core::Random& random);
   ~Database();
 

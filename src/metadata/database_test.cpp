@@ -46,7 +46,12 @@ std::optional<std::string> get(Database& database, const std::string& key) {
   return database.read([&](Transaction& tx) { return Settings(tx).get(key); });
 }
 
-TEST(DatabaseTest, AnEmptyFileIsMigratedAndKeepsItsContent) {
+class DatabaseTest : public ::testing::TestWithParam<testing::Store> {};
+
+INSTANTIATE_TEST_SUITE_P(Stores, DatabaseTest, ::testing::Values(testing::Store::kSqlite, testing::Store::kPostgresql),
+                         [](const auto& test) { return testing::name_of(test.param); });
+
+TEST(SqliteDatabaseTest, AnEmptyFileIsMigratedAndKeepsItsContent) {
   TemporaryDatabase temporary;
   put(temporary.database(), "k", "v");
   temporary.reopen();
@@ -56,8 +61,8 @@ TEST(DatabaseTest, AnEmptyFileIsMigratedAndKeepsItsContent) {
   EXPECT_EQ(status.st_mode & 0777, 0600U);
 }
 
-TEST(DatabaseTest, WhatIsNotCommittedIsNotThere) {
-  TemporaryDatabase temporary;
+TEST_P(DatabaseTest, WhatIsNotCommittedIsNotThere) {
+  TemporaryDatabase temporary(GetParam());
   {
     auto tx = temporary.database().begin(Access::kWrite);
     Settings(tx).put("k", "v");
@@ -71,8 +76,8 @@ TEST(DatabaseTest, WhatIsNotCommittedIsNotThere) {
   EXPECT_FALSE(get(temporary.database(), "k"));
 }
 
-TEST(DatabaseTest, AReaderSeesOneSnapshotAndCannotWrite) {
-  TemporaryDatabase temporary;
+TEST_P(DatabaseTest, AReaderSeesOneSnapshotAndCannotWrite) {
+  TemporaryDatabase temporary(GetParam());
   put(temporary.database(), "k", "old");
   auto tx = temporary.database().begin(Access::kRead);
   EXPECT_EQ(Settings(tx).get("k"), "old");
@@ -82,8 +87,8 @@ TEST(DatabaseTest, AReaderSeesOneSnapshotAndCannotWrite) {
   EXPECT_EQ(get(temporary.database(), "k"), "new");
 }
 
-TEST(DatabaseTest, WritersWaitForEachOther) {
-  TemporaryDatabase temporary;
+TEST_P(DatabaseTest, WritersWaitForEachOther) {
+  TemporaryDatabase temporary(GetParam());
   put(temporary.database(), "n", "0");
   const auto add = [&] {
     for (int i = 0; i < 50; ++i) {
@@ -100,8 +105,8 @@ TEST(DatabaseTest, WritersWaitForEachOther) {
   EXPECT_EQ(get(temporary.database(), "n"), "100");
 }
 
-TEST(DatabaseTest, AStateOfANewerProgramIsRefused) {
-  TemporaryDatabase temporary;
+TEST_P(DatabaseTest, AStateOfANewerProgramIsRefused) {
+  TemporaryDatabase temporary(GetParam());
   temporary.database().write([](Transaction& tx) {
     Query(tx, "INSERT INTO schema_version (version) VALUES (:version)")
         .bind(Values().set("version", Database::schema_version() + 1))
@@ -110,8 +115,8 @@ TEST(DatabaseTest, AStateOfANewerProgramIsRefused) {
   EXPECT_EQ(code_of([&] { temporary.reopen(); }), Code::kStateTooNew);
 }
 
-TEST(DatabaseTest, AnotherMasterKeyIsRefused) {
-  TemporaryDatabase temporary;
+TEST_P(DatabaseTest, AnotherMasterKeyIsRefused) {
+  TemporaryDatabase temporary(GetParam());
   temporary.close();
   auto config = temporary.config();
   config.key.bytes[0] ^= std::byte{1};
@@ -119,14 +124,14 @@ TEST(DatabaseTest, AnotherMasterKeyIsRefused) {
   EXPECT_EQ(code_of([&] { Database::open(config, random); }), Code::kConfigError);
 }
 
-TEST(DatabaseTest, AFileThatIsNoStateIsAnError) {
+TEST(SqliteDatabaseTest, AFileThatIsNoStateIsAnError) {
   TemporaryDatabase temporary;
   temporary.close();
   std::ofstream(temporary.config().file, std::ios::trunc) << std::string(4096, 'x');
   EXPECT_EQ(code_of([&] { temporary.reopen(); }), Code::kStateError);
 }
 
-TEST(DatabaseTest, SecretsAreNotInTheFile) {
+TEST(SqliteDatabaseTest, SecretsAreNotInTheFile) {
   TemporaryDatabase temporary;
   constexpr auto kSecret = "a-very-secret-text-that-is-not-in-clear";
   temporary.database().write([&](Transaction& tx) {
@@ -139,8 +144,8 @@ TEST(DatabaseTest, SecretsAreNotInTheFile) {
   EXPECT_EQ(content.find(kSecret), std::string::npos);
 }
 
-TEST(DatabaseTest, WhatWasAcknowledgedSurvivesAKill) {
-  TemporaryDatabase temporary;
+TEST_P(DatabaseTest, WhatWasAcknowledgedSurvivesAKill) {
+  TemporaryDatabase temporary(GetParam());
   temporary.close();
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
@@ -160,8 +165,8 @@ TEST(DatabaseTest, WhatWasAcknowledgedSurvivesAKill) {
   EXPECT_FALSE(get(temporary.database(), "open"));
 }
 
-TEST(DatabaseTest, ErrorsDoNotQuoteWhatWasBound) {
-  TemporaryDatabase temporary;
+TEST_P(DatabaseTest, ErrorsDoNotQuoteWhatWasBound) {
+  TemporaryDatabase temporary(GetParam());
   try {
     temporary.database().write([](Transaction& tx) {
       Query(tx, "INSERT INTO no_table (v) VALUES (:v)").bind(Values().set("v", "bound-secret")).run();
@@ -174,8 +179,8 @@ TEST(DatabaseTest, ErrorsDoNotQuoteWhatWasBound) {
   }
 }
 
-TEST(DatabaseTest, AnExhaustedPoolSaysSo) {
-  TemporaryDatabase temporary;
+TEST_P(DatabaseTest, AnExhaustedPoolSaysSo) {
+  TemporaryDatabase temporary(GetParam());
   auto config = temporary.config();
   config.patience = std::chrono::seconds(0);
   core::SystemRandom random;

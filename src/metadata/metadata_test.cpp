@@ -1,4 +1,5 @@
-// Every store on a file of its own: what goes in comes out, and what must not happen is refused.
+// Every store, on a SQLite file and on a PostgreSQL database of its own: what goes in comes out, and what must not
+// happen is refused.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -82,7 +83,7 @@ model::Operation an_operation(const std::string& id, const std::string& lane = "
   return operation;
 }
 
-class MetadataTest : public ::testing::Test {
+class MetadataTest : public ::testing::TestWithParam<testing::Store> {
  protected:
   template <typename Body>
   auto write(Body&& body) {
@@ -102,10 +103,13 @@ class MetadataTest : public ::testing::Test {
     });
   }
 
-  TemporaryDatabase temporary_;
+  TemporaryDatabase temporary_{GetParam()};
 };
 
-TEST_F(MetadataTest, TeamsGoInAndOut) {
+INSTANTIATE_TEST_SUITE_P(Stores, MetadataTest, ::testing::Values(testing::Store::kSqlite, testing::Store::kPostgresql),
+                         [](const auto& test) { return testing::name_of(test.param); });
+
+TEST_P(MetadataTest, TeamsGoInAndOut) {
   const auto next = write([](Transaction& tx) {
     return Teams(tx).insert(
         {.name = "Next", .slug = "next", .recovery_key = core::Secret("bsk1-x"), .created_at = at(1)});
@@ -124,7 +128,7 @@ TEST_F(MetadataTest, TeamsGoInAndOut) {
             Code::kAlreadyExists);
 }
 
-TEST_F(MetadataTest, TokensGoInAndOut) {
+TEST_P(MetadataTest, TokensGoInAndOut) {
   model::Token token{.id = "t1",
                      .name = "ci",
                      .hash = "ab12",
@@ -149,7 +153,7 @@ TEST_F(MetadataTest, TokensGoInAndOut) {
   EXPECT_EQ(read([](Transaction& tx) { return Tokens(tx).list().size(); }), 1U);
 }
 
-TEST_F(MetadataTest, ServicesGoInAndOut) {
+TEST_P(MetadataTest, ServicesGoInAndOut) {
   const auto service = a_service("s1", "my-db");
   write([&](Transaction& tx) { Services(tx).insert(service); });
   const auto found = read([](Transaction& tx) { return Services(tx).require("s1"); });
@@ -170,7 +174,7 @@ TEST_F(MetadataTest, ServicesGoInAndOut) {
   EXPECT_EQ(code_of([&] { read([](Transaction& tx) { return Services(tx).require("s2"); }); }), Code::kNotFound);
 }
 
-TEST_F(MetadataTest, ANameIsTakenOnlyAmongTheLiving) {
+TEST_P(MetadataTest, ANameIsTakenOnlyAmongTheLiving) {
   write([](Transaction& tx) { Services(tx).insert(a_service("s1", "my-db")); });
   const auto again = [&] { write([](Transaction& tx) { Services(tx).insert(a_service("s2", "my-db")); }); };
   EXPECT_EQ(code_of(again), Code::kAlreadyExists);
@@ -184,7 +188,7 @@ TEST_F(MetadataTest, ANameIsTakenOnlyAmongTheLiving) {
   EXPECT_EQ(read([](Transaction& tx) { return Services(tx).list({.include_deleted = true}).size(); }), 2U);
 }
 
-TEST_F(MetadataTest, DesiredStateAndStatusDoNotTouchEachOther) {
+TEST_P(MetadataTest, DesiredStateAndStatusDoNotTouchEachOther) {
   write([](Transaction& tx) { Services(tx).insert(a_service("s1", "my-db")); });
   write([](Transaction& tx) {
     Services(tx).update_status("s1",
@@ -211,7 +215,7 @@ TEST_F(MetadataTest, DesiredStateAndStatusDoNotTouchEachOther) {
   EXPECT_EQ(found.updated_at, at(3));
 }
 
-TEST_F(MetadataTest, ADeletedServiceStaysDeleted) {
+TEST_P(MetadataTest, ADeletedServiceStaysDeleted) {
   write([](Transaction& tx) {
     Services(tx).insert(a_service("s1", "my-db"));
     Services(tx).update_status("s1", {.state = model::ServiceState::kDeleted}, at(1));
@@ -223,7 +227,7 @@ TEST_F(MetadataTest, ADeletedServiceStaysDeleted) {
   EXPECT_TRUE(read([](Transaction& tx) { return Services(tx).list_living_ids(); }).empty());
 }
 
-TEST_F(MetadataTest, ListsOfServicesFilterAndPage) {
+TEST_P(MetadataTest, ListsOfServicesFilterAndPage) {
   write([](Transaction& tx) {
     Teams(tx).insert({.id = 9, .name = "Nine", .slug = "nine"});
     for (int i = 0; i < 5; ++i) {
@@ -246,7 +250,7 @@ TEST_F(MetadataTest, ListsOfServicesFilterAndPage) {
   EXPECT_EQ(ids({.after_id = "s1", .limit = 2}), "s2 s3 ");
 }
 
-TEST_F(MetadataTest, InstancesGoInAndOut) {
+TEST_P(MetadataTest, InstancesGoInAndOut) {
   model::Instance instance{.id = "i1",
                            .service_id = "s1",
                            .state = model::InstanceState::kServing,
@@ -286,7 +290,7 @@ TEST_F(MetadataTest, InstancesGoInAndOut) {
   EXPECT_EQ(code_of([&] { write([&](Transaction& tx) { Instances(tx).update(instance); }); }), Code::kConflict);
 }
 
-TEST_F(MetadataTest, AllocationsAreExclusive) {
+TEST_P(MetadataTest, AllocationsAreExclusive) {
   write([](Transaction& tx) {
     Allocations numbers(tx);
     EXPECT_EQ(numbers.allocate("port", "local", "i1", 10, 12), 10);
@@ -301,7 +305,7 @@ TEST_F(MetadataTest, AllocationsAreExclusive) {
   });
 }
 
-TEST_F(MetadataTest, BackupsGoInAndOut) {
+TEST_P(MetadataTest, BackupsGoInAndOut) {
   auto backup = a_backup("b1", 10);
   backup.origin = model::BackupOrigin::kScheduled;
   write([&](Transaction& tx) {
@@ -330,7 +334,7 @@ TEST_F(MetadataTest, BackupsGoInAndOut) {
   EXPECT_EQ(code_of([&] { write([&](Transaction& tx) { Backups(tx).update(backup); }); }), Code::kConflict);
 }
 
-TEST_F(MetadataTest, BackupsAreListedNewestFirst) {
+TEST_P(MetadataTest, BackupsAreListedNewestFirst) {
   write([](Transaction& tx) {
     Services(tx).insert(a_service("s1", "my-db"));
     for (int i = 0; i < 4; ++i) Backups(tx).insert(a_backup("b" + std::to_string(i), i / 2));
@@ -347,7 +351,7 @@ TEST_F(MetadataTest, BackupsAreListedNewestFirst) {
   EXPECT_EQ(ids({}), "");
 }
 
-TEST_F(MetadataTest, AnOperationRunsThroughItsLife) {
+TEST_P(MetadataTest, AnOperationRunsThroughItsLife) {
   write([](Transaction& tx) { Operations(tx).enqueue(an_operation("o1")); });
   EXPECT_FALSE(claim("w", -1)) << "it is not due yet";
   const auto claimed = claim("w", 1);
@@ -376,7 +380,7 @@ TEST_F(MetadataTest, AnOperationRunsThroughItsLife) {
   EXPECT_TRUE(ended.secrets.empty());
 }
 
-TEST_F(MetadataTest, ATerminalOperationDoesNotChange) {
+TEST_P(MetadataTest, ATerminalOperationDoesNotChange) {
   write([](Transaction& tx) { Operations(tx).enqueue(an_operation("o1")); });
   claim("w", 1);
   write([](Transaction& tx) { Operations(tx).finish("o1", "w", OperationState::kSucceeded, {}, {}, at(2)); });
@@ -399,7 +403,7 @@ TEST_F(MetadataTest, ATerminalOperationDoesNotChange) {
   EXPECT_EQ(read([](Transaction& tx) { return Operations(tx).require("o1").state; }), OperationState::kSucceeded);
 }
 
-TEST_F(MetadataTest, ALostLeaseIsAnothers) {
+TEST_P(MetadataTest, ALostLeaseIsAnothers) {
   write([](Transaction& tx) { Operations(tx).enqueue(an_operation("o1")); });
   ASSERT_TRUE(claim("first", 0));
   EXPECT_FALSE(claim("second", 9));
@@ -415,7 +419,7 @@ TEST_F(MetadataTest, ALostLeaseIsAnothers) {
             Code::kConflict);
 }
 
-TEST_F(MetadataTest, ALaneRunsOneAtATimeInOrder) {
+TEST_P(MetadataTest, ALaneRunsOneAtATimeInOrder) {
   write([](Transaction& tx) {
     Operations(tx).enqueue(an_operation("o1", "s1"));
     Operations(tx).enqueue(an_operation("o2", "s1"));
@@ -431,7 +435,7 @@ TEST_F(MetadataTest, ALaneRunsOneAtATimeInOrder) {
   EXPECT_EQ(claim("w", 53)->id, "o2");
 }
 
-TEST_F(MetadataTest, AQueuedOperationIsCancelledAtOnce) {
+TEST_P(MetadataTest, AQueuedOperationIsCancelledAtOnce) {
   write([](Transaction& tx) { Operations(tx).enqueue(an_operation("o1")); });
   EXPECT_EQ(write([](Transaction& tx) { return Operations(tx).request_cancel("o1", at(1)); }),
             OperationState::kCancelled);
@@ -440,7 +444,7 @@ TEST_F(MetadataTest, AQueuedOperationIsCancelledAtOnce) {
   EXPECT_EQ(write([](Transaction& tx) { return Operations(tx).prune(at(2)); }), 1U);
 }
 
-TEST_F(MetadataTest, AbandonedOperationsGoBackIntoTheQueue) {
+TEST_P(MetadataTest, AbandonedOperationsGoBackIntoTheQueue) {
   write([](Transaction& tx) {
     Operations(tx).enqueue(an_operation("o1"));
     Operations(tx).enqueue(an_operation("o2"));
@@ -454,7 +458,7 @@ TEST_F(MetadataTest, AbandonedOperationsGoBackIntoTheQueue) {
   EXPECT_EQ(read([](Transaction& tx) { return Operations(tx).list({.open_only = true, .limit = 1}).at(0).id; }), "o2");
 }
 
-TEST_F(MetadataTest, AClaimIsExclusive) {
+TEST_P(MetadataTest, AClaimIsExclusive) {
   constexpr int kOperations = 40;
   write([](Transaction& tx) {
     for (int i = 0; i < kOperations; ++i) Operations(tx).enqueue(an_operation("o" + std::to_string(i)));
@@ -473,7 +477,7 @@ TEST_F(MetadataTest, AClaimIsExclusive) {
   }
 }
 
-TEST_F(MetadataTest, EventsAreALog) {
+TEST_P(MetadataTest, EventsAreALog) {
   const auto append = [&](const std::string& id, const std::string& service, int second) {
     return write([&](Transaction& tx) {
       return Events(tx).append({.id = id,
@@ -507,7 +511,7 @@ TEST_F(MetadataTest, EventsAreALog) {
   EXPECT_EQ(read([](Transaction& tx) { return Events(tx).list({}).size(); }), 2U);
 }
 
-TEST_F(MetadataTest, DestinationsGoInAndOut) {
+TEST_P(MetadataTest, DestinationsGoInAndOut) {
   const model::Destination own{.id = "d1",
                                .team_id = 7,
                                .name = "own",
@@ -545,7 +549,7 @@ TEST_F(MetadataTest, DestinationsGoInAndOut) {
   EXPECT_FALSE(read([](Transaction& tx) { return Destinations(tx).find("d2"); }));
 }
 
-TEST_F(MetadataTest, SettingsGoInAndOut) {
+TEST_P(MetadataTest, SettingsGoInAndOut) {
   write([](Transaction& tx) {
     Settings settings(tx);
     settings.put("k", "1");

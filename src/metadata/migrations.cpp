@@ -1,13 +1,9 @@
 #include "metadata/migrations.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "metadata/back_end.h"
 #include "metadata/query.h"
 
 namespace backstay::metadata {
@@ -187,6 +183,29 @@ const std::vector<Migration> kMigrations{
          "CREATE INDEX events_service ON events (service_id, sequence)",
          "CREATE INDEX events_team ON events (team_id, sequence)",
          "CREATE INDEX events_time ON events (time)",
+     }},
+    {2,
+     {
+         R"(CREATE TABLE providers (
+              name TEXT NOT NULL,
+              version TEXT NOT NULL,
+              document TEXT NOT NULL,
+              sealed_secret TEXT NOT NULL,
+              is_global BIGINT NOT NULL,
+              team_ids TEXT NOT NULL,
+              created_at BIGINT NOT NULL,
+              PRIMARY KEY (name, version)))",
+         // How often it changed: other servers of the state notice by it.
+         "INSERT INTO counters (name, value) VALUES ('providers', 0)",
+         // The ids by which a platform that uses Backstay as its backend knows services and backups.
+         R"(CREATE TABLE external_ids (
+              kind TEXT NOT NULL,
+              team_id BIGINT NOT NULL,
+              external_id TEXT NOT NULL,
+              object_id TEXT NOT NULL UNIQUE,
+              caller_team_id BIGINT NOT NULL,
+              created_at BIGINT NOT NULL,
+              PRIMARY KEY (kind, team_id, external_id)))",
      }}};
 
 int stored_version(soci::session& sql) {
@@ -196,36 +215,26 @@ int stored_version(soci::session& sql) {
       .value_or(0);
 }
 
-/// The whole state as it was, for going back to the program before.
-void copy_state(soci::session& sql, const std::filesystem::path& file, int to_version) {
-  const std::string copy = fmt::format("{}.before-{}", file.string(), to_version);
-  std::filesystem::remove(copy);
-  make_private(copy);
-  Query(sql, "VACUUM INTO :copy").bind(Values().set("copy", copy)).run();
-}
-
-void apply(soci::session& sql, const Migration& migration) {
-  translated([&] {
-    soci::transaction transaction(sql);
+void apply(const BackEnd& back_end, soci::session& sql, const Migration& migration) {
+  back_end.begin(sql, Access::kWrite);
+  try {
     for (const auto statement : migration.statements) Query(sql, std::string(statement)).run();
     Query(sql, "INSERT INTO schema_version (version) VALUES (:version)")
         .bind(Values().set("version", migration.version))
         .run();
-    transaction.commit();
-  });
+    Query(sql, "COMMIT").run();
+  } catch (const core::Error&) {
+    if (sql.is_connected()) Query(sql, "ROLLBACK").run();
+    throw;
+  }
 }
 
 }  // namespace
 
-void make_private(const std::filesystem::path& file) {
-  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) throw core::system_error("cannot open the state file '" + file.string() + "'", errno);
-  ::close(fd);
-}
-
 std::span<const Migration> migrations() { return kMigrations; }
 
-void migrate(soci::session& sql, const std::filesystem::path& file, std::span<const Migration> steps) {
+void migrate(const BackEnd& back_end, soci::session& sql, std::span<const Migration> steps) {
+  const auto lock = back_end.lock_schema(sql);
   const int version = stored_version(sql);
   const int newest = steps.back().version;
   if (version > newest) {
@@ -233,9 +242,9 @@ void migrate(soci::session& sql, const std::filesystem::path& file, std::span<co
                       fmt::format("the state has schema {}, this program knows up to {}", version, newest));
   }
   if (version == newest) return;
-  if (version > 0) copy_state(sql, file, newest);
+  if (version > 0) back_end.keep_before(sql, newest);
   for (const auto& step : steps) {
-    if (step.version > version) apply(sql, step);
+    if (step.version > version) apply(back_end, sql, step);
   }
 }
 

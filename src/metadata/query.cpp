@@ -1,5 +1,6 @@
 #include "metadata/query.h"
 
+#include <soci/postgresql/soci-postgresql.h>
 #include <soci/sqlite3/soci-sqlite3.h>
 
 #include "core/error.h"
@@ -8,19 +9,61 @@ namespace backstay::metadata {
 namespace {
 
 constexpr int kSqliteFull = 13;
+constexpr auto kPostgresqlFull = "53100";
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
-/// The store's own words, without SOCI's context: that one quotes the bound values.
+/// The store's own words, without SOCI's context and PostgreSQL's details: those quote the bound values.
 core::Error translate(const soci::soci_error& error) {
-  const auto message = error.get_error_message();
+  auto message = error.get_error_message();
+  message.erase(std::min(message.find('\n'), message.size()));
   if (const auto* sqlite = dynamic_cast<const soci::sqlite3_soci_error*>(&error)) {
     if (sqlite->result() == kSqliteFull) return {core::Code::kDiskFull, "the state store: " + message};
+  }
+  if (const auto* postgresql = dynamic_cast<const soci::postgresql_soci_error*>(&error)) {
+    if (postgresql->sqlstate() == kPostgresqlFull) return {core::Code::kDiskFull, "the state store: " + message};
   }
   if (contains(message, "UNIQUE constraint") || contains(message, "duplicate key")) {
     return {core::Code::kAlreadyExists, "the state store: " + message};
   }
   return {core::Code::kStateError, "the state store: " + message};
+}
+
+/// How many bytes the character at `at` takes; 0 if there is none that may be stored.
+std::size_t character_length(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const auto first = byte(at);
+  if (first < 0x80) return first == 0 ? 0 : 1;
+  const std::size_t length = first >= 0xc2 && first < 0xe0   ? 2
+                             : first >= 0xe0 && first < 0xf0 ? 3
+                             : first < 0xf5                  ? 4
+                                                             : 0;
+  if (length == 0 || first < 0xc2) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(at + i) & 0xc0U) != 0x80U) return 0;
+  }
+  const auto second = byte(at + 1);
+  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+  const bool beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
+  return overlong || beyond ? 0 : length;
+}
+
+/// PostgreSQL takes UTF-8 without zero bytes only, and lines of foreign logs may be anything: what cannot be stored
+/// becomes a question mark, in both stores.
+std::string storable(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const auto length = character_length(text, at);
+    if (length == 0) {
+      result += '?';
+      ++at;
+    } else {
+      result += text.substr(at, length);
+      at += length;
+    }
+  }
+  return result;
 }
 
 std::int64_t micros(core::Timestamp time) { return time.time_since_epoch().count(); }
@@ -56,7 +99,7 @@ Values::Value& Values::add(std::string column) {
 Values& Values::set(std::string column, std::string_view value) {
   auto& added = add(std::move(column));
   added.is_text = true;
-  added.text = value;
+  added.text = storable(value);
   return *this;
 }
 
@@ -91,7 +134,8 @@ void Query::prepare(soci::statement& statement) {
     }
   }
   statement.alloc();
-  statement.prepare(sql_);
+  // Once: a statement that is named in the session would have to be forgotten there too, which fails after an error.
+  statement.prepare(sql_, soci::details::st_one_time_query);
   statement.define_and_bind();
 }
 

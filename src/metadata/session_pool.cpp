@@ -1,48 +1,20 @@
 #include "metadata/session_pool.h"
 
-#include <soci/sqlite3/soci-sqlite3.h>
-
 #include "core/error.h"
-#include "metadata/query.h"
 
 namespace backstay::metadata {
-namespace {
 
-std::string connect_string(const std::filesystem::path& file) {
-  if (file.string().find('"') != std::string::npos) {
-    throw core::Error(core::Code::kConfigError, "the state's path '" + file.string() + "' must not hold a quote");
-  }
-  return "db=\"" + file.string() + "\"";
+Session::Session(const BackEnd& back_end, const MasterKey& key, core::Random& random, Access for_access)
+    : sealer(key, random), access(for_access) {
+  back_end.open(sql, access);
 }
 
-void prepare(soci::session& sql, Access access) {
-  Query(sql, "PRAGMA busy_timeout = 10000").run();
-  const auto mode = Query(sql, "PRAGMA journal_mode = WAL").first<std::string>([](const Row& row) {
-    return row.text("journal_mode");
-  });
-  if (mode != "wal") {
-    throw core::Error(core::Code::kStateError,
-                      "the state's file system does not allow write-ahead logging: " + mode.value_or("no answer"));
-  }
-  // What is acknowledged survives a power cut.
-  Query(sql, "PRAGMA synchronous = FULL").run();
-  Query(sql, "PRAGMA foreign_keys = ON").run();
-  if (access == Access::kRead) Query(sql, "PRAGMA query_only = ON").run();
-}
-
-}  // namespace
-
-Session::Session(const DatabaseConfig& config, core::Random& random, Access for_access)
-    : sealer(config.key, random), access(for_access) {
-  translated([&] { sql.open(soci::sqlite3, connect_string(config.file)); });
-  prepare(sql, access);
-}
-
-SessionPool::SessionPool(const DatabaseConfig& config, core::Random& random) : patience_(config.patience) {
+SessionPool::SessionPool(std::unique_ptr<BackEnd> store, const DatabaseConfig& config, core::Random& random)
+    : back_end(std::move(store)), patience_(config.patience) {
   const core::LockGuard lock(mutex_);
-  writers_.push_back(std::make_unique<Session>(config, random, Access::kWrite));
+  writers_.push_back(std::make_unique<Session>(*back_end, config.key, random, Access::kWrite));
   for (std::size_t i = 0; i < config.readers; ++i) {
-    readers_.push_back(std::make_unique<Session>(config, random, Access::kRead));
+    readers_.push_back(std::make_unique<Session>(*back_end, config.key, random, Access::kRead));
   }
 }
 

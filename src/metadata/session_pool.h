@@ -7,13 +7,14 @@
 #include <soci/soci.h>
 
 #include "core/mutex.h"
+#include "metadata/back_end.h"
 #include "metadata/database.h"
 #include "metadata/sealer.h"
 
 namespace backstay::metadata {
 
 struct Session {
-  Session(const DatabaseConfig& config, core::Random& random, Access for_access);
+  Session(const BackEnd& back_end, const MasterKey& key, core::Random& random, Access for_access);
   soci::session sql;
   Sealer sealer;
   const Access access;
@@ -21,11 +22,13 @@ struct Session {
 
 /// Thread-safe.
 struct SessionPool {
-  SessionPool(const DatabaseConfig& config, core::Random& random);
+  SessionPool(std::unique_ptr<BackEnd> store, const DatabaseConfig& config, core::Random& random);
 
   /// Waits for a free session. Throws Error(state_error) if none becomes free.
   std::unique_ptr<Session> take(Access access);
   void give_back(std::unique_ptr<Session> session);
+
+  const std::unique_ptr<BackEnd> back_end;
 
  private:
   std::vector<std::unique_ptr<Session>>& free_of(Access access) REQUIRES(mutex_) {

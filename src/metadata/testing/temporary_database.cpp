@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "metadata/testing/temporary_server.h"
 
 namespace backstay::metadata::testing {
 namespace {
@@ -16,8 +17,11 @@ std::filesystem::path make_directory() {
 
 }  // namespace
 
-TemporaryDatabase::TemporaryDatabase() : directory_(make_directory()) {
+std::string name_of(Store store) { return store == Store::kSqlite ? "Sqlite" : "Postgresql"; }
+
+TemporaryDatabase::TemporaryDatabase(Store store) : directory_(make_directory()) {
   config_.file = directory_ / "state.db";
+  if (store == Store::kPostgresql) config_.url = TemporaryServer::shared().make_database();
   config_.key.bytes.fill(std::byte{42});
   config_.readers = 2;
   reopen();
@@ -25,6 +29,7 @@ TemporaryDatabase::TemporaryDatabase() : directory_(make_directory()) {
 
 TemporaryDatabase::~TemporaryDatabase() {
   close();
+  if (!config_.url.empty()) TemporaryServer::shared().drop_database(config_.url);
   std::filesystem::remove_all(directory_);
 }
 

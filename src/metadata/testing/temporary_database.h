@@ -1,16 +1,22 @@
-// A state store in a directory of its own, which goes with it.
+// A state store of its own for a test, which goes with it.
 #pragma once
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "metadata/database.h"
 
 namespace backstay::metadata::testing {
 
+enum class Store { kSqlite, kPostgresql };
+
+/// "Sqlite", "Postgresql": the names of the tests of one store.
+std::string name_of(Store store);
+
 class TemporaryDatabase {
  public:
-  TemporaryDatabase();
+  explicit TemporaryDatabase(Store store = Store::kSqlite);
   ~TemporaryDatabase();
   TemporaryDatabase(const TemporaryDatabase&) = delete;
   TemporaryDatabase& operator=(const TemporaryDatabase&) = delete;
