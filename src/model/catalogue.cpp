@@ -111,10 +111,11 @@ ProviderDefinition offer_of(const json::object& catalogue, const json::object& o
 
 }  // namespace
 
-const ProviderDefinition* Catalogue::find(std::string_view name, std::string_view version) const {
+const ProviderDefinition* Catalogue::find(std::string_view name, std::string_view version,
+                                          std::optional<std::int64_t> team_id) const {
   const ProviderDefinition* newest = nullptr;
   for (const auto& provider : providers_) {
-    if (provider.name != name) continue;
+    if (provider.name != name || (team_id && !provider.visible_to(*team_id))) continue;
     if (provider.version == version) return &provider;
     if (version.empty() && (newest == nullptr || version_number(provider.version) > version_number(newest->version))) {
       newest = &provider;
@@ -123,10 +124,12 @@ const ProviderDefinition* Catalogue::find(std::string_view name, std::string_vie
   return newest;
 }
 
-const ProviderDefinition& Catalogue::require(std::string_view name, std::string_view version) const {
-  if (const auto* found = find(name, version)) return *found;
+const ProviderDefinition& Catalogue::require(std::string_view name, std::string_view version,
+                                             std::optional<std::int64_t> team_id) const {
+  if (const auto* found = find(name, version, team_id)) return *found;
   std::string offered;
   for (const auto& provider : providers_) {
+    if (team_id && !provider.visible_to(*team_id)) continue;
     offered += fmt::format("{}'{}' version '{}'", offered.empty() ? "" : ", ", provider.name, provider.version);
   }
   throw core::Error(core::Code::kUnknownProvider,

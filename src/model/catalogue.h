@@ -20,10 +20,13 @@ class Catalogue {
   explicit Catalogue(std::vector<ProviderDefinition> providers) : providers_(std::move(providers)) {}
 
   [[nodiscard]] const std::vector<ProviderDefinition>& all() const { return providers_; }
-  /// Null if there is no such offer. An empty version means the newest of that name.
-  [[nodiscard]] const ProviderDefinition* find(std::string_view name, std::string_view version) const;
+  /// Null if there is no such offer. An empty version means the newest of that name. `team_id`: among what this team
+  /// may deploy.
+  [[nodiscard]] const ProviderDefinition* find(std::string_view name, std::string_view version,
+                                               std::optional<std::int64_t> team_id = std::nullopt) const;
   /// Throws Error(unknown_provider) that names what is offered.
-  [[nodiscard]] const ProviderDefinition& require(std::string_view name, std::string_view version) const;
+  [[nodiscard]] const ProviderDefinition& require(std::string_view name, std::string_view version,
+                                                  std::optional<std::int64_t> team_id = std::nullopt) const;
 
  private:
   std::vector<ProviderDefinition> providers_{};

@@ -125,6 +125,10 @@ std::string plan_ids(const ProviderDefinition& provider) {
 
 bool PlanParameter::read_only() const { return core::find_bool(schema, "readOnly").value_or(false); }
 
+bool ProviderDefinition::visible_to(std::int64_t team_id) const {
+  return scope.global || std::ranges::find(scope.team_ids, team_id) != scope.team_ids.end();
+}
+
 const PlanDefinition* ProviderDefinition::find_plan(std::int64_t id) const {
   const auto found = std::ranges::find(plans, id, &PlanDefinition::id);
   return found == plans.end() ? nullptr : &*found;
@@ -197,25 +201,32 @@ json::object to_json(const PlanDefinition& plan) {
 json::object to_json(const ProviderDefinition& provider) {
   json::array plans;
   for (const auto& plan : provider.plans) plans.push_back(to_json(plan));
-  return {{"name", provider.name},
-          {"version", provider.version},
-          {"schemaVersion", provider.version},
-          {"author", provider.author},
-          {"category", provider.category},
-          {"displayName", provider.display_name},
-          {"iconUrl", provider.icon_url},
-          {"description", provider.description},
-          {"configSchema", provider.config_schema},
-          {"secretsSchema", provider.secrets_schema},
-          {"detailsSchema", provider.details_schema},
-          {"backups",
-           {{"configSchema", provider.backups_config_schema}, {"secretsSchema", provider.backups_secrets_schema}}},
-          {"capabilities",
-           {{"pause", provider.capabilities.pause},
-            {"backups", provider.capabilities.backups},
-            {"pointInTimeRecovery", provider.capabilities.point_in_time_recovery}}},
-          {"plans", std::move(plans)},
-          {"scope", "global"}};
+  // Nothing listens at the address of a built-in one.
+  const std::string endpoint = provider.backend ? provider.backend->endpoint : "builtin:" + provider.kind;
+  json::object object{
+      {"name", provider.name},
+      {"version", provider.version},
+      {"schemaVersion", provider.version},
+      {"author", provider.author},
+      {"category", provider.category},
+      {"displayName", provider.display_name},
+      {"iconUrl", provider.icon_url},
+      {"description", provider.description},
+      {"configSchema", provider.config_schema},
+      {"secretsSchema", provider.secrets_schema},
+      {"detailsSchema", provider.details_schema},
+      {"backups",
+       {{"configSchema", provider.backups_config_schema}, {"secretsSchema", provider.backups_secrets_schema}}},
+      {"capabilities",
+       {{"pause", provider.capabilities.pause},
+        {"backups", provider.capabilities.backups},
+        {"pointInTimeRecovery", provider.capabilities.point_in_time_recovery}}},
+      {"plans", std::move(plans)},
+      {"backend", {{"api", {{"endpoint", endpoint}}}}},
+      {"scope", provider.scope.global ? "global" : "team"}};
+  if (!provider.versions.empty()) object["versions"] = provider.versions;
+  if (provider.created_at) object["createdAt"] = core::format_time(*provider.created_at);
+  return object;
 }
 
 }  // namespace backstay::model

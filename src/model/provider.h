@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "core/json.h"
+#include "core/secret.h"
+#include "core/time.h"
 #include "model/json_schema.h"
 #include "model/service.h"
 
@@ -39,6 +41,22 @@ struct Capabilities {
   bool point_in_time_recovery = false;
 };
 
+/// Where the backend of a published provider listens, by the adapter contract.
+struct ApiBackend {
+  /// "https://host/api/v1/redis", without a slash at its end.
+  std::string endpoint{};
+  /// Sent as bearer token; never shown.
+  core::Secret secret{};
+};
+
+/// Who may deploy services of a provider.
+struct ProviderScope {
+  bool global = true;
+  /// Ascending; empty for a global one.
+  std::vector<std::int64_t> team_ids{};
+  friend bool operator==(const ProviderScope&, const ProviderScope&) = default;
+};
+
 struct ProviderDefinition {
   std::string name{};
   std::string version{};
@@ -51,7 +69,14 @@ struct ProviderDefinition {
   core::json::object backups_config_schema, backups_secrets_schema;
   std::vector<PlanDefinition> plans{};
   Capabilities capabilities{};
+  /// The application versions of the published document, by SemVer.
+  core::json::object versions{};
+  /// Nothing for what is built in.
+  std::optional<ApiBackend> backend{};
+  ProviderScope scope{};
+  std::optional<core::Timestamp> created_at{};
 
+  [[nodiscard]] bool visible_to(std::int64_t team_id) const;
   [[nodiscard]] const PlanDefinition* find_plan(std::int64_t id) const;
 };
 
@@ -73,7 +98,7 @@ void check_config_update(const ProviderDefinition& provider, const core::json::o
 /// Ranges of the house API: interval 1..730 hours, retention 1..365 days.
 void check_backup_settings(const BackupSettings& settings);
 
-/// The definition as the house API lists it, schemas as given.
+/// The definition as the house API lists it, schemas as given, without the backend's secret.
 core::json::object to_json(const ProviderDefinition& provider);
 
 }  // namespace backstay::model
