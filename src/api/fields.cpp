@@ -1,7 +1,5 @@
 #include "api/fields.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 namespace backstay::api {
@@ -80,51 +78,8 @@ std::optional<std::vector<std::int64_t>> Fields::integers(std::string_view key) 
   return items;
 }
 
-std::string Fields::required_text(std::string_view key) {
-  const auto value = text(key);
-  require(value.has_value(), key);
-  return value.value_or("");
-}
-
-std::int64_t Fields::required_integer(std::string_view key) {
-  const auto value = integer(key);
-  require(value.has_value(), key);
-  return value.value_or(0);
-}
-
-std::optional<core::json::object> Fields::required_object(std::string_view key) {
-  auto value = object(key);
-  require(value.has_value(), key);
-  return value;
-}
-
 void Fields::refuse(std::string_view key, std::string message) {
   refused_.push_back({pointer_of(key), std::move(message)});
-}
-
-void Fields::allow_only(std::initializer_list<std::string_view> keys) {
-  for (const auto& item : object_) {
-    const std::string_view key = item.key();
-    if (std::find(keys.begin(), keys.end(), key) == keys.end()) refuse(key, "is not a field of this request");
-  }
-}
-
-void Fields::require(bool present, std::string_view key) {
-  if (!present && !was_refused(key)) refuse(key, "is required");
-}
-
-bool Fields::was_refused(std::string_view key) const {
-  const std::string pointer = pointer_of(key);
-  return std::any_of(refused_.begin(), refused_.end(), [&](const auto& field) { return field.pointer == pointer; });
-}
-
-void require_none_refused(const std::vector<core::FieldError>& refused) {
-  if (refused.empty()) return;
-  std::string message = fmt::format("{} {}", refused[0].pointer, refused[0].message);
-  if (refused.size() > 1) message += fmt::format(" (and {} more)", refused.size() - 1);
-  Error error(core::Code::kInvalidArgument, message);
-  for (const core::FieldError& field : refused) error.with_field(field.pointer, field.message);
-  throw error;
 }
 
 }  // namespace backstay::api

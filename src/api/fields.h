@@ -1,7 +1,6 @@
 // Strictly typed reading of a request's body that finds everything wrong with it at once.
 #pragma once
 
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,7 +14,7 @@
 namespace backstay::api {
 
 /// One object of a body. What is wrong is added to `refused` with its JSON Pointer; the getter then answers as if the
-/// field were absent (or with an empty value where it is required), and require_none_refused() throws afterwards.
+/// field were absent, and require_none_refused() throws afterwards.
 /// null counts as absent. Object and list of refused fields outlive this.
 class Fields {
  public:
@@ -33,28 +32,17 @@ class Fields {
   std::optional<std::vector<std::string>> texts(std::string_view key);
   std::optional<std::vector<std::int64_t>> integers(std::string_view key);
 
-  std::string required_text(std::string_view key);
-  std::int64_t required_integer(std::string_view key);
-  std::optional<core::json::object> required_object(std::string_view key);
-
   void refuse(std::string_view key, std::string message);
-  /// Refuses every key that is not named here.
-  void allow_only(std::initializer_list<std::string_view> keys);
 
   [[nodiscard]] std::string pointer_of(std::string_view key) const { return core::pointer_to(pointer_, key); }
 
  private:
   template <typename Read>
   auto read(Read read_field) -> decltype(read_field());
-  void require(bool present, std::string_view key);
-  [[nodiscard]] bool was_refused(std::string_view key) const;
 
   const core::json::object& object_;
   std::string pointer_;
   std::vector<core::FieldError>& refused_;
 };
-
-/// Throws Error(invalid_argument) that carries every refused field, if there is one.
-void require_none_refused(const std::vector<core::FieldError>& refused);
 
 }  // namespace backstay::api

@@ -142,13 +142,14 @@ struct ServerAssembly::Parts {
     metrics.gauge("backstay_build_info", "the version that runs; always 1", {{"version", BACKSTAY_VERSION}}).set(1);
     prepare_directory_roots(configuration, files);
     ensure_admin_token();
-    api::house::add_routes(router, {.commands = commands,
+    api::house::add_routes(routes, {.commands = commands,
                                     .queries = queries,
                                     .feed = feed,
                                     .authentication = authentication,
                                     .metrics = metrics,
                                     .ready = [this] { return ready.load(); },
-                                    .public_url = configuration.server_public_url});
+                                    .public_url = configuration.server_public_url,
+                                    .version = BACKSTAY_VERSION});
     server = std::make_unique<http::Server>(
         http_config(configuration), [this](const http::Request& request) { return router.handle(request); },
         api::error_response, random, metrics);
@@ -197,6 +198,7 @@ struct ServerAssembly::Parts {
   control::Engine engine;
   api::Authentication authentication;
   http::Router router;
+  api::RouteTable routes = api::house::make_route_table(router, authentication);
   std::atomic<bool> ready = false;
   std::unique_ptr<http::Server> server;
 };

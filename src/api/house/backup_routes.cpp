@@ -5,11 +5,13 @@
 #include "core/error.h"
 
 namespace backstay::api::house {
+
 namespace {
 
 using control::Principal;
 using http::Request;
 
+/// Either of two names, so that the description cannot say it.
 std::string required_service(const Request& request) {
   const auto service = query_service(request);
   if (!service) {
@@ -21,33 +23,65 @@ std::string required_service(const Request& request) {
 
 }  // namespace
 
-void add_backup_routes(http::Router& router, const Context& context) {
+void add_backup_routes(RouteTable& routes, const Context& context) {
   control::Queries& queries = context.queries;
-  add_own(router, context, "GET", "/backups", [&queries](const Request& request, const Principal& principal) {
-    core::json::array array;
-    for (const auto& backup : queries.backups(required_service(request), principal)) {
-      array.push_back(backup_resource(backup));
-    }
-    return json_response(array);
-  });
-  add_own(router, context, "GET", "/backups/{id}", [&queries](const Request& request, const Principal& principal) {
-    return json_response(backup_resource(queries.backup(path_uuid(request, "backup"), principal)));
-  });
-  add_own(router, context, "GET", "/managed-services/{id}/recovery-window",
-          [&queries](const Request& request, const Principal& principal) {
-            const std::string id = path_uuid(request, "managed service");
-            return json_response(
-                window_resource(id, queries.recovery_window(id, principal), queries.at_risk(id, principal)));
-          });
-  add_own(router, context, "GET", "/events", [&queries](const Request& request, const Principal& principal) {
-    const control::EventFilter filter{.service_id = query_service(request),
-                                      .team_id = query_team(request),
-                                      .after = query_integer(request, "after"),
-                                      .limit = query_limit(request)};
-    core::json::array array;
-    for (const auto& event : queries.events(filter, principal)) array.push_back(event_resource(event));
-    return json_response(array);
-  });
+  routes.add({.method = "GET",
+              .path = "/backups",
+              .operation = "backups-list",
+              .tag = "Backups",
+              .summary = "List the backups of a service, newest first",
+              .description = "serviceId, or service, is required",
+              .query = service_parameters(),
+              .answer = array_of(ref("Backup"))},
+             [&queries](const Request& request, const Principal& principal) {
+               core::json::array array;
+               for (const auto& backup : queries.backups(required_service(request), principal)) {
+                 array.push_back(backup_resource(backup));
+               }
+               return json_response(array);
+             });
+  routes.add({.method = "GET",
+              .path = "/backups/{id}",
+              .operation = "backups-get",
+              .tag = "Backups",
+              .summary = "One backup with its four facts: taken, stored, confirmed, verified",
+              .answer = ref("Backup")},
+             [&queries](const Request& request, const Principal& principal) {
+               return json_response(backup_resource(queries.backup(path_uuid(request, "backup"), principal)));
+             });
+  routes.add({.method = "GET",
+              .path = "/managed-services/{id}/recovery-window",
+              .operation = "recovery-window-get",
+              .tag = "Backups",
+              .summary = "What can be reached now, and what is at risk",
+              .answer = ref("RecoveryWindow")},
+             [&queries](const Request& request, const Principal& principal) {
+               const std::string id = path_uuid(request, "managed service");
+               return json_response(
+                   window_resource(id, queries.recovery_window(id, principal), queries.at_risk(id, principal)));
+             });
+  auto event_query = service_parameters();
+  for (auto& parameter : team_parameters()) event_query.push_back(std::move(parameter));
+  event_query.push_back({.name = "after",
+                         .description = "only events after this sequence number, oldest first",
+                         .schema = {{"type", "integer"}, {"minimum", 0}}});
+  event_query.push_back(limit_parameter());
+  routes.add({.method = "GET",
+              .path = "/events",
+              .operation = "events-list",
+              .tag = "Events",
+              .summary = "List events, newest first",
+              .query = event_query,
+              .answer = array_of(ref("Event"))},
+             [&queries](const Request& request, const Principal& principal) {
+               const control::EventFilter filter{.service_id = query_service(request),
+                                                 .team_id = query_team(request),
+                                                 .after = query_integer(request, "after"),
+                                                 .limit = query_limit(request)};
+               core::json::array array;
+               for (const auto& event : queries.events(filter, principal)) array.push_back(event_resource(event));
+               return json_response(array);
+             });
 }
 
 }  // namespace backstay::api::house

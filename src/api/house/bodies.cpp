@@ -1,7 +1,7 @@
 #include "api/house/bodies.h"
 
 #include "api/fields.h"
-#include "core/random.h"
+#include "api/request_check.h"
 
 namespace backstay::api::house {
 namespace {
@@ -13,13 +13,16 @@ core::json::object object_or_empty(Fields& fields, std::string_view key) {
   return value ? *std::move(value) : core::json::object();
 }
 
+std::string text_or_empty(Fields& fields, std::string_view key) { return fields.text(key).value_or(""); }
+std::int64_t integer_or_zero(Fields& fields, std::string_view key) { return fields.integer(key).value_or(0); }
+
 model::Secrets secrets_or_none(Fields& fields) { return fields.secrets("secrets").value_or(model::Secrets()); }
 
 control::ProviderRequest provider_request(Fields& body, Refused& refused) {
-  const auto object = body.required_object("provider");
+  const auto object = body.object("provider");
   if (!object) return {};
   Fields fields(*object, body.pointer_of("provider"), refused);
-  control::ProviderRequest request{.name = fields.required_text("name"), .version = fields.text("schemaVersion")};
+  control::ProviderRequest request{.name = text_or_empty(fields, "name"), .version = fields.text("schemaVersion")};
   const auto version = fields.text("version");
   if (request.version && version && *version != *request.version) {
     fields.refuse("version", "differs from schemaVersion; give one of them");
@@ -30,15 +33,9 @@ control::ProviderRequest provider_request(Fields& body, Refused& refused) {
 
 control::PlanRequest plan_request(const core::json::object& object, Fields& body, Refused& refused) {
   Fields fields(object, body.pointer_of("plan"), refused);
-  control::PlanRequest request{.id = fields.required_integer("id"), .parameters = {}};
-  request.parameters = fields.required_object("parameters").value_or(core::json::object());
+  control::PlanRequest request{.id = integer_or_zero(fields, "id"), .parameters = {}};
+  request.parameters = object_or_empty(fields, "parameters");
   return request;
-}
-
-std::optional<std::string> uuid(Fields& fields, std::string_view key) {
-  auto value = fields.text(key);
-  if (value && !core::is_uuid(*value)) fields.refuse(key, "must be a UUID");
-  return value;
 }
 
 control::BackupsRequest backups_request(const core::json::object& object, Fields& body, Refused& refused) {
@@ -55,8 +52,8 @@ control::BackupsRequest backups_request(const core::json::object& object, Fields
 control::RecoverRequest recover_request(const core::json::object& object, Fields& body, Refused& refused) {
   Fields fields(object, body.pointer_of("recoverFrom"), refused);
   control::RecoverRequest request;
-  request.backup_id = uuid(fields, "id");
-  request.service_id = uuid(fields, "msId");
+  request.backup_id = fields.text("id");
+  request.service_id = fields.text("msId");
   request.time = fields.time("time");
   request.config = object_or_empty(fields, "config");
   request.secrets = secrets_or_none(fields);
@@ -74,10 +71,10 @@ control::CreateServiceRequest create_service_request(const core::json::object& b
   Refused refused;
   Fields fields(body, "", refused);
   control::CreateServiceRequest request;
-  request.team_id = fields.required_integer("teamId");
-  request.name = fields.required_text("name");
+  request.team_id = integer_or_zero(fields, "teamId");
+  request.name = text_or_empty(fields, "name");
   request.provider = provider_request(fields, refused);
-  if (const auto plan = fields.required_object("plan")) request.plan = plan_request(*plan, fields, refused);
+  if (const auto plan = fields.object("plan")) request.plan = plan_request(*plan, fields, refused);
   request.config = object_or_empty(fields, "config");
   request.secrets = secrets_or_none(fields);
   if (const auto backups = fields.object("backups")) request.backups = backups_request(*backups, fields, refused);
@@ -107,7 +104,7 @@ control::UpdateServiceRequest update_service_request(const core::json::object& b
 control::CreateTeamRequest create_team_request(const core::json::object& body) {
   Refused refused;
   Fields fields(body, "", refused);
-  control::CreateTeamRequest request{.name = fields.required_text("name"), .slug = fields.text("slug")};
+  control::CreateTeamRequest request{.name = text_or_empty(fields, "name"), .slug = fields.text("slug")};
   require_none_refused(refused);
   return request;
 }
@@ -115,9 +112,8 @@ control::CreateTeamRequest create_team_request(const core::json::object& body) {
 control::CreateTokenRequest create_token_request(const core::json::object& body) {
   Refused refused;
   Fields fields(body, "", refused);
-  fields.allow_only({"name", "scopes", "allTeams", "teamIds", "expiresAt"});
   control::CreateTokenRequest request;
-  request.name = fields.required_text("name");
+  request.name = text_or_empty(fields, "name");
   request.scopes = fields.texts("scopes").value_or(std::vector<std::string>());
   request.all_teams = fields.flag("allTeams").value_or(false);
   request.team_ids = fields.integers("teamIds").value_or(std::vector<std::int64_t>());
@@ -129,12 +125,11 @@ control::CreateTokenRequest create_token_request(const core::json::object& body)
 control::CreateDestinationRequest create_destination_request(const core::json::object& body) {
   Refused refused;
   Fields fields(body, "", refused);
-  fields.allow_only({"teamId", "name", "config", "secrets", "isDefault"});
   control::CreateDestinationRequest request;
-  request.team_id = fields.required_integer("teamId");
-  request.name = fields.required_text("name");
+  request.team_id = integer_or_zero(fields, "teamId");
+  request.name = text_or_empty(fields, "name");
   request.is_default = fields.flag("isDefault").value_or(false);
-  request.config = fields.required_object("config").value_or(core::json::object());
+  request.config = object_or_empty(fields, "config");
   request.secrets = secrets_or_none(fields);
   require_none_refused(refused);
   return request;

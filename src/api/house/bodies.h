@@ -1,6 +1,7 @@
-// Bodies of the house API as requests of control. Types and presence are judged here, rules by control.
+// Bodies of the house API as requests of control. The route has checked each against its schema (schemas.h); here is
+// what a schema cannot say well, and the reading. Rules of the product are control's.
 //
-// Fields that Codesphere's bodies may carry and Backstay does not know are ignored; the bodies of Backstay's own calls
+// Fields that Codesphere's bodies may carry and Backstay does not know are ignored; the schemas of Backstay's own calls
 // (tokens, destinations) refuse them.
 #pragma once
 
@@ -9,7 +10,7 @@
 
 namespace backstay::api::house {
 
-/// All throw Error(invalid_argument) with a JSON Pointer for each wrong field.
+/// All throw Error(invalid_argument) with a JSON Pointer for each wrong field. null counts as absent.
 control::CreateServiceRequest create_service_request(const core::json::object& body);
 control::UpdateServiceRequest update_service_request(const core::json::object& body);
 control::CreateTeamRequest create_team_request(const core::json::object& body);

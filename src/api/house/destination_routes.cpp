@@ -32,24 +32,52 @@ Response list(const Context& context, const Request& request, const Principal& p
 
 }  // namespace
 
-void add_destination_routes(http::Router& router, const Context& context) {
-  add_own(router, context, "GET", "/destinations",
-          [context](const Request& request, const Principal& principal) { return list(context, request, principal); });
-  add_own(router, context, "POST", "/destinations", [context](const Request& request, const Principal& principal) {
-    const auto created = context.commands.create_destination(create_destination_request(json_body(request)), principal);
-    auto resource = destination_resource(created.destination);
-    resource["checks"] = checks_resource(created.checks);
-    return json_response(resource);
-  });
-  add_own(router, context, "GET", "/destinations/{id}", [context](const Request& request, const Principal& principal) {
-    return json_response(
-        destination_resource(context.queries.destination(path_uuid(request, "destination"), principal)));
-  });
-  add_own(router, context, "DELETE", "/destinations/{id}",
-          [context](const Request& request, const Principal& principal) {
-            context.commands.delete_destination(path_uuid(request, "destination"), principal);
-            return json_response(core::json::object());
-          });
+void add_destination_routes(RouteTable& routes, const Context& context) {
+  routes.add(
+      {.method = "GET",
+       .path = "/destinations",
+       .operation = "destinations-list",
+       .tag = "Destinations",
+       .summary = "List where backups can go",
+       .query = team_parameters(),
+       .answer = array_of(ref("Destination"))},
+      [context](const Request& request, const Principal& principal) { return list(context, request, principal); });
+  routes.add({.method = "POST",
+              .path = "/destinations",
+              .operation = "destinations-create",
+              .tag = "Destinations",
+              .summary = "Enter a store, which is probed first",
+              .scope = Scope::kWrite,
+              .body = ref("CreateDestination"),
+              .answer = ref("Destination")},
+             [context](const Request& request, const Principal& principal) {
+               const auto created =
+                   context.commands.create_destination(create_destination_request(json_body(request)), principal);
+               auto resource = destination_resource(created.destination);
+               resource["checks"] = checks_resource(created.checks);
+               return json_response(resource);
+             });
+  routes.add({.method = "GET",
+              .path = "/destinations/{id}",
+              .operation = "destinations-get",
+              .tag = "Destinations",
+              .summary = "One destination",
+              .answer = ref("Destination")},
+             [context](const Request& request, const Principal& principal) {
+               return json_response(
+                   destination_resource(context.queries.destination(path_uuid(request, "destination"), principal)));
+             });
+  routes.add({.method = "DELETE",
+              .path = "/destinations/{id}",
+              .operation = "destinations-delete",
+              .tag = "Destinations",
+              .summary = "Remove a destination that nothing uses; what is stored there stays",
+              .scope = Scope::kWrite,
+              .answer = ref("Empty")},
+             [context](const Request& request, const Principal& principal) {
+               context.commands.delete_destination(path_uuid(request, "destination"), principal);
+               return json_response(core::json::object());
+             });
 }
 
 }  // namespace backstay::api::house

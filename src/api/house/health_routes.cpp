@@ -5,6 +5,7 @@
 namespace backstay::api::house {
 namespace {
 
+using control::Principal;
 using core::Code;
 using core::Error;
 using http::Request;
@@ -31,14 +32,41 @@ Response metrics(const Context& context, const Request& request) {
 
 }  // namespace
 
-void add_health_routes(http::Router& router, const Context& context) {
-  router.add("GET", "/health",
-             [](const Request& /*request*/) { return json_response(core::json::object{{"status", "healthy"}}); });
-  router.add("GET", "/ready", [ready = context.ready](const Request& /*request*/) {
-    if (!ready()) throw Error(Code::kUnavailable, "the server is starting or stopping");
-    return json_response(core::json::object{{"status", "ready"}});
-  });
-  router.add("GET", "/metrics", [context](const Request& request) { return metrics(context, request); });
+void add_health_routes(RouteTable& routes, const Context& context) {
+  routes.add({.method = "GET",
+              .path = "/health",
+              .operation = "health",
+              .tag = "Server",
+              .summary = "Whether the process answers",
+              .base = Base::kRoot,
+              .scope = Scope::kOpen,
+              .answer = ref("Health")},
+             [](const Request& /*request*/, const Principal& /*nobody*/) {
+               return json_response(core::json::object{{"status", "healthy"}});
+             });
+  routes.add({.method = "GET",
+              .path = "/ready",
+              .operation = "ready",
+              .tag = "Server",
+              .summary = "Whether the server takes work",
+              .base = Base::kRoot,
+              .scope = Scope::kOpen,
+              .answer = ref("Readiness")},
+             [ready = context.ready](const Request& /*request*/, const Principal& /*nobody*/) {
+               if (!ready()) throw Error(Code::kUnavailable, "the server is starting or stopping");
+               return json_response(core::json::object{{"status", "ready"}});
+             });
+  routes.add(
+      {.method = "GET",
+       .path = "/metrics",
+       .operation = "metrics",
+       .tag = "Server",
+       .summary = "Measurements; from this machine without a token",
+       .base = Base::kRoot,
+       .scope = Scope::kMetrics,
+       .answer = ref("MetricsText"),
+       .answer_type = "text/plain"},
+      [context](const Request& request, const Principal& /*checked here*/) { return metrics(context, request); });
 }
 
 }  // namespace backstay::api::house

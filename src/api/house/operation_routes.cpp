@@ -43,26 +43,55 @@ Response events(const Context& context, const Request& request, const Principal&
 
 }  // namespace
 
-void add_operation_routes(http::Router& router, const Context& context) {
-  add_own(router, context, "GET", "/operations", [context](const Request& request, const Principal& principal) {
-    const control::OperationFilter filter{
-        .service_id = query_service(request), .team_id = query_team(request), .limit = query_limit(request)};
-    core::json::array array;
-    for (const auto& operation : context.queries.operations(filter, principal)) {
-      array.push_back(operation_resource(operation));
-    }
-    return json_response(array);
-  });
-  add_own(router, context, "GET", "/operations/{id}", [context](const Request& request, const Principal& principal) {
-    return json_response(operation_resource(context.queries.operation(path_uuid(request, "operation"), principal)));
-  });
-  add_own(router, context, "POST", "/operations/{id}/cancel",
-          [context](const Request& request, const Principal& principal) {
-            const std::string id = path_uuid(request, "operation");
-            return json_response(operation_resource(context.commands.cancel_operation(id, principal)));
-          });
-  add_own(
-      router, context, "GET", "/operations/{id}/events",
+void add_operation_routes(RouteTable& routes, const Context& context) {
+  auto list_query = service_parameters();
+  for (auto& parameter : team_parameters()) list_query.push_back(std::move(parameter));
+  list_query.push_back(limit_parameter());
+  routes.add({.method = "GET",
+              .path = "/operations",
+              .operation = "operations-list",
+              .tag = "Operations",
+              .summary = "List operations, newest first",
+              .query = list_query,
+              .answer = array_of(ref("Operation"))},
+             [context](const Request& request, const Principal& principal) {
+               const control::OperationFilter filter{
+                   .service_id = query_service(request), .team_id = query_team(request), .limit = query_limit(request)};
+               core::json::array array;
+               for (const auto& operation : context.queries.operations(filter, principal)) {
+                 array.push_back(operation_resource(operation));
+               }
+               return json_response(array);
+             });
+  routes.add(
+      {.method = "GET",
+       .path = "/operations/{id}",
+       .operation = "operations-get",
+       .tag = "Operations",
+       .summary = "One operation",
+       .answer = ref("Operation")},
+      [context](const Request& request, const Principal& principal) {
+        return json_response(operation_resource(context.queries.operation(path_uuid(request, "operation"), principal)));
+      });
+  routes.add({.method = "POST",
+              .path = "/operations/{id}/cancel",
+              .operation = "operations-cancel",
+              .tag = "Operations",
+              .summary = "Ask an operation to stop",
+              .scope = Scope::kWrite,
+              .answer = ref("Operation")},
+             [context](const Request& request, const Principal& principal) {
+               const std::string id = path_uuid(request, "operation");
+               return json_response(operation_resource(context.commands.cancel_operation(id, principal)));
+             });
+  routes.add(
+      {.method = "GET",
+       .path = "/operations/{id}/events",
+       .operation = "operations-follow",
+       .tag = "Operations",
+       .summary = "Follow an operation until it has ended",
+       .answer = ref("OperationStream"),
+       .answer_type = "text/event-stream"},
       [context](const Request& request, const Principal& principal) { return events(context, request, principal); });
 }
 

@@ -19,28 +19,62 @@ core::json::object provider_resource(const model::ProviderDefinition& offer) {
   return resource;
 }
 
-Response not_supported(const Request& /*request*/, const Principal& principal) {
-  control::require_admin(principal);
+std::vector<Parameter> provider_in_path() {
+  return {{.name = "name", .description = "", .schema = {{"type", "string"}}},
+          {.name = "schemaVersion", .description = "", .schema = {{"type", "string"}}}};
+}
+
+Response not_supported(const Request& /*request*/, const Principal& /*principal*/) {
   throw core::Error(core::Code::kNotSupported, "the catalogue cannot be changed over the API yet")
       .with_hint("the providers of this server are built in; list them with GET /managed-services/providers");
 }
 
 }  // namespace
 
-void add_provider_routes(http::Router& router, const Context& context) {
+void add_provider_routes(RouteTable& routes, const Context& context) {
   control::Queries& queries = context.queries;
-  add_contract(router, context, "GET", "/managed-services/providers",
-               [&queries](const Request& request, const Principal& principal) {
-                 control::require_read(principal);
-                 if (const auto team = query_team(request)) static_cast<void>(queries.team(*team, principal));
-                 core::json::array array;
-                 for (const auto& offer : queries.catalogue().all()) array.push_back(provider_resource(offer));
-                 return json_response(array);
-               });
-  add_contract(router, context, "POST", "/managed-services/providers", not_supported);
-  add_contract(router, context, "PUT", "/managed-services/providers", not_supported);
-  add_contract(router, context, "PATCH", "/managed-services/providers/{name}/{schemaVersion}", not_supported);
-  add_contract(router, context, "DELETE", "/managed-services/providers/{name}/{schemaVersion}", not_supported);
+  routes.add({.method = "GET",
+              .path = "/managed-services/providers",
+              .operation = "managed-services-listProviders",
+              .tag = "Providers",
+              .summary = "List the providers that the token, or the team, can use",
+              .base = Base::kContract,
+              .query = team_parameters(),
+              .answer = array_of(ref("Provider"))},
+             [&queries](const Request& request, const Principal& principal) {
+               if (const auto team = query_team(request)) static_cast<void>(queries.team(*team, principal));
+               core::json::array array;
+               for (const auto& offer : queries.catalogue().all()) array.push_back(provider_resource(offer));
+               return json_response(array);
+             });
+  const auto add_not_supported = [&](Endpoint endpoint) {
+    endpoint.tag = "Providers";
+    endpoint.base = Base::kContract;
+    endpoint.scope = Scope::kAdmin;
+    endpoint.answer = ref("Provider");
+    routes.add(endpoint, not_supported);
+  };
+  add_not_supported({.method = "POST",
+                     .path = "/managed-services/providers",
+                     .operation = "managed-services-createProvider",
+                     .summary = "Publish a provider; not there yet",
+                     .body = ref("ProviderBody")});
+  add_not_supported({.method = "PUT",
+                     .path = "/managed-services/providers",
+                     .operation = "managed-services-upsertProvider",
+                     .summary = "Publish or replace a provider; not there yet",
+                     .body = ref("ProviderBody")});
+  add_not_supported({.method = "PATCH",
+                     .path = "/managed-services/providers/{name}/{schemaVersion}",
+                     .operation = "managed-services-updateProvider",
+                     .summary = "Change a provider; not there yet",
+                     .path_parameters = provider_in_path(),
+                     .body = ref("ProviderBody")});
+  add_not_supported({.method = "DELETE",
+                     .path = "/managed-services/providers/{name}/{schemaVersion}",
+                     .operation = "managed-services-deleteProvider",
+                     .summary = "Withdraw a provider; not there yet",
+                     .path_parameters = provider_in_path()});
 }
 
 }  // namespace backstay::api::house

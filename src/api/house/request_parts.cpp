@@ -17,12 +17,6 @@ using core::Error;
 constexpr std::int64_t kHighestLimit = 1000;
 constexpr std::int64_t kUsualLimit = 100;
 
-[[noreturn]] void refuse(std::string_view name, const std::string& value, std::string_view wanted) {
-  throw Error(Code::kInvalidArgument,
-              fmt::format("the query parameter '{}' is '{}', it must be {}", name, value, wanted))
-      .with_field(fmt::format("?{}", name), fmt::format("must be {}", wanted));
-}
-
 /// A host header that is one: it goes back into a link.
 bool is_authority(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -46,10 +40,7 @@ std::int64_t path_team(const http::Request& request) {
 
 std::optional<std::int64_t> query_integer(const http::Request& request, std::string_view name) {
   const auto text = request.query_value(name);
-  if (!text) return std::nullopt;
-  const auto value = core::parse_int(*text);
-  if (!value || *value < 0) refuse(name, *text, "a non-negative integer");
-  return value;
+  return text ? core::parse_int(*text) : std::nullopt;
 }
 
 std::optional<std::int64_t> query_team(const http::Request& request) {
@@ -59,31 +50,47 @@ std::optional<std::int64_t> query_team(const http::Request& request) {
 
 std::optional<std::string> query_service(const http::Request& request) {
   for (const std::string_view name : {"serviceId", "service"}) {
-    const auto text = request.query_value(name);
-    if (!text) continue;
-    if (!core::is_uuid(*text)) refuse(name, *text, "a UUID");
-    return core::to_lower(*text);
+    if (const auto text = request.query_value(name)) return core::to_lower(*text);
   }
   return std::nullopt;
 }
 
 bool query_flag(const http::Request& request, std::string_view name, bool absent) {
   const auto text = request.query_value(name);
-  if (!text) return absent;
-  if (*text != "true" && *text != "false") refuse(name, *text, "true or false");
-  return *text == "true";
+  return text ? *text == "true" : absent;
 }
 
 std::size_t query_limit(const http::Request& request) {
-  const auto limit = query_integer(request, "limit").value_or(kUsualLimit);
-  return static_cast<std::size_t>(std::clamp<std::int64_t>(limit, 1, kHighestLimit));
+  return static_cast<std::size_t>(query_integer(request, "limit").value_or(kUsualLimit));
+}
+
+std::vector<Parameter> team_parameters() {
+  const core::json::object schema{{"type", "integer"}, {"minimum", 0}};
+  return {{.name = "team", .description = "only of this team", .schema = schema},
+          {.name = "teamId", .description = "another name of team", .schema = schema}};
+}
+
+std::vector<Parameter> service_parameters() {
+  const core::json::object schema{{"type", "string"}, {"format", "uuid"}};
+  return {{.name = "serviceId", .description = "only of this managed service", .schema = schema},
+          {.name = "service", .description = "another name of serviceId", .schema = schema}};
+}
+
+Parameter limit_parameter() {
+  return {.name = "limit",
+          .description = "how many at most",
+          .schema = {{"type", "integer"}, {"minimum", 1}, {"maximum", kHighestLimit}, {"default", kUsualLimit}}};
+}
+
+std::string origin(const http::Request& request, const std::string& public_url) {
+  if (!public_url.empty()) return public_url;
+  const auto host = request.headers.find("Host");
+  if (!host || !is_authority(*host)) return "";
+  return fmt::format("{}://{}", request.secure ? "https" : "http", *host);
 }
 
 std::string base_url(const http::Request& request, const std::string& public_url) {
-  if (!public_url.empty()) return public_url + "/api";
-  const auto host = request.headers.find("Host");
-  if (!host || !is_authority(*host)) return "/api";
-  return fmt::format("{}://{}/api", request.secure ? "https" : "http", *host);
+  return origin(request, public_url) + "/api";
 }
 
 }  // namespace backstay::api::house

@@ -5,7 +5,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "api/endpoint.h"
 #include "http/types.h"
 
 namespace backstay::api::house {
@@ -16,17 +18,25 @@ std::string path_uuid(const http::Request& request, std::string_view what);
 /// The team id of the route's {id}, likewise.
 std::int64_t path_team(const http::Request& request);
 
-/// The query's team=, or teamId= as some clients say; nothing if neither is there. Error(invalid_argument) unless it is
-/// a number.
+// The route has checked the query against the call's description; these read it.
+
+/// The query's team=, or teamId= as some clients say; nothing if neither is there.
 std::optional<std::int64_t> query_team(const http::Request& request);
 /// The query's serviceId= or service=.
 std::optional<std::string> query_service(const http::Request& request);
 std::optional<std::int64_t> query_integer(const http::Request& request, std::string_view name);
 /// true or false; `absent` if it is not there.
 bool query_flag(const http::Request& request, std::string_view name, bool absent);
-/// limit=, 1 to 1000, 100 if it is not there.
+/// limit=, 100 if it is not there.
 std::size_t query_limit(const http::Request& request);
 
+/// The parameters that those readers read, for descriptions: team and teamId, serviceId and service, limit.
+std::vector<Parameter> team_parameters();
+std::vector<Parameter> service_parameters();
+Parameter limit_parameter();
+
+/// "https://host:port" as the client wrote it, or the configured one; empty if the request does not say.
+std::string origin(const http::Request& request, const std::string& public_url);
 /// "https://host:port/api": where links in answers begin.
 std::string base_url(const http::Request& request, const std::string& public_url);
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "api/authentication.h"
+#include "api/route_table.h"
 #include "control/operation_feed.h"
 #include "control/queries.h"
 #include "control/service_commands.h"
@@ -24,9 +25,15 @@ struct Context {
   std::function<bool()> ready;
   /// Scheme and host under which clients reach us; empty: what their own request says.
   std::string public_url;
+  /// Of the program, for the API's own description.
+  std::string version;
 };
 
-/// Adds every route of the house API and the unauthenticated ones (/health, /ready) and /metrics.
-void add_routes(http::Router& router, const Context& context);
+/// A table for the house API and what stands beside it, without routes yet.
+RouteTable make_route_table(http::Router& router, const Authentication& authentication);
+
+/// Adds every route of the house API, /health, /ready, /metrics, and the description of all that the table holds. The
+/// table stays where it is while the router is used.
+void add_routes(RouteTable& routes, const Context& context);
 
 }  // namespace backstay::api::house

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "api/errors.h"
+#include "api/testing/described.h"
 #include "control/testing/control_world.h"
 #include "core/text.h"
 
@@ -11,17 +12,19 @@ namespace {
 
 namespace json = core::json;
 
-class HouseApiTest : public testing::Test {
+class HouseApiTest : public ::testing::Test {
  protected:
   HouseApiTest() {
-    add_routes(router_, {.commands = *world_.commands,
+    add_routes(routes_, {.commands = *world_.commands,
                          .queries = *world_.queries,
                          .feed = world_.feed,
                          .authentication = authentication_,
                          .metrics = world_.metrics,
                          .ready = [this] { return ready_; },
-                         .public_url = ""});
+                         .public_url = "",
+                         .version = "9.9.9"});
     token_ = make_token({"admin"}, true);
+    document_ = core::parse_json(handle(request("GET", "/api/openapi.json")).body).as_object();
   }
 
   std::string make_token(std::vector<std::string> scopes, bool all_teams) {
@@ -41,6 +44,7 @@ class HouseApiTest : public testing::Test {
     if (question != std::string::npos) request.query = http::parse_query(target.substr(question + 1));
     request.body = body;
     request.client = "192.0.2.7";
+    request.trace_id = std::string(32, '0');
     request.headers.set("Host", "backstay.example");
     if (!token_.empty()) request.headers.set("Authorization", "Bearer " + token_);
     return request;
@@ -48,11 +52,9 @@ class HouseApiTest : public testing::Test {
 
   /// As the server answers: errors rendered.
   http::Response send(const http::Request& request) {
-    try {
-      return router_.handle(request);
-    } catch (const core::Error& error) {
-      return error_response(request, error);
-    }
+    auto response = handle(request);
+    if (!response.stream) testing::expect_described(request, response, document_);
+    return response;
   }
   http::Response send(const std::string& method, const std::string& target, const std::string& body = "") {
     return send(request(method, target, body));
@@ -73,11 +75,21 @@ class HouseApiTest : public testing::Test {
     return answer("POST", "/managed-services", create_body(name)).as_object();
   }
 
+  http::Response handle(const http::Request& request) {
+    try {
+      return router_.handle(request);
+    } catch (const core::Error& error) {
+      return error_response(request, error);
+    }
+  }
+
   control::testing::ControlWorld world_;
   Authentication authentication_{[this](std::string_view token) { return world_.commands->authenticate(token); }};
   bool ready_ = true;
   http::Router router_;
+  RouteTable routes_ = make_route_table(router_, authentication_);
   std::string token_;
+  json::object document_;
 };
 
 std::string text_of(const json::value& value) { return std::string(value.as_string()); }
@@ -87,7 +99,8 @@ TEST_F(HouseApiTest, AsksEveryRouteForATokenButHealthAndReadiness) {
   for (const std::string& route : router_.routes()) {
     const auto parts = core::split(route, ' ');
     const auto response = send(parts[0], parts[1]);
-    const bool open = parts[1] == "/health" || parts[1] == "/ready";
+    const bool open =
+        parts[1] == "/health" || parts[1] == "/ready" || parts[1] == "/api/docs" || parts[1] == "/api/openapi.json";
     EXPECT_EQ(response.status, open ? 200 : 401) << route << ": " << response.body;
   }
 }
@@ -238,6 +251,9 @@ TEST_F(HouseApiTest, RefusesWhatItCannotRead) {
   EXPECT_EQ(send("POST", "/managed-services", "").status, 400);
   EXPECT_EQ(send("POST", "/managed-services", "[]").status, 400);
   EXPECT_EQ(send("GET", "/managed-services?team=x").status, 400);
+  EXPECT_EQ(send("GET", "/managed-services?unknown=x").status, 200) << "clients differ in age";
+  EXPECT_EQ(send("GET", "/api/operations?unknown=x").status, 400);
+  EXPECT_EQ(send("GET", "/api/operations?limit=1001").status, 400);
   EXPECT_EQ(send("GET", "/managed-services/YOUR_SERVICE_ID").status, 404);
   EXPECT_EQ(send("GET", "/api/backups").status, 400);
   EXPECT_TRUE(answer("GET", "/managed-services?team=999999").as_array().empty());

@@ -92,20 +92,68 @@ class ServiceHandlers {
 
 }  // namespace
 
-void add_service_routes(http::Router& router, const Context& context) {
+void add_service_routes(RouteTable& routes, const Context& context) {
   const ServiceHandlers handlers(context);
-  const auto add = [&](std::string_view method, const std::string& path, auto member) {
-    add_contract(router, context, method, path, [handlers, member](const Request& request, const Principal& principal) {
+  const auto add = [&](Endpoint endpoint, auto member) {
+    endpoint.tag = "Managed services";
+    endpoint.base = Base::kContract;
+    routes.add(endpoint, [handlers, member](const Request& request, const Principal& principal) {
       return (handlers.*member)(request, principal);
     });
   };
-  add("POST", "/managed-services", &ServiceHandlers::create);
-  add("GET", "/managed-services", &ServiceHandlers::list);
-  add("GET", "/managed-services/{id}", &ServiceHandlers::get);
-  add("GET", "/managed-services/{id}/details", &ServiceHandlers::details);
-  add("PATCH", "/managed-services/{id}", &ServiceHandlers::update);
-  add("DELETE", "/managed-services/{id}", &ServiceHandlers::remove);
-  add("POST", "/managed-services/{id}/backups", &ServiceHandlers::schedule_backup);
+  add({.method = "POST",
+       .path = "/managed-services",
+       .operation = "managed-services-create",
+       .summary = "Create a managed service, also from a past state",
+       .scope = Scope::kWrite,
+       .body = ref("CreateManagedService"),
+       .answer = ref("ManagedService")},
+      &ServiceHandlers::create);
+  auto list_query = team_parameters();
+  list_query.push_back({.name = "includeDeleted",
+                        .description = "whether services whose deletion was asked for are listed too",
+                        .schema = {{"type", "boolean"}, {"default", false}}});
+  add({.method = "GET",
+       .path = "/managed-services",
+       .operation = "managed-services-list",
+       .summary = "List managed services",
+       .query = list_query,
+       .answer = array_of(ref("ManagedService"))},
+      &ServiceHandlers::list);
+  add({.method = "GET",
+       .path = "/managed-services/{id}",
+       .operation = "managed-services-getDetails",
+       .summary = "Details of one managed service, and its resource",
+       .answer = ref("ManagedServiceDetails")},
+      &ServiceHandlers::get);
+  add({.method = "GET",
+       .path = "/managed-services/{id}/details",
+       .operation = "managed-services-getDetailsOnly",
+       .summary = "What the provider tells of the running service",
+       .answer = ref("Details")},
+      &ServiceHandlers::details);
+  add({.method = "PATCH",
+       .path = "/managed-services/{id}",
+       .operation = "managed-services-update",
+       .summary = "Change a managed service",
+       .scope = Scope::kWrite,
+       .body = ref("UpdateManagedService"),
+       .answer = ref("ManagedService")},
+      &ServiceHandlers::update);
+  add({.method = "DELETE",
+       .path = "/managed-services/{id}",
+       .operation = "managed-services-delete",
+       .summary = "Delete a managed service",
+       .scope = Scope::kWrite,
+       .answer = ref("ManagedService")},
+      &ServiceHandlers::remove);
+  add({.method = "POST",
+       .path = "/managed-services/{id}/backups",
+       .operation = "managed-services-scheduleBackup",
+       .summary = "Take a backup now",
+       .scope = Scope::kWrite,
+       .answer = ref("BackupEntry")},
+      &ServiceHandlers::schedule_backup);
 }
 
 }  // namespace backstay::api::house

@@ -13,31 +13,66 @@ using http::Request;
 constexpr int kRoleAdmin = 0;
 constexpr int kRoleMember = 1;
 
+Parameter team_in_path() {
+  return {.name = "id", .description = "a team", .schema = {{"type", "integer"}, {"minimum", 0}}};
+}
+
 }  // namespace
 
-void add_team_routes(http::Router& router, const Context& context) {
-  add_contract(router, context, "GET", "/teams", [context](const Request& /*request*/, const Principal& principal) {
-    core::json::array array;
-    for (const auto& team : context.queries.teams(principal)) {
-      auto resource = team_resource(team);
-      resource["role"] = principal.admin ? kRoleAdmin : kRoleMember;
-      array.push_back(std::move(resource));
-    }
-    return json_response(array);
-  });
-  add_contract(router, context, "POST", "/teams", [context](const Request& request, const Principal& principal) {
-    const auto wanted = create_team_request(json_body(request));
-    return json_response(team_resource(context.commands.create_team(wanted, principal)));
-  });
-  add_contract(router, context, "GET", "/teams/{id}", [context](const Request& request, const Principal& principal) {
-    return json_response(team_resource(context.queries.team(path_team(request), principal)));
-  });
-  add_own(router, context, "POST", "/teams/{id}/recovery-kit",
-          [context](const Request& request, const Principal& principal) {
-            const auto id = path_team(request);
-            const std::string kit = context.commands.export_recovery_kit(id, principal);
-            return json_response(core::json::object{{"teamId", id}, {"text", kit}});
-          });
+void add_team_routes(RouteTable& routes, const Context& context) {
+  routes.add({.method = "GET",
+              .path = "/teams",
+              .operation = "teams-list",
+              .tag = "Teams",
+              .summary = "List the teams that the token sees",
+              .base = Base::kContract,
+              .answer = array_of(ref("Team"))},
+             [context](const Request& /*request*/, const Principal& principal) {
+               core::json::array array;
+               for (const auto& team : context.queries.teams(principal)) {
+                 auto resource = team_resource(team);
+                 resource["role"] = principal.admin ? kRoleAdmin : kRoleMember;
+                 array.push_back(std::move(resource));
+               }
+               return json_response(array);
+             });
+  routes.add({.method = "POST",
+              .path = "/teams",
+              .operation = "teams-create",
+              .tag = "Teams",
+              .summary = "Make a team",
+              .base = Base::kContract,
+              .scope = Scope::kAdmin,
+              .body = ref("CreateTeam"),
+              .answer = ref("Team")},
+             [context](const Request& request, const Principal& principal) {
+               const auto wanted = create_team_request(json_body(request));
+               return json_response(team_resource(context.commands.create_team(wanted, principal)));
+             });
+  routes.add({.method = "GET",
+              .path = "/teams/{id}",
+              .operation = "teams-get",
+              .tag = "Teams",
+              .summary = "One team",
+              .base = Base::kContract,
+              .path_parameters = {team_in_path()},
+              .answer = ref("Team")},
+             [context](const Request& request, const Principal& principal) {
+               return json_response(team_resource(context.queries.team(path_team(request), principal)));
+             });
+  routes.add({.method = "POST",
+              .path = "/teams/{id}/recovery-kit",
+              .operation = "teams-exportRecoveryKit",
+              .tag = "Teams",
+              .summary = "The recovery kit, which opens the team's backups without Backstay's state",
+              .scope = Scope::kWrite,
+              .path_parameters = {team_in_path()},
+              .answer = ref("RecoveryKit")},
+             [context](const Request& request, const Principal& principal) {
+               const auto id = path_team(request);
+               const std::string kit = context.commands.export_recovery_kit(id, principal);
+               return json_response(core::json::object{{"teamId", id}, {"text", kit}});
+             });
 }
 
 }  // namespace backstay::api::house

@@ -9,23 +9,47 @@ namespace backstay::api::house {
 using control::Principal;
 using http::Request;
 
-void add_token_routes(http::Router& router, const Context& context) {
-  add_contract(router, context, "GET", "/tokens", [context](const Request& /*request*/, const Principal& principal) {
-    core::json::array array;
-    for (const auto& token : context.queries.tokens(principal)) array.push_back(token_resource(token));
-    return json_response(array);
-  });
-  add_contract(router, context, "POST", "/tokens", [context](const Request& request, const Principal& principal) {
-    const auto created = context.commands.create_token(create_token_request(json_body(request)), principal);
-    auto resource = token_resource(created.token);
-    resource["token"] = created.text.reveal();
-    return json_response(resource);
-  });
-  add_contract(router, context, "DELETE", "/tokens/{id}",
-               [context](const Request& request, const Principal& principal) {
-                 context.commands.delete_token(path_uuid(request, "token"), principal);
-                 return json_response(core::json::object());
-               });
+void add_token_routes(RouteTable& routes, const Context& context) {
+  routes.add({.method = "GET",
+              .path = "/tokens",
+              .operation = "tokens-list",
+              .tag = "Tokens",
+              .summary = "List tokens",
+              .base = Base::kContract,
+              .scope = Scope::kAdmin,
+              .answer = array_of(ref("Token"))},
+             [context](const Request& /*request*/, const Principal& principal) {
+               core::json::array array;
+               for (const auto& token : context.queries.tokens(principal)) array.push_back(token_resource(token));
+               return json_response(array);
+             });
+  routes.add({.method = "POST",
+              .path = "/tokens",
+              .operation = "tokens-create",
+              .tag = "Tokens",
+              .summary = "Make a token, shown in this one answer only",
+              .base = Base::kContract,
+              .scope = Scope::kAdmin,
+              .body = ref("CreateToken"),
+              .answer = ref("Token")},
+             [context](const Request& request, const Principal& principal) {
+               const auto created = context.commands.create_token(create_token_request(json_body(request)), principal);
+               auto resource = token_resource(created.token);
+               resource["token"] = created.text.reveal();
+               return json_response(resource);
+             });
+  routes.add({.method = "DELETE",
+              .path = "/tokens/{id}",
+              .operation = "tokens-delete",
+              .tag = "Tokens",
+              .summary = "Revoke a token",
+              .base = Base::kContract,
+              .scope = Scope::kAdmin,
+              .answer = ref("Empty")},
+             [context](const Request& request, const Principal& principal) {
+               context.commands.delete_token(path_uuid(request, "token"), principal);
+               return json_response(core::json::object());
+             });
 }
 
 }  // namespace backstay::api::house

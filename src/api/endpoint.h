@@ -1,0 +1,69 @@
+// What one call of the API is: the description that routes it, checks its requests, and documents it. There is no
+// second place that says any of this, so the three cannot disagree.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+
+namespace backstay::api {
+
+/// Under which base URLs a call is found.
+enum class Base {
+  kOwn,       ///< below /api only
+  kContract,  ///< at /… and below /api, as Codesphere's two base URLs have it
+  kRoot,      ///< at /… only
+};
+
+/// What the token must allow. The route checks it before the handler runs; control checks again what it needs to.
+enum class Scope {
+  kOpen,  ///< no token
+  kRead,
+  kWrite,
+  kAdmin,
+  kMetrics,  ///< the handler itself asks for a token
+};
+
+/// A parameter of the path or the query. `schema` is of type string, integer or boolean.
+struct Parameter {
+  std::string name;
+  std::string description;
+  core::json::object schema;
+  bool required = false;
+};
+
+/// Schemas are JSON Schema in the subset of docs/json-schema.md, and refer to components by ref().
+struct Endpoint {
+  std::string method;
+  std::string path;
+  /// The operationId: one word for the call, unique.
+  std::string operation;
+  std::string tag = {};
+  std::string summary;
+  std::string description = {};
+  Base base = Base::kOwn;
+  Scope scope = Scope::kRead;
+  /// Those of the path that are not the UUID of something.
+  std::vector<Parameter> path_parameters = {};
+  std::vector<Parameter> query = {};
+  /// Of the request's body; empty: the call takes none.
+  core::json::object body = {};
+  /// Of the body of a success.
+  core::json::object answer = {};
+  std::string answer_type = "application/json";
+};
+
+/// {"$ref": …} to a component.
+core::json::object ref(std::string_view component);
+core::json::object array_of(const core::json::object& items);
+
+/// Where the call is found, e.g. {"/teams", "/api/teams"}.
+std::vector<std::string> routed_paths(const Endpoint& endpoint);
+/// The parameters of the path in their order, described or as UUIDs.
+std::vector<Parameter> path_parameters(const Endpoint& endpoint);
+/// The scope's name as tokens have it; empty for an open call.
+std::string_view scope_name(Scope scope);
+
+}  // namespace backstay::api

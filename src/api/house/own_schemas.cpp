@@ -1,0 +1,248 @@
+#include "api/house/schemas.h"
+
+namespace backstay::api::house {
+namespace {
+
+constexpr std::string_view kRequests = R"json({
+  "CreateToken": {
+    "type": "object",
+    "required": ["name"],
+    "additionalProperties": false,
+    "properties": {
+      "name": {"type": "string"},
+      "scopes": {"type": ["array", "null"], "items": {"type": "string", "enum": ["read", "write", "admin", "metrics"]}},
+      "allTeams": {"type": ["boolean", "null"]},
+      "teamIds": {"type": ["array", "null"], "items": {"type": "integer"}},
+      "expiresAt": {"type": ["string", "null"], "format": "date-time"}
+    }
+  },
+  "CreateDestination": {
+    "type": "object",
+    "required": ["teamId", "name", "config"],
+    "additionalProperties": false,
+    "properties": {
+      "teamId": {"type": "integer", "minimum": 0, "description": "0: of the operator, for every team"},
+      "name": {"type": "string"},
+      "config": {"type": "object", "description": "where: destinationPath, endpointUrl, region"},
+      "secrets": {"$ref": "#/components/schemas/SecretValues"},
+      "isDefault": {"type": ["boolean", "null"]}
+    }
+  }
+})json";
+
+constexpr std::string_view kAnswers = R"json({
+  "Error": {
+    "type": "object",
+    "required": ["status", "title", "detail", "traceId", "code"],
+    "properties": {
+      "status": {"type": "integer", "minimum": 400, "maximum": 599},
+      "title": {"type": "string"},
+      "detail": {"type": "string"},
+      "traceId": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+      "code": {"type": "string", "pattern": "^[a-z_]+$", "description": "a word of the error catalogue"},
+      "errors": {
+        "type": "array",
+        "minItems": 1,
+        "items": {
+          "type": "object",
+          "required": ["pointer", "message"],
+          "properties": {
+            "pointer": {"type": "string", "description": "a JSON Pointer into the body, or ?name of the query"},
+            "message": {"type": "string"}
+          }
+        }
+      },
+      "hint": {"type": "string"}
+    }
+  },
+  "Empty": {"type": "object", "maxProperties": 0},
+  "Health": {"type": "object", "required": ["status"], "properties": {"status": {"type": "string", "const": "healthy"}}},
+  "Readiness": {"type": "object", "required": ["status"], "properties": {"status": {"type": "string", "const": "ready"}}},
+  "Document": {
+    "type": "object",
+    "required": ["openapi", "info", "paths", "components"],
+    "additionalProperties": true
+  },
+  "Backup": {
+    "type": "object",
+    "required": ["id", "scheduledAt", "serviceId", "teamId", "mechanism", "origin", "state", "dataBytes", "storedBytes"],
+    "properties": {
+      "id": {"type": "string", "format": "uuid"},
+      "serviceId": {"type": "string", "format": "uuid"},
+      "teamId": {"type": "integer"},
+      "instanceId": {"type": "string", "format": "uuid"},
+      "destinationId": {"type": "string", "format": "uuid"},
+      "mechanism": {"type": "string", "enum": ["physical", "logical"]},
+      "origin": {"type": "string", "enum": ["scheduled", "manual", "final", "safety"]},
+      "state": {"type": "string", "enum": ["scheduled", "running", "completed", "failed", "deleting", "deleted"]},
+      "scheduledAt": {"type": "string", "format": "date-time"},
+      "initiatedAt": {"type": "string", "format": "date-time"},
+      "takenAt": {"type": "string", "format": "date-time"},
+      "storedAt": {"type": "string", "format": "date-time"},
+      "confirmedAt": {"type": "string", "format": "date-time", "description": "all of it was read back and checked"},
+      "verifiedAt": {"type": "string", "format": "date-time", "description": "a restore of it was seen to work"},
+      "dataBytes": {"type": "integer", "minimum": 0},
+      "storedBytes": {"type": "integer", "minimum": 0},
+      "timeline": {"type": "integer"},
+      "startLsn": {"$ref": "#/components/schemas/Lsn"},
+      "stopLsn": {"$ref": "#/components/schemas/Lsn"},
+      "error": {"type": "string"},
+      "nextStep": {"type": "string"}
+    }
+  },
+  "Lsn": {"type": "string", "pattern": "^[0-9A-F]{1,8}/[0-9A-F]{1,8}$"},
+  "RecoveryWindow": {
+    "type": "object",
+    "required": ["serviceId", "windows"],
+    "properties": {
+      "serviceId": {"type": "string", "format": "uuid"},
+      "earliest": {"type": "string", "format": "date-time"},
+      "latest": {"type": "string", "format": "date-time"},
+      "windows": {
+        "type": "array",
+        "items": {
+          "type": "object",
+          "required": ["gaps"],
+          "properties": {
+            "instanceId": {"type": "string", "format": "uuid"},
+            "destinationId": {"type": "string", "format": "uuid"},
+            "earliest": {"type": "string", "format": "date-time"},
+            "latest": {"type": "string", "format": "date-time"},
+            "gaps": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "required": ["from", "to", "reason"],
+                "properties": {
+                  "from": {"type": "string", "format": "date-time"},
+                  "to": {"type": "string", "format": "date-time"},
+                  "reason": {"type": "string"}
+                }
+              }
+            }
+          }
+        }
+      },
+      "atRisk": {
+        "type": "object",
+        "required": ["bytes", "seconds", "storeReachable"],
+        "description": "what would be lost if the machine were lost now",
+        "properties": {
+          "bytes": {"type": "integer", "minimum": 0},
+          "seconds": {"type": "number", "minimum": 0},
+          "storeReachable": {"type": "boolean"},
+          "lastError": {"type": "string"}
+        }
+      }
+    }
+  },
+  "Event": {
+    "type": "object",
+    "required": ["id", "sequence", "teamId", "eventName", "timestamp", "observedTimestamp", "severityNumber", "body",
+      "resource", "attributes"],
+    "properties": {
+      "id": {"type": "string", "format": "uuid"},
+      "sequence": {"type": "integer", "minimum": 1},
+      "teamId": {"type": "integer"},
+      "serviceId": {"type": "string", "format": "uuid"},
+      "eventName": {"type": "string"},
+      "timestamp": {"type": "string", "format": "date-time"},
+      "observedTimestamp": {"type": "string", "format": "date-time"},
+      "severityNumber": {"type": "integer", "minimum": 0, "maximum": 24},
+      "body": {"type": "string"},
+      "resource": {"type": "string"},
+      "attributes": {"type": "object", "additionalProperties": {"type": "string"}}
+    }
+  },
+  "Operation": {
+    "type": "object",
+    "required": ["id", "kind", "teamId", "state", "step", "stepNumber", "steps", "attempts", "cancelRequested", "createdAt"],
+    "properties": {
+      "id": {"type": "string", "format": "uuid"},
+      "kind": {"type": "string"},
+      "serviceId": {"type": "string", "format": "uuid"},
+      "teamId": {"type": "integer"},
+      "state": {"type": "string", "enum": ["queued", "running", "succeeded", "failed", "cancelled"]},
+      "step": {"type": "string"},
+      "stepNumber": {"type": "integer"},
+      "steps": {"type": "integer"},
+      "progress": {"type": "object", "additionalProperties": true},
+      "attempts": {"type": "integer", "minimum": 0},
+      "cancelRequested": {"type": "boolean"},
+      "createdAt": {"type": "string", "format": "date-time"},
+      "startedAt": {"type": "string", "format": "date-time"},
+      "finishedAt": {"type": "string", "format": "date-time"},
+      "result": {"type": "object", "additionalProperties": true},
+      "error": {"type": "object", "additionalProperties": true}
+    }
+  },
+  "OperationStream": {"type": "string", "description": "server-sent events: the operation as data: at each change"},
+  "MetricsText": {"type": "string", "description": "the text format of Prometheus"},
+  "RecoveryKit": {
+    "type": "object",
+    "required": ["teamId", "text"],
+    "properties": {"teamId": {"type": "integer"}, "text": {"type": "string"}}
+  },
+  "Token": {
+    "type": "object",
+    "required": ["id", "name", "scopes", "allTeams", "teamIds", "createdAt"],
+    "properties": {
+      "id": {"type": "string", "format": "uuid"},
+      "name": {"type": "string"},
+      "scopes": {"type": "array", "items": {"type": "string"}},
+      "allTeams": {"type": "boolean"},
+      "teamIds": {"type": "array", "items": {"type": "integer"}},
+      "createdAt": {"type": "string", "format": "date-time"},
+      "expiresAt": {"type": "string", "format": "date-time"},
+      "lastUsedAt": {"type": "string", "format": "date-time"},
+      "revokedAt": {"type": "string", "format": "date-time"},
+      "token": {"type": "string", "description": "the token itself, in the answer of its creation only"}
+    }
+  },
+  "Destination": {
+    "type": "object",
+    "required": ["id", "teamId", "name", "url", "isDefault", "probe", "createdAt"],
+    "properties": {
+      "id": {"type": "string", "format": "uuid"},
+      "teamId": {"type": "integer"},
+      "name": {"type": "string"},
+      "url": {"type": "string"},
+      "endpointUrl": {"type": "string"},
+      "region": {"type": "string"},
+      "isDefault": {"type": "boolean"},
+      "probe": {"type": "object", "additionalProperties": true},
+      "probedAt": {"type": "string", "format": "date-time"},
+      "createdAt": {"type": "string", "format": "date-time"},
+      "checks": {
+        "type": "array",
+        "description": "in the answer of its creation only",
+        "items": {
+          "type": "object",
+          "required": ["name", "essential", "passed", "message"],
+          "properties": {
+            "name": {"type": "string"},
+            "essential": {"type": "boolean"},
+            "passed": {"type": "boolean"},
+            "message": {"type": "string"}
+          }
+        }
+      }
+    }
+  }
+})json";
+
+}  // namespace
+
+core::json::object own_schemas() {
+  auto schemas = core::parse_json(kRequests).as_object();
+  for (const auto& [name, schema] : core::parse_json(kAnswers).as_object()) schemas[name] = schema;
+  return schemas;
+}
+
+core::json::object component_schemas() {
+  auto schemas = contract_schemas();
+  for (const auto& [name, schema] : own_schemas()) schemas[name] = schema;
+  return schemas;
+}
+
+}  // namespace backstay::api::house

@@ -1,0 +1,116 @@
+#include "api/openapi.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/text.h"
+
+namespace backstay::api {
+namespace {
+
+namespace json = core::json;
+
+constexpr std::string_view kDescription =
+    "Managed services, their backups and their recovery. Paths are those of Codesphere's managed services, with "
+    "Backstay's own calls beside them. Success is 200 for every call. Refusals carry the Error object.";
+
+json::object media(const std::string& type, const json::object& schema) { return {{type, {{"schema", schema}}}}; }
+
+json::object error_answer(std::string_view description) {
+  return {{"description", description}, {"content", media("application/json", ref("Error"))}};
+}
+
+json::object parameter_object(const Parameter& parameter, std::string_view in) {
+  json::object object{{"name", parameter.name}, {"in", in}, {"schema", parameter.schema}};
+  if (!parameter.description.empty()) object["description"] = parameter.description;
+  if (parameter.required) object["required"] = true;
+  return object;
+}
+
+/// What a call may answer besides its success. Codesphere's paths answer 400, 401 and 404 whatever the refusal is.
+json::object refusals(const Endpoint& endpoint) {
+  const bool contract = endpoint.base == Base::kContract;
+  const bool changes = endpoint.method != "GET";
+  const bool named = endpoint.path.find('{') != std::string::npos;
+  json::object answers;
+  if (contract || named || changes || !endpoint.query.empty()) {
+    answers["400"] = error_answer("the request does not match its schema or a documented rule");
+  }
+  if (endpoint.scope != Scope::kOpen) {
+    answers["401"] = error_answer(contract ? "the token is missing or unknown, or does not allow this"
+                                           : "the token is missing, unknown or expired");
+    if (!contract) answers["403"] = error_answer("the token does not allow this");
+  }
+  if (contract || named) answers["404"] = error_answer("what the path names does not exist for this token");
+  if (!contract && changes) answers["409"] = error_answer("the object is in a state that does not allow the request");
+  answers["default"] = error_answer("a limit of the transport (408, 413, 431) or a fault of the server (5xx)");
+  return answers;
+}
+
+json::object operation_object(const Endpoint& endpoint) {
+  json::object operation{{"operationId", endpoint.operation}, {"summary", endpoint.summary}};
+  if (!endpoint.description.empty()) operation["description"] = endpoint.description;
+  operation["tags"] = json::array{json::value(endpoint.tag)};
+  json::array parameters;
+  for (const auto& parameter : path_parameters(endpoint)) parameters.push_back(parameter_object(parameter, "path"));
+  for (const auto& parameter : endpoint.query) parameters.push_back(parameter_object(parameter, "query"));
+  if (!parameters.empty()) operation["parameters"] = std::move(parameters);
+  if (!endpoint.body.empty()) {
+    operation["requestBody"] = {{"required", true}, {"content", media("application/json", endpoint.body)}};
+  }
+  json::object answers{
+      {"200", {{"description", "success"}, {"content", media(endpoint.answer_type, endpoint.answer)}}}};
+  for (auto& [status, answer] : refusals(endpoint)) answers[status] = answer;
+  operation["responses"] = std::move(answers);
+  operation["security"] = json::array();
+  if (const auto scope = scope_name(endpoint.scope); !scope.empty()) {
+    operation["security"] = json::array{json::object{{"bearerAuth", json::array{json::value(scope)}}}};
+  }
+  return operation;
+}
+
+json::array servers(Base base, const std::string& origin) {
+  json::array list;
+  if (base != Base::kRoot) list.push_back(json::object{{"url", origin + "/api"}});
+  // An empty text is no URL; a path that follows "/" must not begin with two.
+  if (base != Base::kOwn) list.push_back(json::object{{"url", origin.empty() ? "/" : origin}});
+  return list;
+}
+
+json::array tags(const std::vector<Endpoint>& endpoints) {
+  json::array list;
+  std::vector<std::string> seen;
+  for (const Endpoint& endpoint : endpoints) {
+    if (std::ranges::find(seen, endpoint.tag) != seen.end()) continue;
+    seen.push_back(endpoint.tag);
+    list.push_back(json::object{{"name", endpoint.tag}});
+  }
+  return list;
+}
+
+}  // namespace
+
+json::object openapi_document(const std::vector<Endpoint>& endpoints, const json::object& components,
+                              const DocumentInfo& info) {
+  json::object paths;
+  for (const Endpoint& endpoint : endpoints) {
+    json::object& item = paths.emplace(endpoint.path, json::object()).first->value().as_object();
+    if (endpoint.base != Base::kOwn) item["servers"] = servers(endpoint.base, info.origin);
+    item[core::to_lower(endpoint.method)] = operation_object(endpoint);
+  }
+  return {{"openapi", "3.1.0"},
+          {"info", {{"title", "Backstay"}, {"version", info.version}, {"description", kDescription}}},
+          {"servers", servers(Base::kOwn, info.origin)},
+          {"tags", tags(endpoints)},
+          {"paths", std::move(paths)},
+          {"components",
+           {{"schemas", components},
+            {"securitySchemes",
+             {{"bearerAuth",
+               {{"type", "http"},
+                {"scheme", "bearer"},
+                {"description", "a token; the scope that a call needs stands beside it"}}}}}}}};
+}
+
+}  // namespace backstay::api
