@@ -110,6 +110,19 @@ void Destinations::update(const model::Destination& destination) {
   take_default_role(tx_, destination);
 }
 
+std::optional<std::string> Destinations::repository_id(const std::string& id) {
+  return Query(tx_, "SELECT repository_id FROM destinations WHERE id = :id AND repository_id <> ''")
+      .bind(Values().set("id", id))
+      .first<std::string>([](const Row& row) { return row.text("repository_id"); });
+}
+
+void Destinations::remember_repository(const std::string& id, const std::string& repository_id) {
+  const auto changed =
+      metadata::update(tx_, "destinations", Values().set("repository_id", repository_id),
+                       "id = :id AND repository_id = :none", Values().set("id", id).set("none", std::string()));
+  if (changed == 0) static_cast<void>(require(id));
+}
+
 void Destinations::remove(const std::string& id) {
   const auto used = Query(tx_,
                           "SELECT id FROM services WHERE destination_id = :id UNION ALL "

@@ -26,6 +26,10 @@ class Destinations {
   std::optional<model::Destination> find_default(std::int64_t team_id);
   /// Writes all but id, team and creation. A default takes that role from the one before.
   void update(const model::Destination& destination);
+  /// The repository that was made there or first opened; nothing if there was none yet.
+  std::optional<std::string> repository_id(const std::string& id);
+  /// Keeps the first that is given for a destination. Throws Error(not_found).
+  void remember_repository(const std::string& id, const std::string& repository_id);
   /// Throws Error(conflict) while a service or a backup refers to it.
   void remove(const std::string& id);
 

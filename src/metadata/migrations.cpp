@@ -206,6 +206,11 @@ const std::vector<Migration> kMigrations{
               caller_team_id BIGINT NOT NULL,
               created_at BIGINT NOT NULL,
               PRIMARY KEY (kind, team_id, external_id)))",
+     }},
+    {3,
+     {
+         // Which repository is there, once one was made or first opened: from then on no other one is taken for it.
+         "ALTER TABLE destinations ADD COLUMN repository_id TEXT NOT NULL DEFAULT ''",
      }}};
 
 int stored_version(soci::session& sql) {
