@@ -346,10 +346,18 @@ TEST_F(PointInTimeTest, ReplayNeverTouchesATablespaceOfTheSource) {
   const auto place = cluster_.paths().root / "elsewhere";
   files_.make_directories(place, 0700);
   files_.set_owner(place, postgres::testing::test_identity()->uid, postgres::testing::test_identity()->gid);
+  ASSERT_TRUE(send_all());
+  RecoveryPlan planned = plan(ToLatest{});
+  const core::Timestamp before = server_now();
+  cluster_.query("INSERT INTO t VALUES (1)");
   cluster_.query("CREATE TABLESPACE later LOCATION '" + place.string() + "'");
   ASSERT_TRUE(send_all());
+  EXPECT_EQ(refusal(ToLatest{}), core::Code::kRecoveryOutOfReach);
+  EXPECT_FALSE(plan(ToTime{before}).stop.inclusive);
+  // Should a plan not know of it, replay does.
+  planned.stop = {.immediate = false, .lsn = postgres::Lsn{UINT64_MAX}, .inclusive = true};
   try {
-    recover(environment_, recover_request(plan(ToLatest{}), "recovered"), nullptr, {});
+    recover(environment_, recover_request(planned, "recovered"), nullptr, {});
     FAIL() << "a tablespace was made at the source's path";
   } catch (const core::Error& e) {
     EXPECT_EQ(e.code(), core::Code::kRecoveryFailed) << e.what();

@@ -128,9 +128,34 @@ RecoveryWindow RecoveryRules::window() const {
 }
 
 RecoveryPlan RecoveryRules::plan(const RecoveryTarget& target, core::Timestamp now) const {
-  if (const auto* backup = std::get_if<ToBackup>(&target)) return to_backup(backup->id);
-  if (const auto* time = std::get_if<ToTime>(&target)) return to_time(time->time, now);
-  return to_latest();
+  RecoveryPlan plan;
+  if (const auto* backup = std::get_if<ToBackup>(&target)) {
+    plan = to_backup(backup->id);
+  } else if (const auto* time = std::get_if<ToTime>(&target)) {
+    plan = to_time(time->time, now);
+  } else {
+    plan = to_latest();
+  }
+  check_tablespaces(plan);
+  return plan;
+}
+
+/// Replay of a tablespace's creation would use the path that it has at the source.
+void RecoveryRules::check_tablespaces(const RecoveryPlan& plan) const {
+  const auto found = state_.histories.find(plan.timeline);
+  const auto history = found == state_.histories.end() ? std::vector<postgres::TimelineSwitch>() : found->second;
+  for (const auto& [timeline, segments] : state_.segments) {
+    for (const ArchivedSegment& segment : segments) {
+      for (const std::uint64_t lsn : segment.index.tablespaces) {
+        if (lsn < plan.base.start_lsn || lsn > plan.stop.lsn.value) continue;
+        if (postgres::timeline_at(history, plan.timeline, {lsn}) != timeline) continue;
+        out_of_reach(
+            fmt::format("a tablespace was created at {}, after the base backup '{}' had begun: replaying that "
+                        "would use the source's own directory; a newer backup of the source has it",
+                        postgres::format_lsn({lsn}), plan.base.backup));
+      }
+    }
+  }
 }
 
 RecoveryPlan RecoveryRules::with_base(const repository::BackupRecord& base) const {
@@ -197,15 +222,31 @@ const RecoveryRules::Run& RecoveryRules::run_of(core::Timestamp time, core::Time
 RecoveryPlan RecoveryRules::to_time(core::Timestamp time, core::Timestamp now) const {
   const Run& run = run_of(time, now);
   const postgres::Lsn from = stop_of(*run.backups.front());
+  // What cannot be read is of no consequence if a later commit is stamped before the time.
+  const ArchivedSegment* unclear = nullptr;
   for (const ArchivedSegment* segment : run.segments) {
     const auto& index = segment->index;
-    if (index.last_commit_lsn < from.value || !index.max_commit_time || *index.max_commit_time <= time) continue;
-    std::optional<core::Timestamp> before;
-    const auto commit = find_commit_(*segment, from, time, before);
-    if (!commit) continue;
-    RecoveryPlan plan = before_commit(run, *segment, *commit, before);
+    if (postgres::segment_start(segment->name.segment + 1, state_.segment_size) <= from) continue;
+    if (!index.incomplete) {
+      if (index.last_commit_lsn < from.value || !index.max_commit_time) continue;
+      if (*index.max_commit_time <= time) unclear = nullptr;
+      if (*index.max_commit_time <= time) continue;
+    }
+    const SegmentAnswer answer = find_commit_(*segment, from, time);
+    if (answer.before) unclear = nullptr;
+    if (answer.unclear) unclear = segment;
+    if (!answer.commit) continue;
+    if (unclear != nullptr) break;
+    RecoveryPlan plan = before_commit(run, *segment, *answer.commit, answer.before);
     plan.time = time;
     return plan;
+  }
+  if (unclear != nullptr) {
+    out_of_reach(
+        fmt::format("a part of WAL segment {} cannot be read, and what was committed there may be of before or "
+                    "after {}: choose a time further from it",
+                    postgres::segment_name(unclear->name.timeline, unclear->name.segment, state_.segment_size),
+                    core::format_time(time)));
   }
   RecoveryPlan plan = to_end(run);
   plan.time = time;
@@ -223,10 +264,7 @@ RecoveryPlan RecoveryRules::before_commit(const Run& run, const ArchivedSegment&
 }
 
 RecoveryPlan RecoveryRules::to_end(const Run& run) const {
-  const auto last = std::ranges::find_if(run.segments.rbegin(), run.segments.rend(),
-                                         [](const ArchivedSegment* s) { return s->index.last_record_lsn != 0; });
-  const postgres::Lsn end =
-      last == run.segments.rend() ? postgres::Lsn{} : postgres::Lsn{(*last)->index.last_record_lsn};
+  const auto [last, end] = last_record(run);
   RecoveryPlan plan = with_base(*run.backups.back());
   if (end < stop_of(plan.base)) {
     // Nothing follows the newest backup: its own end is the end.
@@ -235,9 +273,21 @@ RecoveryPlan RecoveryRules::to_end(const Run& run) const {
     return plan;
   }
   plan.stop = {.immediate = false, .lsn = end, .inclusive = true};
-  plan.last_commit = last_commit_before(run, (*last)->name.segment + 1, stop_of(plan.base));
-  add_wal(plan, (*last)->name.segment);
+  plan.last_commit = last_commit_before(run, last->name.segment + 1, stop_of(plan.base));
+  add_wal(plan, last->name.segment);
   return plan;
+}
+
+std::pair<const ArchivedSegment*, postgres::Lsn> RecoveryRules::last_record(const Run& run) const {
+  for (auto it = run.segments.rbegin(); it != run.segments.rend(); ++it) {
+    const ArchivedSegment& segment = **it;
+    postgres::Lsn last{segment.index.last_record_lsn};
+    if (segment.index.incomplete) {
+      last = std::max(last, find_commit_(segment, {}, core::Timestamp::max()).last_record.value_or(postgres::Lsn{}));
+    }
+    if (last != postgres::Lsn{}) return {&segment, last};
+  }
+  return {};
 }
 
 RecoveryPlan RecoveryRules::to_latest() const {

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backup/recovery_window.h"
@@ -49,10 +50,20 @@ struct CommitRecord {
   postgres::Lsn end;
   core::Timestamp time;
 };
-/// The first commit or abort that completes in the segment, starts at `from` or later and is stamped later than `time`;
-/// `before` gets the stamp of the last one that precedes it there.
-using FindCommit = std::function<std::optional<CommitRecord>(
-    const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time, std::optional<core::Timestamp>& before)>;
+/// What the WAL of one segment itself says.
+struct SegmentAnswer {
+  /// The first commit or abort that completes in the segment, starts at `from` or later and is stamped later than
+  /// `time`.
+  std::optional<CommitRecord> commit;
+  /// The stamp of the last one that precedes it there.
+  std::optional<core::Timestamp> before;
+  /// Between the two, or between them and the segment's ends, lies something that could not be read.
+  bool unclear = false;
+  /// The start of the last record that was read.
+  std::optional<postgres::Lsn> last_record;
+};
+using FindCommit =
+    std::function<SegmentAnswer(const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time)>;
 
 class RecoveryRules {
  public:
@@ -84,6 +95,9 @@ class RecoveryRules {
                                            std::optional<core::Timestamp> before) const;
   [[nodiscard]] RecoveryPlan to_end(const Run& run) const;
   [[nodiscard]] RecoveryPlan with_base(const repository::BackupRecord& base) const;
+  /// The last segment in which a record ends that is known, and the record's start.
+  [[nodiscard]] std::pair<const ArchivedSegment*, postgres::Lsn> last_record(const Run& run) const;
+  void check_tablespaces(const RecoveryPlan& plan) const;
   void add_wal(RecoveryPlan& plan, postgres::SegmentNumber last) const;
   [[nodiscard]] std::optional<core::Timestamp> last_commit_before(const Run& run, postgres::SegmentNumber segment,
                                                                   postgres::Lsn from) const;

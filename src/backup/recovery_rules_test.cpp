@@ -1,5 +1,7 @@
 #include "backup/recovery_rules.h"
 
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "core/error.h"
@@ -56,15 +58,20 @@ class ArchiveBuilder {
   }
 
   [[nodiscard]] RecoveryRules rules() const {
-    return {state,
-            [this](const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time,
-                   std::optional<core::Timestamp>& before) -> std::optional<CommitRecord> {
+    return {state, [this](const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time) {
+              SegmentAnswer answer;
               for (const CommitRecord& commit : commits) {
-                if (postgres::segment_of(commit.start, kSize) != segment.name.segment || commit.start < from) continue;
-                if (commit.time > time) return commit;
-                before = commit.time;
+                if (postgres::segment_of(commit.start, kSize) != segment.name.segment) continue;
+                answer.last_record = commit.start;
+                if (answer.commit || commit.start < from) continue;
+                if (commit.time > time) {
+                  answer.commit = commit;
+                } else {
+                  answer.before = commit.time;
+                }
               }
-              return std::nullopt;
+              answer.unclear = !answer.commit && unreadable.contains(segment.name.segment);
+              return answer;
             }};
   }
   [[nodiscard]] RecoveryPlan plan(const RecoveryTarget& target) const { return rules().plan(target, at(1000)); }
@@ -80,6 +87,8 @@ class ArchiveBuilder {
 
   ArchiveState state;
   std::vector<CommitRecord> commits;
+  /// Segments that have a part behind their last commit that cannot be read.
+  std::set<postgres::SegmentNumber> unreadable;
 };
 
 /// One backup in segment 2, commits at 10 s to 40 s in segments 3 and 4.
@@ -215,6 +224,40 @@ TEST(RecoveryRulesTest, DamagedPagesOfTheBaseAreAWarning) {
   auto archive = simple();
   archive.state.backups[0].pages_failed = 3;
   EXPECT_EQ(archive.plan(ToLatest{}).warnings.size(), 1U);
+}
+
+TEST(RecoveryRulesTest, IncompleteIndexIsNotTrustedToHaveNoCommit) {
+  ArchiveBuilder archive = simple();
+  // The index of segment 3 tells nothing of its commits at 10 s and 20 s.
+  archive.state.segments[{1}][1].index = {};
+  archive.state.segments[{1}][1].index.incomplete = true;
+  EXPECT_EQ(archive.plan(ToTime{at(15)}).stop.lsn, lsn(3, 200));
+  EXPECT_EQ(archive.plan(ToTime{at(25)}).stop.lsn, lsn(4, 100));
+}
+
+TEST(RecoveryRulesTest, LatestReadsAnIncompleteLastSegment) {
+  ArchiveBuilder archive = simple();
+  archive.state.segments[{1}][2].index = {};
+  archive.state.segments[{1}][2].index.incomplete = true;
+  EXPECT_EQ(archive.plan(ToLatest{}).stop.lsn, lsn(4, 8000));
+}
+
+TEST(RecoveryRulesTest, PartThatCannotBeReadCostsOnlyTheTimesAroundIt) {
+  ArchiveBuilder archive = simple();
+  archive.state.segments[{1}][1].index.incomplete = true;
+  archive.unreadable.insert(3);
+  EXPECT_EQ(archive.plan(ToTime{at(15)}).stop.lsn, lsn(3, 200));
+  EXPECT_NE(archive.refusal(ToTime{at(25)}).find("cannot be read"), std::string::npos);
+  EXPECT_EQ(archive.plan(ToTime{at(35)}).stop.lsn, lsn(4, 8000)) << "a commit behind it is stamped before that";
+}
+
+TEST(RecoveryRulesTest, TablespaceMadeAfterTheBaseIsRefusedBeforeAnyWork) {
+  ArchiveBuilder archive = simple();
+  archive.state.segments[{1}][2].index.tablespaces = {lsn(4, 5000).value};
+  EXPECT_NE(archive.refusal(ToLatest{}).find("tablespace"), std::string::npos);
+  EXPECT_EQ(archive.plan(ToTime{at(25)}).stop.lsn, lsn(4, 100));
+  archive.backup("b2", lsn(4, 6000), lsn(4, 7000), at(35));
+  EXPECT_EQ(archive.plan(ToLatest{}).base.backup, "b2");
 }
 
 }  // namespace

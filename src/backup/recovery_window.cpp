@@ -5,12 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "backup/previous_segment.h"
 #include "backup/recovery_rules.h"
-#include "backup/segment_indexer.h"
+#include "backup/segment_reader.h"
 #include "core/error.h"
 #include "core/mutex.h"
 #include "postgres/timeline_history.h"
-#include "postgres/wal_parser.h"
 #include "repository/wal_store.h"
 
 namespace backstay::backup {
@@ -21,8 +21,7 @@ class WalArchive::Impl {
       : repository_(repository), instance_(std::move(instance)) {}
 
   ArchiveState load(const std::optional<ArchiveEnd>& live);
-  std::optional<CommitRecord> find_commit(const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time,
-                                          std::optional<core::Timestamp>& before);
+  SegmentAnswer find_commit(const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time);
   std::vector<repository::BackupRecord> backups(std::vector<repository::DamagedBackup>* damaged) {
     return repository_.backups(instance_, damaged);
   }
@@ -86,41 +85,26 @@ void WalArchive::Impl::load_timeline(repository::WalStore& wal, std::uint32_t ti
 }
 
 /// Reads the segment, and the one before it, in which a record that completes here may begin.
-std::optional<CommitRecord> WalArchive::Impl::find_commit(const ArchivedSegment& segment, postgres::Lsn from,
-                                                          core::Timestamp time,
-                                                          std::optional<core::Timestamp>& before) {
+SegmentAnswer WalArchive::Impl::find_commit(const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time) {
   std::shared_ptr<repository::WalStore> wal;
   {
     const core::LockGuard lock(mutex_);
     wal = store_;
   }
-  const std::uint64_t size = wal->segment_size();
-  std::optional<CommitRecord> found;
-  bool inside = false;
-  postgres::WalParser parser(size, [&](const postgres::WalRecord& record) {
-    if (!inside || found) return;
-    const auto event = postgres::decode_event(record);
-    const auto* end = event ? std::get_if<postgres::TransactionEnd>(&*event) : nullptr;
-    if (end == nullptr || end->start < from) return;
-    if (end->time > time) {
-      found = CommitRecord{end->start, end->end, end->time};
-    } else {
-      before = end->time;
+  SegmentReader reader(wal->segment_size(), from, time);
+  try {
+    if (const auto previous = read_previous_segment(*wal, segment.name)) {
+      reader.pass(postgres::segment_start(segment.name.segment - 1, wal->segment_size()), *previous);
     }
-  });
-  const std::uint32_t timeline = segment.name.timeline.value;
-  if (segment.name.segment > 0) {
-    const auto previous = wal->read_segment(timeline, segment.name.segment - 1);
-    if (previous && previous->bytes.size() == size) {
-      parser.feed(postgres::segment_start(segment.name.segment - 1, size), previous->bytes);
-      if (parser.at_end()) parser.restart();
-    }
+    const auto data = wal->read_segment(segment.name.timeline.value, segment.name.segment);
+    if (!data) throw core::Error(core::Code::kWalGap, "a WAL segment that was listed is not there any more");
+    return reader.read(postgres::segment_start(segment.name.segment, wal->segment_size()), data->bytes);
+  } catch (const core::Error& e) {
+    if (e.code() != core::Code::kCorruptData) throw;
+    SegmentAnswer answer;
+    answer.unclear = true;
+    return answer;
   }
-  const auto data = wal->read_segment(timeline, segment.name.segment);
-  if (!data) throw core::Error(core::Code::kWalGap, "a WAL segment that was listed is not there any more");
-  inside = true;
-  parser.feed(postgres::segment_start(segment.name.segment, size), data->bytes);
-  return found;
 }
 
 WalArchive::WalArchive(repository::Repository& repository, std::string instance)
@@ -135,9 +119,8 @@ RecoveryWindow WalArchive::window(const std::optional<ArchiveEnd>& live) {
 RecoveryPlan WalArchive::plan(const RecoveryTarget& target, core::Timestamp now,
                               const std::optional<ArchiveEnd>& live) {
   const ArchiveState state = impl_->load(live);
-  const RecoveryRules rules(state, [this](const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time,
-                                          std::optional<core::Timestamp>& before) {
-    return impl_->find_commit(segment, from, time, before);
+  const RecoveryRules rules(state, [this](const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time) {
+    return impl_->find_commit(segment, from, time);
   });
   return rules.plan(target, now);
 }

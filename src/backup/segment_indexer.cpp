@@ -23,6 +23,7 @@ repository::SegmentIndex SegmentIndexer::feed(postgres::TimelineId timeline, pos
   const postgres::Lsn end = at + bytes.size();
   if (!synchronized_) {
     const std::uint64_t skip = (postgres::kWalPageSize - at.value % postgres::kWalPageSize) % postgres::kWalPageSize;
+    current_.incomplete = skip > 0;
     if (skip >= bytes.size()) {
       position_ = end;
       return current_;
@@ -31,11 +32,13 @@ repository::SegmentIndex SegmentIndexer::feed(postgres::TimelineId timeline, pos
     bytes = bytes.subspan(skip);
     synchronized_ = true;
   }
+  const std::uint64_t passed_over = parser_.passed_over();
   try {
     parser_.feed(at, bytes);
+    if (parser_.passed_over() != passed_over) current_.incomplete = true;
   } catch (const core::Error& e) {
     if (e.code() != core::Code::kCorruptData) throw;
-    ++failures_;
+    current_.incomplete = true;
     core::log_warning("wal.not_understood", "a part of the WAL could not be indexed; it is archived all the same",
                       {{"at", postgres::format_lsn(at)}, {"error", e.what()}});
     restart();
@@ -56,6 +59,9 @@ void SegmentIndexer::note(const postgres::WalRecord& record) {
   if (const auto* end = std::get_if<postgres::TransactionEnd>(&*event)) note_transaction(*end);
   if (const auto* point = std::get_if<postgres::RestorePoint>(&*event)) {
     current_.restore_points.push_back({point->name, point->end.value, point->time});
+  }
+  if (const auto* made = std::get_if<postgres::TablespaceCreation>(&*event)) {
+    current_.tablespaces.push_back(made->start.value);
   }
 }
 

@@ -16,16 +16,15 @@ class SegmentIndexer {
  public:
   explicit SegmentIndexer(std::uint64_t segment_size);
 
-  /// What the records that complete in these bytes say. The bytes lie within one segment. Bytes that are no WAL are
-  /// passed over up to the next page, and counted: archiving them must not depend on understanding them.
+  /// What the records that complete in these bytes say. The bytes lie within one segment. Bytes that are no WAL, and
+  /// the end of a record whose beginning was not fed, are passed over, and the index is then incomplete: archiving must
+  /// not depend on understanding.
   repository::SegmentIndex feed(postgres::TimelineId timeline, postgres::Lsn at, core::ByteSpan bytes);
 
   /// Begins anew at the next page boundary that is fed.
   void restart();
   /// The end of what was fed.
   [[nodiscard]] std::optional<postgres::Lsn> position() const { return position_; }
-  /// How often the WAL could not be understood.
-  [[nodiscard]] std::uint64_t failures() const { return failures_; }
 
  private:
   void note(const postgres::WalRecord& record);
@@ -34,7 +33,6 @@ class SegmentIndexer {
   const std::uint64_t segment_size_;
   postgres::WalParser parser_;
   bool synchronized_ = false;
-  std::uint64_t failures_ = 0;
   std::optional<postgres::Lsn> position_;
   repository::SegmentIndex current_;
 };

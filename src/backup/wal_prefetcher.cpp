@@ -17,10 +17,6 @@ namespace backstay::backup {
 namespace {
 
 constexpr auto kPoll = std::chrono::milliseconds(100);
-/// RM_TBLSPC_ID and XLOG_TBLSPC_CREATE.
-constexpr std::uint8_t kTablespaceManager = 5;
-constexpr std::uint8_t kTablespaceCreated = 0x00;
-constexpr std::uint8_t kInfoMask = 0xF0;
 
 }  // namespace
 
@@ -30,8 +26,8 @@ WalPrefetcher::WalPrefetcher(const Environment& environment, repository::Reposit
       config_(config),
       wal_(repository, config.instance, config.segment_size),
       parser_(config.segment_size, [this](const postgres::WalRecord& record) {
-        const bool made =
-            record.resource_manager == kTablespaceManager && (record.info & kInfoMask) == kTablespaceCreated;
+        const auto event = postgres::decode_event(record);
+        const bool made = event && std::holds_alternative<postgres::TablespaceCreation>(*event);
         if (made && (!config_.stop || record.start <= *config_.stop)) tablespace_made_ = record.start;
       }) {
   if (config_.timeline.value > 1) {

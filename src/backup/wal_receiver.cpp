@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "backup/previous_segment.h"
 #include "backup/segment_indexer.h"
 #include "backup/wal_uploader.h"
 #include "core/error.h"
@@ -269,11 +270,8 @@ void WalReceiver::Impl::prime_indexer() {
   indexer_ = std::make_unique<SegmentIndexer>(store->segment_size());
   const std::uint64_t size = store->segment_size();
   const postgres::SegmentNumber segment = postgres::segment_of(position_->next, size);
-  if (segment > 0) {
-    const auto before = store->read_segment(position_->timeline.value, segment - 1);
-    if (before && before->complete) {
-      indexer_->feed(position_->timeline, postgres::segment_start(segment - 1, size), before->bytes);
-    }
+  if (const auto before = read_previous_segment(*store, {position_->timeline, segment})) {
+    indexer_->feed(position_->timeline, postgres::segment_start(segment - 1, size), *before);
   }
   const core::ByteSpan here = uploader()->filled_part();
   if (!here.empty()) indexer_->feed(position_->timeline, postgres::segment_start(segment, size), here);

@@ -9,12 +9,15 @@ namespace {
 
 constexpr std::uint8_t kXlogManager = 0;
 constexpr std::uint8_t kTransactionManager = 1;
+constexpr std::uint8_t kTablespaceManager = 5;
 
 // Kinds of XLOG records.
 constexpr std::uint8_t kXlogMask = 0xF0;
 constexpr std::uint8_t kSwitch = 0x40;
 constexpr std::uint8_t kRestorePoint = 0x70;
 constexpr std::uint8_t kEndOfRecovery = 0x90;
+
+constexpr std::uint8_t kTablespaceCreated = 0x00;
 
 // Kinds of transaction records, and the flag that more follows the time.
 constexpr std::uint8_t kTransactionMask = 0x70;
@@ -141,6 +144,10 @@ constexpr std::chrono::seconds kPostgresEpoch{946'684'800};  // 2000-01-01
 
 std::optional<WalEvent> decode_event(const WalRecord& record) {
   if (record.resource_manager == kTransactionManager) return decode_transaction(record);
+  if (record.resource_manager == kTablespaceManager) {
+    if ((record.info & kXlogMask) != kTablespaceCreated) return std::nullopt;
+    return TablespaceCreation{record.start, record.end};
+  }
   if (record.resource_manager != kXlogManager) return std::nullopt;
   switch (record.info & kXlogMask) {
     case kSwitch: return SegmentSwitch{record.start, record.end};

@@ -147,6 +147,7 @@ struct WalParser::State {
       case Mode::kSkipping: {
         const auto count = std::min<std::size_t>(remaining, available);
         remaining -= static_cast<std::uint32_t>(count);
+        passed_over += count;
         advance(bytes, count);
         if (remaining == 0) begin_record();
         break;
@@ -230,6 +231,7 @@ struct WalParser::State {
   const OnRecord on_record;
   Mode mode = Mode::kRecord;
   bool synchronized = false;
+  std::uint64_t passed_over = 0;
   std::optional<Lsn> position;
   core::Bytes page_header;
   std::uint16_t magic = 0;
@@ -264,6 +266,7 @@ std::optional<Lsn> WalParser::position() const { return state_->position; }
 std::optional<Lsn> WalParser::last_record_start() const { return state_->last_start; }
 std::optional<Lsn> WalParser::last_record_end() const { return state_->last_end; }
 TimelineId WalParser::timeline() const { return state_->timeline; }
+std::uint64_t WalParser::passed_over() const { return state_->passed_over; }
 bool WalParser::at_end() const { return state_->mode == State::Mode::kEnd; }
 
 }  // namespace backstay::postgres

@@ -55,7 +55,12 @@ struct TimelineChange {
   Lsn start;
   Lsn end;
 };
-using WalEvent = std::variant<TransactionEnd, RestorePoint, SegmentSwitch, TimelineChange>;
+/// Replay of it links to the path that the tablespace has at the source.
+struct TablespaceCreation {
+  Lsn start;
+  Lsn end;
+};
+using WalEvent = std::variant<TransactionEnd, RestorePoint, SegmentSwitch, TimelineChange, TablespaceCreation>;
 
 /// What the record means, if it is one of the above.
 std::optional<WalEvent> decode_event(const WalRecord& record);
@@ -93,6 +98,8 @@ class WalParser {
   [[nodiscard]] std::optional<Lsn> last_record_end() const;
   /// The timeline that the last page header names.
   [[nodiscard]] TimelineId timeline() const;
+  /// Bytes of a record that began before the first page: of what it says nothing is known.
+  [[nodiscard]] std::uint64_t passed_over() const;
   /// True if zeros were met where a record should begin.
   [[nodiscard]] bool at_end() const;
 

@@ -14,14 +14,26 @@ namespace backstay::repository::detail {
 /// LSNs and other 64-bit numbers are text in JSON: not every reader keeps more than 53 bits.
 inline std::string number_text(std::uint64_t value) { return fmt::format("{}", value); }
 
-inline std::uint64_t read_number(const core::json::object& object, std::string_view key) {
-  const std::string text = core::require_string(object, key);
+inline std::uint64_t parse_number(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) {
-    throw core::Error(core::Code::kCorruptData, fmt::format("field '{}' is not a number: '{}'", key, text));
+    throw core::Error(core::Code::kCorruptData, fmt::format("'{}' is not a number", text));
   }
   return value;
+}
+
+inline std::uint64_t parse_number(const core::json::value& value) {
+  if (!value.is_string()) throw core::Error(core::Code::kCorruptData, "a number is not given as text");
+  return parse_number(std::string_view(value.as_string()));
+}
+
+inline std::uint64_t read_number(const core::json::object& object, std::string_view key) {
+  try {
+    return parse_number(core::require_string(object, key));
+  } catch (core::Error& error) {
+    throw std::move(error).add_context(fmt::format("field '{}'", key));
+  }
 }
 
 inline std::uint32_t read_u32(const core::json::object& object, std::string_view key) {

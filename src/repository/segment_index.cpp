@@ -27,6 +27,10 @@ SegmentIndex read_index(const object& from) {
   index.last_xid = detail::read_u32(from, "lastXid");
   index.last_record_lsn = read_number(from, "lastRecordLsn");
   index.last_record_end = read_number(from, "lastRecordEnd");
+  index.incomplete = core::find_bool(from, "incomplete").value_or(false);
+  if (const core::json::array* const tablespaces = core::find_array(from, "tablespaces")) {
+    for (const core::json::value& lsn : *tablespaces) index.tablespaces.push_back(detail::parse_number(lsn));
+  }
   const core::json::array* const points = core::find_array(from, "restorePoints");
   if (points == nullptr) return index;
   for (const core::json::value& value : *points) {
@@ -59,6 +63,8 @@ void SegmentIndex::merge(const SegmentIndex& later) {
     last_record_end = later.last_record_end;
   }
   restore_points.insert(restore_points.end(), later.restore_points.begin(), later.restore_points.end());
+  tablespaces.insert(tablespaces.end(), later.tablespaces.begin(), later.tablespaces.end());
+  incomplete = incomplete || later.incomplete;
 }
 
 object to_json(const SegmentIndex& index) {
@@ -75,6 +81,12 @@ object to_json(const SegmentIndex& index) {
   put_time(out, "lastCommitTime", index.last_commit_time);
   put_time(out, "minCommitTime", index.min_commit_time);
   put_time(out, "maxCommitTime", index.max_commit_time);
+  if (index.incomplete) out["incomplete"] = true;
+  if (!index.tablespaces.empty()) {
+    core::json::array tablespaces;
+    for (const std::uint64_t lsn : index.tablespaces) tablespaces.emplace_back(number_text(lsn));
+    out["tablespaces"] = std::move(tablespaces);
+  }
   if (!index.restore_points.empty()) {
     core::json::array points;
     for (const RestorePoint& point : index.restore_points) {

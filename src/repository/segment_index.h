@@ -38,6 +38,10 @@ struct SegmentIndex {
   /// End of the last record that ends here.
   std::uint64_t last_record_end = 0;
   std::vector<RestorePoint> restore_points = {};
+  /// Where tablespaces were created (starts of the records).
+  std::vector<std::uint64_t> tablespaces = {};
+  /// A part could not be read as records: there may be more than is told here.
+  bool incomplete = false;
 
   /// Adds what a later part of the same segment holds.
   void merge(const SegmentIndex& later);

@@ -26,6 +26,14 @@ SegmentIndex index_of(const Layout& layout) {
   });
 }
 
+SegmentIndex unknown_index(std::uint32_t timeline, std::uint64_t segment) {
+  SegmentIndex index;
+  index.timeline = timeline;
+  index.segment = segment;
+  index.incomplete = true;
+  return index;
+}
+
 std::vector<SegmentIndex> decode_rollup(std::string_view key, core::ByteSpan content) {
   return detail::reading(key, [&] {
     const core::json::value value = core::parse_json(core::as_text(content));
@@ -102,21 +110,30 @@ std::vector<StoredSegment> WalStore::read_missing(std::uint32_t timeline, std::u
   for (const StoredSegment& segment : stored) {
     if (!segment.complete.empty() && !known(timeline, segment.segment)) missing.push_back(&segment);
   }
-  detail::parallel_each(missing.size(), kThreads, [&](std::size_t i) { read_footer(*missing[i]); });
+  detail::parallel_each(missing.size(), kThreads, [&](std::size_t i) { read_footer(timeline, *missing[i]); });
   return stored;
 }
 
-void WalStore::read_footer(const StoredSegment& stored) {
+void WalStore::read_footer(std::uint32_t timeline, const StoredSegment& stored) {
   ContainerReader reader(repository_.data_key());
+  bool damaged = false;
   for (const std::string& key : stored.complete) {
-    if (const auto layout = reader.fetch_layout(repository_.store(), {Kind::kWalSegment, key})) {
-      remember(index_of(*layout));
-      return;
+    try {
+      if (const auto layout = reader.fetch_layout(repository_.store(), {Kind::kWalSegment, key})) {
+        remember(index_of(*layout));
+        return;
+      }
+    } catch (const core::Error& error) {
+      if (!detail::is_damaged(error)) throw;
+      damaged = true;
+      core::log_warning("wal.index_damaged", "the index of a stored WAL segment cannot be read",
+                        {{"instance", instance_}, {"object", key}, {"error", error.what()}});
     }
   }
+  if (damaged) remember(unknown_index(timeline, stored.segment));
 }
 
-std::optional<SegmentIndex> WalStore::tails_index(const StoredSegment& stored) {
+std::optional<SegmentIndex> WalStore::tails_index(std::uint32_t timeline, const StoredSegment& stored) {
   ContainerReader reader(repository_.data_key());
   std::optional<SegmentIndex> merged;
   const auto walked = detail::walk_tails(stored, [&](const StoredTail& tail) {
@@ -130,7 +147,10 @@ std::optional<SegmentIndex> WalStore::tails_index(const StoredSegment& stored) {
     }
     return true;
   });
-  if (walked.damage) std::rethrow_exception(walked.damage);
+  if (walked.damage) {
+    if (!merged) merged = unknown_index(timeline, stored.segment);
+    merged->incomplete = true;
+  }
   return merged;
 }
 
@@ -144,7 +164,7 @@ std::optional<SegmentIndex> WalStore::segment_index(std::uint32_t timeline, std:
 std::vector<SegmentIndex> WalStore::segment_indexes(std::uint32_t timeline, std::uint64_t from, std::uint64_t to) {
   std::vector<SegmentIndex> indexes;
   for (const StoredSegment& stored : read_missing(timeline, from, to)) {
-    auto index = stored.complete.empty() ? tails_index(stored) : known(timeline, stored.segment);
+    auto index = stored.complete.empty() ? tails_index(timeline, stored) : known(timeline, stored.segment);
     // Tails that went away while we looked have become a whole segment.
     if (!index && stored.complete.empty() && !stored.tails.empty()) {
       read_missing(timeline, stored.segment, stored.segment);

@@ -87,7 +87,7 @@ class WalStore {
   [[nodiscard]] std::optional<SegmentIndex> segment_index(std::uint32_t timeline, std::uint64_t segment);
   /// The indexes of everything readable in [from, to], in order. Complete segments are read once and kept: first the
   /// roll-ups, then the footers of what they lack, several at a time. The tails of filling ones are read each time. A
-  /// damaged roll-up only costs requests.
+  /// damaged roll-up only costs requests; a segment whose own index is damaged has an incomplete one.
   [[nodiscard]] std::vector<SegmentIndex> segment_indexes(std::uint32_t timeline, std::uint64_t from = 0,
                                                           std::uint64_t to = UINT64_MAX);
 
@@ -120,8 +120,8 @@ class WalStore {
   void write_rollup(std::uint32_t timeline, std::uint64_t segment, std::uint64_t epoch);
   /// What is stored in the range, after the indexes of all whole segments in it have become known.
   std::vector<StoredSegment> read_missing(std::uint32_t timeline, std::uint64_t from, std::uint64_t to);
-  void read_footer(const StoredSegment& stored);
-  std::optional<SegmentIndex> tails_index(const StoredSegment& stored);
+  void read_footer(std::uint32_t timeline, const StoredSegment& stored);
+  std::optional<SegmentIndex> tails_index(std::uint32_t timeline, const StoredSegment& stored);
   std::optional<SegmentIndex> known(std::uint32_t timeline, std::uint64_t segment);
   void remember(const SegmentIndex& index);
 
