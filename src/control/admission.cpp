@@ -41,7 +41,9 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
       !deps_.database.read([&](auto& tx) { return metadata::Teams(tx).find(request.team_id); })) {
     refusals.add("/teamId", fmt::format("there is no team {} that this token may use", request.team_id));
   }
-  const auto& offer = deps_.providers.catalogue().require(request.provider.name, request.provider.version.value_or(""));
+  const auto catalogue = deps_.providers.catalogue();
+  const auto& offer =
+      catalogue->require(request.provider.name, request.provider.version.value_or(""), request.team_id);
   if (request.app_version) refuse_app_version(offer.name);
 
   AdmittedService admitted;
@@ -64,7 +66,8 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
 }
 
 AdmittedService Admission::update(const model::Service& before, const UpdateServiceRequest& request) {
-  const auto& offer = deps_.providers.catalogue().require(before.provider.name, before.provider.version);
+  const auto catalogue = deps_.providers.catalogue();
+  const auto& offer = catalogue->require(before.provider.name, before.provider.version);
   if (request.pause.value_or(false)) {
     throw core::Error(core::Code::kNotSupported, "pausing a service is not there yet")
         .with_field("/pause", "is not there yet");

@@ -6,6 +6,7 @@
 
 #include "control/principal.h"
 #include "control/provider.h"
+#include "control/provider_registry.h"
 #include "control/requests.h"
 #include "control/stores.h"
 #include "core/random.h"

@@ -6,6 +6,7 @@
 
 #include "control/operation_queue.h"
 #include "control/provider.h"
+#include "control/provider_registry.h"
 #include "core/metrics.h"
 #include "core/random.h"
 #include "core/time.h"
@@ -24,7 +25,7 @@ struct EngineConfig {
 /// What the engine needs; all outlive it.
 struct EngineDependencies {
   metadata::Database& database;
-  const ProviderRegistry& providers;
+  ProviderRegistry& providers;
   OperationQueue& operations;
   core::Clock& clock;
   core::Random& random;

@@ -60,6 +60,9 @@ inline constexpr EventKind kTokenCreated{"token.created", model::kSeverityInfo};
 inline constexpr EventKind kTokenDeleted{"token.deleted", model::kSeverityInfo};
 inline constexpr EventKind kDestinationCreated{"destination.created", model::kSeverityInfo};
 inline constexpr EventKind kDestinationDeleted{"destination.deleted", model::kSeverityInfo};
+inline constexpr EventKind kProviderPublished{"provider.published", model::kSeverityInfo};
+inline constexpr EventKind kProviderChanged{"provider.changed", model::kSeverityInfo};
+inline constexpr EventKind kProviderRemoved{"provider.removed", model::kSeverityWarning};
 }  // namespace events
 
 }  // namespace backstay::control

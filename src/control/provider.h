@@ -180,17 +180,4 @@ class Provider {
   virtual std::vector<Companion> companions(const ServiceBody& body) = 0;
 };
 
-/// The providers of this program and what they offer. Immutable once built.
-class ProviderRegistry {
- public:
-  explicit ProviderRegistry(std::vector<std::unique_ptr<Provider>> providers);
-  [[nodiscard]] const model::Catalogue& catalogue() const { return catalogue_; }
-  /// The backend of a kind. Throws Error(unknown_provider).
-  [[nodiscard]] Provider& of_kind(std::string_view kind) const;
-
- private:
-  std::vector<std::unique_ptr<Provider>> providers_;
-  model::Catalogue catalogue_;
-};
-
 }  // namespace backstay::control

@@ -57,6 +57,22 @@ std::vector<ServiceView> list_services(metadata::Database& database, const metad
 
 }  // namespace
 
+std::vector<model::ProviderDefinition> Queries::providers(std::optional<std::int64_t> team_id,
+                                                          const Principal& principal) {
+  require_read(principal);
+  if (team_id) static_cast<void>(team(*team_id, principal));
+  const auto catalogue = providers_.catalogue();
+  std::vector<model::ProviderDefinition> seen;
+  for (const auto& offer : catalogue->all()) {
+    const bool visible = team_id ? offer.visible_to(*team_id)
+                                 : offer.scope.global || principal.all_teams ||
+                                       std::ranges::any_of(offer.scope.team_ids,
+                                                           [&](auto team) { return principal.sees_team(team); });
+    if (visible) seen.push_back(offer);
+  }
+  return seen;
+}
+
 std::vector<ServiceView> Queries::services(std::int64_t team_id, bool include_deleted, const Principal& principal) {
   require_read(principal);
   metadata::ServiceFilter filter;

@@ -8,6 +8,7 @@
 
 #include "control/principal.h"
 #include "control/provider.h"
+#include "control/provider_registry.h"
 #include "core/json.h"
 #include "metadata/database.h"
 #include "model/backup.h"
@@ -50,7 +51,9 @@ class Queries {
   Queries(metadata::Database& database, const ProviderRegistry& providers)
       : database_(database), providers_(providers) {}
 
-  [[nodiscard]] const model::Catalogue& catalogue() const { return providers_.catalogue(); }
+  /// What the team may deploy; without one, what any team that the principal sees may. Throws Error(not_found) for a
+  /// team that the principal does not see.
+  std::vector<model::ProviderDefinition> providers(std::optional<std::int64_t> team_id, const Principal& principal);
 
   std::vector<ServiceView> services(std::int64_t team_id, bool include_deleted, const Principal& principal);
   /// Of every team the principal sees.

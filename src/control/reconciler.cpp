@@ -36,6 +36,7 @@ std::uint64_t storage_limit(const model::Service& service) {
 }  // namespace
 
 void Reconciler::tick() {
+  deps_.providers.refresh(deps_.database);
   const auto ids = deps_.database.read([](auto& tx) { return metadata::Services(tx).list_living_ids(); });
   for (const auto& id : ids) {
     try {

@@ -10,6 +10,7 @@
 #include "control/event_log.h"
 #include "control/operation_queue.h"
 #include "control/provider.h"
+#include "control/provider_registry.h"
 #include "core/metrics.h"
 #include "core/time.h"
 #include "metadata/database.h"
@@ -20,7 +21,7 @@ namespace backstay::control {
 /// What the reconciler needs; all outlive it.
 struct ReconcilerDependencies {
   metadata::Database& database;
-  const ProviderRegistry& providers;
+  ProviderRegistry& providers;
   OperationQueue& queue;
   EventLog& events;
   CompanionSupervisor& companions;

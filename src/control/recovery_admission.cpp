@@ -84,7 +84,8 @@ AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::
   if (const auto id = core::find_string(request.config, "destinationId", "/recoverFrom/config")) {
     question.from.destination = find_destination(source.service.team_id, *id, "/recoverFrom");
   } else if (!request.config.empty() || !request.secrets.empty()) {
-    const auto& offer = deps_.providers.catalogue().require(wanted.provider.name, wanted.provider.version);
+    const auto catalogue = deps_.providers.catalogue();
+    const auto& offer = catalogue->require(wanted.provider.name, wanted.provider.version);
     model::check_backup_store(offer, request.config, request.secrets, "/recoverFrom");
     question.from.destination = parse_destination(request.config, request.secrets, "/recoverFrom");
   }

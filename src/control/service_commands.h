@@ -15,6 +15,7 @@
 #include "control/operation_queue.h"
 #include "control/principal.h"
 #include "control/provider.h"
+#include "control/provider_registry.h"
 #include "control/requests.h"
 #include "control/stores.h"
 #include "core/random.h"

@@ -7,6 +7,7 @@
 #include "control/event_log.h"
 #include "control/operation_kind.h"
 #include "control/provider.h"
+#include "control/provider_registry.h"
 #include "core/time.h"
 #include "metadata/database.h"
 

@@ -11,12 +11,8 @@ using control::Principal;
 using http::Request;
 using http::Response;
 
-/// The catalogue entry with `backend`, which the contract requires. A built-in one has no address that anybody could
-/// call, and says so.
 core::json::object provider_resource(const model::ProviderDefinition& offer) {
-  core::json::object resource = model::to_json(offer);
-  resource["backend"] = {{"api", {{"endpoint", "builtin:" + offer.kind}}}};
-  return resource;
+  return model::to_json(offer);
 }
 
 std::vector<Parameter> provider_in_path() {
@@ -42,9 +38,10 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
               .query = team_parameters(),
               .answer = array_of(ref("Provider"))},
              [&queries](const Request& request, const Principal& principal) {
-               if (const auto team = query_team(request)) static_cast<void>(queries.team(*team, principal));
                core::json::array array;
-               for (const auto& offer : queries.catalogue().all()) array.push_back(provider_resource(offer));
+               for (const auto& offer : queries.providers(query_team(request), principal)) {
+                 array.push_back(provider_resource(offer));
+               }
                return json_response(array);
              });
   const auto add_not_supported = [&](Endpoint endpoint) {

@@ -70,6 +70,8 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
   log = std::make_unique<EventLog>(clock, random);
   commands = std::make_unique<ServiceCommands>(CommandDependencies{*database, *registry, *queue, gate, clock, random},
                                                CommandConfig{20000, 20999, 70000, 70999});
+  provider_commands = std::make_unique<ProviderCommands>(
+      ProviderCommandDependencies{*database, *registry, backends, clock, random});
   queries = std::make_unique<Queries>(*database, *registry);
   companions = std::make_unique<CompanionSupervisor>(SupervisorDependencies{*database, *log, clock});
   runner = std::make_unique<OperationRunner>(

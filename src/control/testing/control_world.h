@@ -10,6 +10,7 @@
 #include "control/companion_supervisor.h"
 #include "control/event_log.h"
 #include "control/operation_runner.h"
+#include "control/provider_commands.h"
 #include "control/queries.h"
 #include "control/reconciler.h"
 #include "control/service_commands.h"
@@ -55,12 +56,14 @@ class ControlWorld {
   core::testing::ManualClock clock;
   core::Metrics metrics;
   FakeStoreGate gate;
+  FakeBackendGate backends;
   OperationFeed feed;
   std::unique_ptr<metadata::Database> database;
   std::unique_ptr<ProviderRegistry> registry;
   std::unique_ptr<OperationQueue> queue;
   std::unique_ptr<EventLog> log;
   std::unique_ptr<ServiceCommands> commands;
+  std::unique_ptr<ProviderCommands> provider_commands;
   std::unique_ptr<Queries> queries;
   std::unique_ptr<CompanionSupervisor> companions;
   std::unique_ptr<OperationRunner> runner;

@@ -199,6 +199,28 @@ std::vector<Companion> FakeProvider::companions(const ServiceBody& body) {
            }}};
 }
 
+void FakeBackendGate::refuse(core::Error error) {
+  const core::LockGuard lock(mutex_);
+  refusal_ = std::move(error);
+}
+
+void FakeBackendGate::silence(std::string reason) {
+  const core::LockGuard lock(mutex_);
+  silence_ = std::move(reason);
+}
+
+int FakeBackendGate::probes() const {
+  const core::LockGuard lock(mutex_);
+  return probes_;
+}
+
+std::optional<std::string> FakeBackendGate::probe(const model::ApiBackend&) {
+  const core::LockGuard lock(mutex_);
+  ++probes_;
+  if (refusal_) throw core::Error(*refusal_);
+  return silence_;
+}
+
 void FakeStoreGate::refuse(std::string message) {
   const core::LockGuard lock(mutex_);
   refusal_ = std::move(message);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "control/provider.h"
+#include "control/provider_commands.h"
 #include "control/stores.h"
 #include "core/error.h"
 #include "core/mutex.h"
@@ -62,6 +63,23 @@ class FakeProvider final : public Provider {
   std::optional<model::RecoveryWindow> window_ GUARDED_BY(mutex_);
   std::vector<std::string> calls_ GUARDED_BY(mutex_);
   std::vector<std::int64_t> epochs_ GUARDED_BY(mutex_);
+};
+
+/// A gate to backends that all answer, or do what the test says.
+class FakeBackendGate final : public BackendGate {
+ public:
+  /// Every probe throws it.
+  void refuse(core::Error error);
+  /// Every probe answers it.
+  void silence(std::string reason);
+  [[nodiscard]] int probes() const;
+  std::optional<std::string> probe(const model::ApiBackend& backend) override;
+
+ private:
+  mutable core::Mutex mutex_;
+  std::optional<core::Error> refusal_ GUARDED_BY(mutex_);
+  std::optional<std::string> silence_ GUARDED_BY(mutex_);
+  int probes_ GUARDED_BY(mutex_) = 0;
 };
 
 /// A gate whose probe passes, or fails as told.
