@@ -211,6 +211,22 @@ const std::vector<Migration> kMigrations{
      {
          // Which repository is there, once one was made or first opened: from then on no other one is taken for it.
          "ALTER TABLE destinations ADD COLUMN repository_id TEXT NOT NULL DEFAULT ''",
+     }},
+    {4,
+     {
+         R"(CREATE TABLE servers (
+              epoch BIGINT NOT NULL PRIMARY KEY,
+              id TEXT NOT NULL UNIQUE,
+              beats BIGINT NOT NULL,
+              entered_at BIGINT NOT NULL))",
+         "INSERT INTO counters (name, value) VALUES ('servers', 0), ('changes', 0)",
+         // The epoch of the server that drives it, 0 for none, and the number of its last change among all services.
+         "ALTER TABLE services ADD COLUMN driver BIGINT NOT NULL DEFAULT 0",
+         "ALTER TABLE services ADD COLUMN change BIGINT NOT NULL DEFAULT 0",
+         "CREATE INDEX services_driver ON services (driver, change)",
+         "CREATE INDEX services_team ON services (team_id, created_at, id)",
+         "CREATE INDEX services_state ON services (state)",
+         "CREATE INDEX operations_team ON operations (team_id, sequence)",
      }}};
 
 int stored_version(soci::session& sql) {
