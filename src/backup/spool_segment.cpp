@@ -12,13 +12,22 @@
 
 namespace backstay::backup {
 
+namespace {
+
+/// The name is only for people who look; the object holds the file. One of the same name may be queued for its upload.
+os::Descriptor create_anew(const std::filesystem::path& path) {
+  unlink(path.c_str());
+  return os::open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+}
+
+}  // namespace
+
 SpoolSegment::SpoolSegment(const std::filesystem::path& directory, postgres::SegmentName name,
                            std::uint64_t segment_size)
     : name_(name),
       size_(segment_size),
       path_(directory / postgres::segment_name(name.timeline, name.segment, segment_size)),
-      file_(os::open_file(path_, O_RDWR | O_CREAT | O_TRUNC, 0600)) {
-  // The name is only for people who look; the object holds the file.
+      file_(create_anew(path_)) {
   const int full = posix_fallocate(file_.get(), 0, static_cast<off_t>(size_));
   if (full != 0) {
     unlink(path_.c_str());
