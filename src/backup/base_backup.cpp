@@ -16,6 +16,7 @@
 #include "repository/manifest.h"
 #include "repository/pack_writer.h"
 #include "repository/wal_store.h"
+#include "repository/writer_mark.h"
 
 namespace backstay::backup {
 namespace {
@@ -93,6 +94,7 @@ class BaseBackup {
         stop_(std::move(stop)),
         control_(postgres::parse_control_file(read_control_file(environment.clock, request.data_directory, stop_))),
         session_(postgres::Connection(request.connection, stop_)),
+        mark_(request.repository, request.instance, request.backup_id),
         uploader_(request.repository, pack_options(request)) {}
 
   repository::BackupRecord take();
@@ -120,6 +122,8 @@ class BaseBackup {
   std::stop_token stop_;
   postgres::ControlFile control_;
   postgres::BackupSession session_;
+  /// Outlives the uploader: it is there as long as anything is being written.
+  repository::WriterMark mark_;
   repository::PackUploader uploader_;
   std::unique_ptr<OwnWalStream> own_wal_;
   ClusterCopy copy_;
@@ -145,6 +149,7 @@ repository::BackupRecord BaseBackup::take() {
   check_wal_is_there();
   record_.stored = environment_.clock.now();
   if (stop_.stop_requested()) throw core::Error(core::Code::kCancelled, "the backup was stopped");
+  mark_.check();
   request_.repository.put_backup(record_);
   core::log_info("backup.stored", "a base backup is stored",
                  {{"instance", request_.instance},
@@ -252,6 +257,11 @@ void BaseBackup::wait_for_wal() {
 void BaseBackup::check_wal_is_there() const {
   const std::uint64_t size = record_.wal_segment_size;
   repository::WalStore wal(request_.repository, request_.instance, size);
+  if (record_.timeline > 1 && !wal.get_history(record_.timeline)) {
+    throw core::Error(
+        core::Code::kWalGap,
+        fmt::format("the archive lacks the history of timeline {} that the backup needs", record_.timeline));
+  }
   const std::uint64_t last = (record_.stop_lsn - 1) / size;
   std::uint64_t next = record_.start_lsn / size;
   for (const auto& segment : wal.list(record_.timeline, next, last)) {

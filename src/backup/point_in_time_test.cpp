@@ -19,6 +19,33 @@ class PointInTimeTest : public ArchiveFixture {
   PointInTimeTest() : instance_(add_instance(cluster_)) {
     cluster_.query("CREATE TABLE t (id int PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())");
   }
+  /// One that reads little ahead, and writes its proofs at every chance.
+  std::unique_ptr<testing::RunningReceiver> receive_with_small_spool() {
+    WalReceiverConfig config;
+    config.instance = instance_;
+    config.connection = cluster_.target();
+    config.slot = "backstay";
+    config.spool_directory = directory_.path() / "spool-small";
+    config.spool_segments = 2;
+    config.full_spool_patience = std::chrono::milliseconds(100);
+    config.tail_interval = std::chrono::milliseconds(100);
+    config.window_end_interval = std::chrono::milliseconds(1);
+    config.first_retry = config.longest_retry = std::chrono::milliseconds(50);
+    return std::make_unique<testing::RunningReceiver>(environment_, *repository_, config);
+  }
+  /// Waits for what only another thread can bring about.
+  template <typename Condition>
+  bool wait_for(const Condition& condition) {
+    const auto end = clock_.steady_now() + kDeadline;
+    while (!condition()) {
+      if (clock_.steady_now() >= end) return false;
+      clock_.wait({}, std::chrono::milliseconds(20));
+    }
+    return true;
+  }
+  void fill_segments(int count) {
+    for (int i = 0; i < count; ++i) cluster_.query("SELECT pg_switch_wal(), txid_current()");
+  }
   void start_archiving() {
     receiver_ = receive(instance_, cluster_.target());
     backup_ = take_backup(instance_, cluster_, &**receiver_);
@@ -270,6 +297,99 @@ TEST_F(PointInTimeTest, RecoveredInstanceIsABranchThatCanBeRecoveredAgain) {
 
   // And the first one is where it was.
   EXPECT_EQ(count(*recover_to(plan(ToLatest{}), "source-again")), 20);
+}
+
+TEST_F(PointInTimeTest, SlotThatGrewTooLargeIsAGapAndWantsANewBackup) {
+  cluster_.query("ALTER SYSTEM SET max_slot_wal_keep_size = '32MB'");
+  cluster_.query("SELECT pg_reload_conf()");
+  receiver_ = receive_with_small_spool();
+  backup_ = take_backup(instance_, cluster_, &**receiver_);
+  cluster_.query("INSERT INTO t VALUES (1)");
+  ASSERT_TRUE(send_all());
+  store_->go_away();
+  fill_segments(8);
+  const core::Timestamp lost = server_now();
+  cluster_.query("INSERT INTO t VALUES (2)");
+  for (int i = 0; i < 2; ++i) {
+    fill_segments(1);
+    cluster_.query("CHECKPOINT");
+  }
+  {
+    auto connection = cluster_.connect();
+    ASSERT_EQ(postgres::read_slot(connection, "backstay")->wal_status, "lost") << "the database was not protected";
+  }
+  store_->come_back();
+  ASSERT_TRUE(wait_for([&] { return (*receiver_)->status().needs_base_backup; }));
+  EXPECT_EQ(refusal(ToTime{lost}), core::Code::kRecoveryOutOfReach);
+  ASSERT_TRUE(wait_for([&] { return (*receiver_)->status().connected; }));
+  backup_ = take_backup(instance_, cluster_, &**receiver_);
+  const auto window = WalArchive(*repository_, instance_).window((*receiver_)->status().proven_end);
+  ASSERT_EQ(window.gaps.size(), 1U);
+  EXPECT_LT(window.gaps[0].from, lost);
+  EXPECT_EQ(count(*recover_to(plan(ToLatest{}), "recovered")), 2);
+}
+
+TEST_F(PointInTimeTest, ServerThatLagsBehindProvesNothing) {
+  receiver_ = receive_with_small_spool();
+  backup_ = take_backup(instance_, cluster_, &**receiver_);
+  store_->hold_writes();
+  for (int i = 0; i < 4; ++i) {
+    cluster_.query("INSERT INTO t SELECT g FROM generate_series(" + std::to_string(i * 1000) + ", " +
+                   std::to_string(i * 1000 + 999) + ") g");
+    fill_segments(1);
+  }
+  cluster_.query("INSERT INTO t VALUES (-1)");
+  const core::Timestamp committed = server_now();
+  const auto lsn = postgres::parse_lsn(cluster_.query("SELECT pg_current_wal_flush_lsn()").text(0, 0));
+  store_->release_writes();
+  ASSERT_TRUE(wait_for([&] {
+    const auto proof = (*receiver_)->status().proven_end;
+    if (!proof || proof->time < committed) return false;
+    EXPECT_GE(proof->lsn, lsn) << "a commit before the proven time is not in the archive";
+    return true;
+  }));
+}
+
+TEST_F(PointInTimeTest, StoreThatKeepsAProofWaitingDoesNotHoldUpTheStream) {
+  receiver_ = receive_with_small_spool();
+  wait_for_proof(server_now());
+  store_->hold_writes();
+  // Long enough for a proof to be written at every turn; what is held waits for the end of the test.
+  const auto proven = (*receiver_)->status().proven_end->time;
+  EXPECT_TRUE(wait_for([&] { return (*receiver_)->status().proven_end->time > proven; }));
+  cluster_.query("INSERT INTO t VALUES (1)");
+  const auto lsn = postgres::parse_lsn(cluster_.query("SELECT pg_current_wal_flush_lsn()").text(0, 0));
+  EXPECT_TRUE(wait_for([&] { return (*receiver_)->status().received >= lsn; }));
+  store_->release_writes();
+}
+
+TEST_F(PointInTimeTest, ServerThatChangesItsTimelineIsFollowed) {
+  start_archiving();
+  cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");
+  cluster_.query("ALTER SYSTEM SET restore_command = 'false'");
+  cluster_.stop();
+  const auto signal_file = cluster_.paths().data() / "recovery.signal";
+  files_.write_file_durably(signal_file, {}, 0600);
+  postgres::give_to(files_, signal_file, cluster_.identity());
+  cluster_.start();
+  cluster_.query("INSERT INTO t SELECT generate_series(11, 20)");
+  ASSERT_TRUE(wait_for([&] { return (*receiver_)->status().timeline.value == 2; }));
+  const core::Timestamp now = server_now();
+  wait_for_proof(now);
+  EXPECT_TRUE(WalArchive(*repository_, instance_).window((*receiver_)->status().proven_end).gaps.empty());
+  const RecoveryPlan planned = plan(ToTime{now});
+  EXPECT_EQ(planned.timeline.value, 2U);
+  EXPECT_EQ(planned.base.timeline, 1U);
+  EXPECT_EQ(count(*recover_to(planned, "recovered")), 20);
+
+  // A backup there needs the history of the timeline.
+  store_->remove(std::vector<std::string>{repository::wal_prefix(instance_) + "00000002.history"});
+  try {
+    take_backup(instance_, cluster_, &**receiver_);
+    FAIL() << "the backup cannot be recovered without the history";
+  } catch (const core::Error& e) {
+    EXPECT_EQ(e.code(), core::Code::kWalGap) << e.what();
+  }
 }
 
 TEST_F(PointInTimeTest, RolesAreTheRequestsBeforeAnybodyConnects) {

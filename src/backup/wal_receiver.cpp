@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -64,7 +65,7 @@ class WalReceiver::Impl {
   void prime_indexer();
   void store_history(postgres::ReplicationConnection& connection, postgres::TimelineId timeline);
   void stream(postgres::ReplicationConnection& connection, const std::stop_token& stop);
-  void wait_for_room(postgres::ReplicationConnection& connection, const std::stop_token& stop);
+  bool wait_for_room(postgres::ReplicationConnection& connection, const std::stop_token& stop);
   void take(const postgres::WalData& data);
   void take(const postgres::Keepalive& keepalive);
   void forget_proofs();
@@ -72,6 +73,7 @@ class WalReceiver::Impl {
   void follow(postgres::ReplicationConnection& connection, const postgres::EndOfTimeline& end);
   void report(postgres::ReplicationConnection& connection, bool at_once);
   void prove(postgres::Lsn stored) EXCLUDES(mutex_);
+  void keep_window_end(const std::stop_token& stop);
   void put_window_end(bool at_once);
   void note_connected() EXCLUDES(mutex_);
   void begin_after_gap(const core::Error& error);
@@ -92,7 +94,8 @@ class WalReceiver::Impl {
   bool asked_ = false;                   // for a keepalive that has not come yet
   core::SteadyTime last_report_;
   postgres::Lsn last_reported_;
-  core::SteadyTime last_bytes_;
+
+  // Of the thread that writes the window's end, so that a slow store does not hold up the stream.
   core::SteadyTime marker_written_;
   postgres::Lsn marker_lsn_;
   core::SteadyTime marker_retry_;
@@ -104,6 +107,7 @@ class WalReceiver::Impl {
   std::shared_ptr<WalUploader> uploader_ GUARDED_BY(mutex_);
   WalReceiverStatus status_ GUARDED_BY(mutex_);
   postgres::Lsn server_end_ GUARDED_BY(mutex_);
+  core::SteadyTime last_bytes_ GUARDED_BY(mutex_);
   unsigned waiting_for_proof_ GUARDED_BY(mutex_) = 0;
 
   std::shared_ptr<WalUploader> uploader() const EXCLUDES(mutex_) {
@@ -119,8 +123,11 @@ class WalReceiver::Impl {
 void WalReceiver::Impl::run(const std::stop_token& stop) {
   environment_.files.remove_all(config_.spool_directory);
   environment_.files.make_directories(config_.spool_directory, kSpoolMode);
+  std::jthread marker([this](const std::stop_token& ended) { keep_window_end(ended); });
   core::Duration retry{};
   while (!stop.stop_requested()) {
+    while (!stop.stop_requested() && uploader() && !uploader()->wait_for_room(kReceiveWait)) {
+    }
     try {
       const auto before = uploader() ? uploader()->received() : postgres::Lsn{};
       session(stop);
@@ -134,6 +141,8 @@ void WalReceiver::Impl::run(const std::stop_token& stop) {
     retry = std::clamp(retry * 2, kFirstServerRetry, kLongestServerRetry);
     environment_.clock.wait(stop, retry);
   }
+  marker.request_stop();
+  marker.join();
   if (!config_.temporary_slot) drain();
 }
 
@@ -302,7 +311,7 @@ void WalReceiver::Impl::stream(postgres::ReplicationConnection& connection, cons
   forget_proofs();
   report(connection, true);
   while (!stop.stop_requested()) {
-    wait_for_room(connection, stop);
+    if (!wait_for_room(connection, stop)) return;
     const postgres::StreamMessage message = connection.receive(kReceiveWait);
     if (const auto* data = std::get_if<postgres::WalData>(&message)) take(*data);
     if (const auto* keepalive = std::get_if<postgres::Keepalive>(&message)) {
@@ -314,13 +323,23 @@ void WalReceiver::Impl::stream(postgres::ReplicationConnection& connection, cons
       throw core::Error(core::Code::kDatabaseUnavailable, "the server shut down");
     }
     report(connection, false);
-    put_window_end(false);
   }
 }
 
-/// With a full spool nothing is read: the server keeps the rest, held by the slot. It must still hear from us.
-void WalReceiver::Impl::wait_for_room(postgres::ReplicationConnection& connection, const std::stop_token& stop) {
-  while (!stop.stop_requested() && !uploader()->wait_for_room(kReceiveWait)) report(connection, false);
+/// With a full spool nothing is read: the server keeps the rest, held by the slot. It must still hear from us. False if
+/// the stream is to end.
+bool WalReceiver::Impl::wait_for_room(postgres::ReplicationConnection& connection, const std::stop_token& stop) {
+  const core::SteadyTime end = environment_.clock.steady_now() + config_.full_spool_patience;
+  while (!stop.stop_requested() && !uploader()->wait_for_room(kReceiveWait)) {
+    report(connection, false);
+    if (config_.temporary_slot || environment_.clock.steady_now() < end) continue;
+    core::log_info("wal.spool_full", "the WAL stream is ended until there is room in the spool again",
+                   {{"instance", config_.instance}});
+    const core::LockGuard lock(mutex_);
+    status_.connected = false;
+    return false;
+  }
+  return true;
 }
 
 void WalReceiver::Impl::take(const postgres::WalData& data) {
@@ -340,9 +359,10 @@ void WalReceiver::Impl::take(const postgres::WalData& data) {
     position_->next += piece.size();
     bytes = bytes.subspan(piece.size());
   }
-  last_bytes_ = environment_.clock.steady_now();
   flushed_ = std::max(flushed_, data.server_end);
+  const core::SteadyTime now = environment_.clock.steady_now();
   const core::LockGuard lock(mutex_);
+  last_bytes_ = now;
   server_end_ = std::max({server_end_, flushed_, position_->next});
 }
 
@@ -415,23 +435,29 @@ void WalReceiver::Impl::prove(postgres::Lsn stored) {
   }
 }
 
+void WalReceiver::Impl::keep_window_end(const std::stop_token& stop) {
+  while (environment_.clock.wait(stop, kReceiveWait)) put_window_end(false);
+}
+
 void WalReceiver::Impl::put_window_end(bool at_once) {
   std::optional<ArchiveEnd> end;
+  core::SteadyTime last_bytes;
   {
     const core::LockGuard lock(mutex_);
     end = status_.proven_end;
+    last_bytes = last_bytes_;
   }
   const core::SteadyTime now = environment_.clock.steady_now();
   if (!end || now < marker_retry_) return;
   // Soon after the last bytes of a busy time, then now and then.
   const bool settled =
-      end->lsn > marker_lsn_ && end->lsn == position_->next && now - last_bytes_ >= 2 * config_.tail_interval;
+      end->lsn > marker_lsn_ && end->lsn == uploader()->received() && now - last_bytes >= 2 * config_.tail_interval;
   if (!at_once && !settled && now - marker_written_ < config_.window_end_interval) return;
   try {
     wal()->put_window_end(end->timeline.value, {.time = end->time, .lsn = end->lsn.value});
     marker_lsn_ = end->lsn;
     marker_written_ = now;
-  } catch (const core::Error& e) {
+  } catch (const std::exception& e) {
     core::log_debug("wal.window_end_not_stored", e.what(), {{"instance", config_.instance}});
     marker_retry_ = now + config_.longest_retry;
   }
@@ -532,9 +558,10 @@ bool WalReceiver::wait_until_proven(core::Timestamp time, core::Duration deadlin
   return impl_->wait_until_proven(time, deadline, stop);
 }
 
-std::uint64_t max_slot_wal_keep_mib(std::uint64_t free_bytes, std::uint64_t used_by_wal, std::uint64_t segment_size) {
+std::uint64_t max_slot_wal_keep_mib(std::uint64_t free_bytes, std::uint64_t used_by_wal, std::uint64_t segment_size,
+                                    unsigned services) {
   constexpr std::uint64_t kMib = 1U << 20;
-  return std::max({std::uint64_t{512}, 4 * segment_size / kMib, (free_bytes + used_by_wal) / 2 / kMib});
+  return std::max({std::uint64_t{512}, 4 * segment_size / kMib, (free_bytes + used_by_wal) / 2 / services / kMib});
 }
 
 }  // namespace backstay::backup

@@ -36,6 +36,9 @@ struct WalReceiverConfig {
   std::filesystem::path spool_directory = {};
   /// Segments in the spool before the receiver stops reading from the server.
   unsigned spool_segments = 8;
+  /// How long a full spool keeps the stream waiting before it is ended until there is room: a sender that cannot send
+  /// cannot be ended by its server either, which then could not take the slot's WAL when it needs the space.
+  core::Duration full_spool_patience = std::chrono::seconds(5);
   /// How long new bytes may wait before they are uploaded as a tail object.
   core::Duration tail_interval = std::chrono::seconds(2);
   /// How often the proof that the archive is complete is written to the store while nothing else is.
@@ -100,9 +103,10 @@ class WalReceiver {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The value for max_slot_wal_keep_size in MiB: half of the free space, at least 512 MiB and at least four segments, so
-/// that a store that is away never fills the database's disk. `used_by_wal` is what pg_wal occupies now.
+/// The value for max_slot_wal_keep_size in MiB: half of the free space in equal parts for the services on the disk,
+/// each at least 512 MiB and at least four segments, so that a store that is away never fills the databases' disk.
+/// `used_by_wal` is what their pg_wal directories occupy now.
 std::uint64_t max_slot_wal_keep_mib(std::uint64_t free_bytes, std::uint64_t used_by_wal,
-                                    std::uint64_t segment_size = postgres::kDefaultSegmentSize);
+                                    std::uint64_t segment_size = postgres::kDefaultSegmentSize, unsigned services = 1);
 
 }  // namespace backstay::backup

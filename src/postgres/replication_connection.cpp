@@ -184,6 +184,7 @@ StreamMessage ReplicationConnection::receive(std::chrono::milliseconds wait) {
 
 void ReplicationConnection::send_status(Lsn written, Lsn flushed, Lsn applied, core::Timestamp now,
                                         bool request_reply) {
+  if (handle_->pending) return;
   core::Bytes message;
   message.push_back(std::byte{'r'});
   for (const auto lsn : {written, flushed, applied}) core::append_be(message, lsn.value);

@@ -67,7 +67,8 @@ class ReplicationConnection {
   void start_streaming(const std::string& slot, Lsn from, TimelineId timeline);
   /// Waits at most `wait` for the next message; Error(cancelled) at a stop.
   StreamMessage receive(std::chrono::milliseconds wait);
-  /// Tells the server what is written, flushed and applied; the slot keeps WAL from `flushed` on.
+  /// Tells the server what is written, flushed and applied; the slot keeps WAL from `flushed` on. Nothing is sent where
+  /// the timeline has nothing left to stream: the next message is its end.
   void send_status(Lsn written, Lsn flushed, Lsn applied, core::Timestamp now, bool request_reply = false);
   /// Ends the streaming and leaves the connection usable for commands.
   void stop_streaming();
