@@ -49,6 +49,8 @@ std::string_view kind_name(Kind kind) {
     case Kind::kWalIndex: return "wal index";
     case Kind::kHistory: return "timeline history";
     case Kind::kWindowEnd: return "window end";
+    case Kind::kCondemned: return "condemned";
+    case Kind::kWriterMark: return "writer mark";
   }
   return "object";
 }

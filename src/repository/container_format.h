@@ -39,6 +39,8 @@ enum class Kind : std::uint8_t {
   kWalIndex = 7,
   kHistory = 8,
   kWindowEnd = 9,
+  kCondemned = 10,
+  kWriterMark = 11,
 };
 /// "pack", "manifest", …: for messages and for the key derivation.
 std::string_view kind_name(Kind kind);

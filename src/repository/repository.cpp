@@ -52,6 +52,13 @@ ObjectName backup_record_name(const std::string& instance, const std::string& ba
 ObjectName manifest_name(const std::string& instance, const std::string& backup) {
   return {Kind::kManifest, backup_prefix(instance, backup) + "manifest"};
 }
+ObjectName condemned_name(const std::string& instance, const std::string& backup) {
+  return {Kind::kCondemned, backup_prefix(instance, backup) + "condemned"};
+}
+ObjectName writer_mark_name(const std::string& instance, const std::string& backup) {
+  return {Kind::kWriterMark, backup_prefix(instance, backup) + "writing"};
+}
+std::string instances_prefix() { return std::string(kInstances); }
 std::string wal_prefix(const std::string& instance) { return instance_prefix(instance) + "wal/"; }
 
 Repository::Repository(std::shared_ptr<blob::Store> store, Opened opened, core::Random& random, core::Clock& clock)
@@ -166,13 +173,15 @@ std::optional<InstanceRecord> Repository::instance(const std::string& instance) 
 std::vector<std::string> Repository::backup_ids(const std::string& instance) const {
   const std::string prefix = instance_prefix(instance) + "backups/";
   std::vector<std::string> ids;
+  std::string condemned;
   store_->list(prefix, "", [&](const blob::ObjectInfo& object) {
     const std::string_view rest = std::string_view(object.key).substr(prefix.size());
     const auto slash = rest.find('/');
     std::string id(rest.substr(0, slash));
-    if (slash != std::string_view::npos && rest.substr(slash) == "/record" && core::is_uuid(id)) {
-      ids.push_back(std::move(id));
-    }
+    if (slash == std::string_view::npos || !core::is_uuid(id)) return true;
+    // A backup's mark comes before its record.
+    if (rest.substr(slash) == "/condemned") condemned = id;
+    if (rest.substr(slash) == "/record" && id != condemned) ids.push_back(std::move(id));
     return true;
   });
   return ids;

@@ -50,6 +50,7 @@ class Repository {
   /// named in `damaged`.
   [[nodiscard]] std::vector<BackupRecord> backups(const std::string& instance,
                                                   std::vector<DamagedBackup>* damaged = nullptr) const;
+  /// Those that are stored and not condemned.
   [[nodiscard]] std::vector<std::string> backup_ids(const std::string& instance) const;
   [[nodiscard]] std::optional<BackupRecord> backup(const std::string& instance, const std::string& backup) const;
   /// Writes the record, which makes the backup stored, or updates its facts. Throws store_conflict if the repository
@@ -81,6 +82,10 @@ class Repository {
 ObjectName instance_record_name(const std::string& instance);
 ObjectName backup_record_name(const std::string& instance, const std::string& backup);
 ObjectName manifest_name(const std::string& instance, const std::string& backup);
+/// Beside them: the marks of a backup that is going to be removed, and of one that is being written.
+ObjectName condemned_name(const std::string& instance, const std::string& backup);
+ObjectName writer_mark_name(const std::string& instance, const std::string& backup);
+std::string instances_prefix();
 std::string wal_prefix(const std::string& instance);
 
 }  // namespace backstay::repository

@@ -15,7 +15,6 @@
 namespace backstay::repository {
 namespace {
 
-constexpr std::uint64_t kRollUpSize = 256;
 /// Requests under way at once; each waits for the store most of its time.
 constexpr unsigned kThreads = 8;
 
@@ -90,7 +89,7 @@ void WalStore::read_rollups(std::uint32_t timeline) {
 }
 
 void WalStore::write_rollup(std::uint32_t timeline, std::uint64_t segment, std::uint64_t epoch) {
-  const std::uint64_t first = segment / kRollUpSize * kRollUpSize;
+  const std::uint64_t first = segment / detail::kRollUpSize * detail::kRollUpSize;
   core::json::array segments;
   for (const StoredSegment& stored : read_missing(timeline, first, segment)) {
     if (stored.complete.empty()) continue;

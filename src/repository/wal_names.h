@@ -8,6 +8,9 @@
 
 namespace backstay::repository::detail {
 
+/// A roll-up speaks of so many segments.
+constexpr std::uint64_t kRollUpSize = 256;
+
 /// What a key below "wal/<timeline>/" says.
 struct WalName {
   std::uint32_t timeline = 0;

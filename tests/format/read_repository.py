@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KINDS = {1: "pack", 2: "manifest", 3: "backup record", 4: "instance record", 5: "wal segment", 6: "wal tail",
-         7: "wal index", 8: "timeline history", 9: "window end"}
+         7: "wal index", 8: "timeline history", 9: "window end", 10: "condemned", 11: "writer mark"}
 PACK, MANIFEST, BACKUP_RECORD, INSTANCE_RECORD, WAL_SEGMENT, WAL_TAIL, WAL_INDEX, HISTORY, WINDOW_END = range(1, 10)
 
 crypto = ctypes.CDLL(ctypes.util.find_library("crypto"))
@@ -192,9 +192,12 @@ class Repository:
 def describe(repository: Repository) -> dict:
     """Everything in a form that can be compared."""
     result: dict = {"files": {}, "wal": {}}
-    for key in repository.keys("instances"):
+    keys = list(repository.keys("instances"))
+    for key in keys:
         parts = key.split("/")
-        if parts[2] == "backups" and parts[4] == "record":
+        if parts[2] == "backups":
+            if parts[4] != "record" or key.removesuffix("record") + "condemned" in keys:
+                continue
             for path, kind, mode, target, content in repository.files(parts[1], parts[3]):
                 value = {1: hashlib.sha256(content or b"").hexdigest(), 2: "directory", 3: f"-> {target}"}[kind]
                 result["files"][path] = f"{mode:o} {value}"

@@ -1,0 +1,97 @@
+// Removing what is not wanted any more, in two steps, and garbage. docs/format/repository.md §13 has the protocol and
+// the argument why it is safe without conditional writes and with writers, readers and other pruners at work.
+//
+//   mark   a backup that is to go gets a mark that names the reason; from then on no list shows it
+//          packs that nothing refers to are named in a record, with the writers that were at work then
+//   sweep  once a mark is older than the grace: the backup's record, then its manifest, then the mark
+//          once a record is older than the grace and its writers are done: those of its packs that still nothing
+//          refers to
+//
+// A run sweeps what is due and marks what is new; a pack goes in the second run after its last backup went. WAL needs
+// no mark: it goes when no backup is left that it could be replayed upon, condemned ones included.
+//
+// Killed at any point, a run is completed by the next one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/time.h"
+#include "repository/repository.h"
+
+namespace backstay::repository {
+
+/// A backup that is to go, and why, in words.
+struct Unwanted {
+  std::string instance = {};
+  std::string backup = {};
+  std::string reason = {};
+};
+
+/// WAL that is to go: on `timeline` what lies before `lsn`; on timelines before it what lies before their entry in
+/// `earlier`, or all of it. The WAL that a backup needs by itself always stays, and what could be replayed upon a
+/// condemned backup stays as long as that does.
+struct UnwantedWal {
+  std::string instance = {};
+  std::uint32_t timeline = UINT32_MAX;
+  std::uint64_t lsn = UINT64_MAX;
+  std::map<std::uint32_t, std::uint64_t> earlier = {};
+  std::string reason = {};
+};
+
+struct PruneRequest {
+  std::vector<Unwanted> backups = {};
+  std::vector<UnwantedWal> wal = {};
+  /// Instances of which nothing is wanted once their last backup is gone.
+  std::set<std::string> instances = {};
+  /// Backups whose attempts are known to be over, though their writer's mark may have stayed.
+  std::set<std::string> ended = {};
+  /// How long readers that are at work may take.
+  core::Duration grace = std::chrono::hours(24);
+  /// Look only.
+  bool dry_run = false;
+  /// Pack ids held in memory at once, 16 bytes each.
+  std::size_t ids_in_memory = std::size_t{4} * 1024 * 1024;
+};
+
+enum class PruneAction {
+  kCondemnBackup,
+  kRemoveBackup,
+  kCondemnPacks,
+  kRemovePacks,
+  kRemoveWal,
+  kRemoveInstance,
+  kWait
+};
+/// "condemn backup", …: stable words.
+std::string_view to_text(PruneAction action);
+
+/// One thing that was done (with dry_run: would be), or that waits.
+struct PruneStep {
+  PruneAction action = PruneAction::kWait;
+  std::string object = {};
+  std::uint64_t objects = 0;
+  std::uint64_t bytes = 0;
+  std::string why = {};
+};
+
+struct PruneReport {
+  std::vector<PruneStep> steps = {};
+  std::uint64_t objects_removed = 0;
+  std::uint64_t bytes_removed = 0;
+  /// Backups whose last object went in this run.
+  std::vector<std::string> backups_removed = {};
+};
+
+/// What the store's clock says: a small object is written, looked at and removed.
+core::Timestamp store_time(Repository& repository);
+
+/// Throws the store's errors and cancelled; what cannot be judged because it is damaged stays, and a step says so.
+/// With dry_run nothing is written, and the store's clock is taken to be this machine's.
+PruneReport prune(Repository& repository, const PruneRequest& request, std::stop_token stop);
+
+}  // namespace backstay::repository

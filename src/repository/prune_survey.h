@@ -1,0 +1,87 @@
+// Private to repository: what a prune sees of the backups of a repository.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/time.h"
+#include "repository/container_format.h"
+#include "repository/prune.h"
+#include "repository/repository.h"
+
+namespace backstay::repository::detail {
+
+/// Which of its objects a backup has, by one listing.
+struct BackupObjects {
+  std::string instance = {};
+  std::string backup = {};
+  bool record = false;
+  bool manifest = false;
+  bool condemned = false;
+  bool marked = false;                // by a writer
+  core::Timestamp condemned_at = {};  // by the store's clock, as are the next two
+  core::Timestamp manifest_at = {};
+  core::Timestamp marked_at = {};
+  friend bool operator==(const BackupObjects&, const BackupObjects&) = default;
+};
+
+/// Of every instance, in key order.
+std::vector<BackupObjects> list_backups(Repository& repository);
+
+/// The content of a backup's "condemned".
+struct CondemnedMark {
+  core::Timestamp condemned = {};
+  std::string reason = {};
+};
+void put_condemned(Repository& repository, const std::string& instance, const std::string& backup,
+                   const std::string& reason);
+/// Nothing if it is gone. Throws corrupt_data.
+std::optional<CondemnedMark> get_condemned(Repository& repository, const BackupObjects& backup);
+
+/// Ages by two clocks: this machine's for times in contents, the store's for times of objects.
+struct Clocks {
+  core::Timestamp here = {};
+  core::Timestamp store = {};
+  /// The smaller of the two ages.
+  [[nodiscard]] core::Duration age(core::Timestamp by_content, core::Timestamp by_store) const;
+};
+
+/// One run: what all of its parts work with.
+struct PruneWorld {
+  Repository& repository;
+  const PruneRequest& request;
+  std::stop_token stop = {};
+  Clocks clocks = {};
+  /// The object that the store's clock was asked with; empty with dry_run.
+  std::string clock_key = {};
+  PruneReport report = {};
+
+  void note(PruneAction action, std::string object, std::uint64_t objects, std::uint64_t bytes, std::string why);
+  void wait(std::string object, std::string why);
+  /// Removes them, a few hundred at a time, unless this is a dry run. Throws cancelled between two requests.
+  void remove(const std::vector<std::string>& keys) const;
+};
+
+/// Writes a small object, which is to be removed again, to learn what time the store stamps it with.
+struct StoreTime {
+  std::string key = {};
+  core::Timestamp time = {};
+};
+StoreTime ask_store(Repository& repository);
+
+/// The ids of the backups that are being written. Marks that a crash left behind are removed.
+std::set<std::string> live_writers(const PruneWorld& world);
+
+/// A pack and its size in the store.
+struct PackObject {
+  ObjectId id{};
+  std::uint64_t size = 0;
+};
+/// Takes out what any manifest refers to; manifests are listed anew. `packs` must be sorted by id and stays so. Throws
+/// corrupt_data, naming it, for a manifest that cannot be read.
+void keep_unreferenced(const PruneWorld& world, std::vector<PackObject>& packs);
+
+}  // namespace backstay::repository::detail

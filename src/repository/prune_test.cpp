@@ -1,0 +1,613 @@
+#include "repository/prune.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "repository/manifest.h"
+#include "repository/pack_writer.h"
+#include "repository/testing/fixture.h"
+#include "repository/verify.h"
+#include "repository/wal_store.h"
+#include "repository/writer_mark.h"
+
+namespace backstay::repository {
+namespace {
+
+using std::chrono::days;
+using std::chrono::hours;
+using testing::kInstance;
+
+constexpr std::uint64_t kSize = 1024 * 1024;
+const std::string kOther = "33333333-3333-4333-8333-333333333333";
+
+std::string id(int number) { return fmt::format("22222222-2222-4222-8222-{:012}", number); }
+
+/// A backup that is written step by step.
+class Attempt {
+ public:
+  Attempt(Repository& repository, std::string instance, int number)
+      : repository_(repository), instance_(std::move(instance)), number_(number) {}
+
+  void begin() { mark_ = std::make_unique<WriterMark>(repository_, instance_, id(number_)); }
+  /// One file of its own, in a pack of its own.
+  void put_packs(core::ByteSpan bytes) {
+    PackUploader uploader(repository_, {.target_size = 1000});
+    PackWriter writer(uploader);
+    writer.add(0, bytes, own_.extents);
+    writer.finish();
+    uploader.finish();
+    own_.path = "own";
+    own_.size = bytes.size();
+  }
+  /// And a file that another backup has too.
+  void put_manifest(const FileEntry& shared) {
+    ManifestWriter manifest(repository_, instance_, id(number_));
+    manifest.add(own_);
+    if (!shared.path.empty()) manifest.add(shared);
+    manifest_ = manifest.finish().id;
+  }
+  void put_record(std::uint64_t segment) {
+    mark_->check();
+    BackupRecord record;
+    record.backup = id(number_);
+    record.instance = instance_;
+    record.wal_segment_size = kSize;
+    record.timeline = 1;
+    record.start_lsn = segment * kSize + 40;
+    record.stop_lsn = (segment + 1) * kSize + 300;
+    record.start_time = record.stop_time = repository_.clock().now();
+    record.manifest_id = manifest_;
+    repository_.put_backup(record);
+  }
+  void end() { mark_.reset(); }
+  [[nodiscard]] const FileEntry& own() const { return own_; }
+
+ private:
+  Repository& repository_;
+  const std::string instance_;
+  const int number_;
+  std::unique_ptr<WriterMark> mark_;
+  FileEntry own_;
+  ObjectId manifest_{};
+};
+
+class PruneTest : public testing::RepositoryFixture {
+ protected:
+  PruneTest() {
+    memory_ = std::make_shared<blob::testing::MemoryStore>(&clock_);
+    store_ = std::make_shared<blob::testing::FaultyStore>(*memory_);
+    repository_ = Repository::create(store_, key_, random_, clock_);
+  }
+
+  void put_segments(std::uint64_t from, std::uint64_t to, const std::string& instance = kInstance) {
+    WalStore wal(*repository_, instance, kSize);
+    SegmentIndex index;
+    index.timeline = 1;
+    for (index.segment = from; index.segment <= to; ++index.segment) wal.put_segment(core::Bytes(kSize), index, 1);
+  }
+  /// Backup n begins in segment 10 n and ends in the next one.
+  FileEntry take(int number, const std::string& instance = kInstance, const FileEntry& shared = {}) {
+    Attempt attempt(*repository_, instance, number);
+    attempt.begin();
+    attempt.put_packs(content(400));
+    attempt.put_manifest(shared);
+    attempt.put_record(static_cast<std::uint64_t>(number) * 10);
+    attempt.end();
+    FileEntry own = attempt.own();
+    own.path = "shared";
+    return own;
+  }
+  /// The store's content once more; repository_ is the one in the copy from now on.
+  void work_on_a_copy_of(blob::testing::MemoryStore& original) {
+    memory_ = std::make_shared<blob::testing::MemoryStore>(&clock_);
+    for (const std::string& key : original.keys()) memory_->put(key, *original.get(key));
+    repository_ = Repository::open(memory_, key_, random_, clock_);
+  }
+  PruneReport run(const PruneRequest& request = {}) { return prune(*repository_, request, {}); }
+  /// As often as it takes for everything that may go to be gone.
+  void run_to_the_end(const PruneRequest& request = {}) {
+    for (int i = 0; i < 4; ++i) {
+      clock_.advance(hours(25));
+      run(request);
+    }
+  }
+  static PruneRequest without(const std::vector<int>& numbers, const std::string& instance = kInstance) {
+    PruneRequest request;
+    for (const int number : numbers) request.backups.push_back({instance, id(number), "the test says so"});
+    return request;
+  }
+  std::size_t count(std::string_view containing) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        memory_->keys(), [&](const std::string& key) { return key.find(containing) != std::string::npos; }));
+  }
+  /// The numbers of the segments that are left.
+  std::string segments(const std::string& instance = kInstance) {
+    std::string text;
+    for (const auto& stored : WalStore(*repository_, instance, kSize).list(1)) {
+      text += (text.empty() ? "" : " ") + std::to_string(stored.segment);
+    }
+    return text;
+  }
+  void expect_whole(const std::string& instance, const std::string& backup) {
+    for (const auto& problem : verify_backup(*repository_, instance, backup, {}, {}).problems) {
+      ADD_FAILURE() << backup << ": " << problem.object << ": " << problem.what;
+    }
+  }
+  void expect_all_whole() {
+    for (const std::string& instance : repository_->instances()) {
+      for (const std::string& backup : repository_->backup_ids(instance)) expect_whole(instance, backup);
+    }
+  }
+  static std::vector<PruneAction> actions(const PruneReport& report) {
+    std::vector<PruneAction> found;
+    for (const PruneStep& step : report.steps) found.push_back(step.action);
+    return found;
+  }
+};
+
+using enum PruneAction;
+
+TEST_F(PruneTest, ABackupIsHiddenThenRemovedThenItsPacksGo) {
+  put_segments(10, 31);
+  for (const int number : {1, 2, 3}) take(number);
+  const std::size_t all = memory_->keys().size();
+  clock_.advance(hours(25));
+  const PruneRequest request = without({1});
+
+  PruneReport report = run(request);
+  EXPECT_EQ(actions(report), std::vector{kCondemnBackup});
+  EXPECT_EQ(repository_->backup_ids(kInstance), (std::vector{id(2), id(3)})) << "no list shows it";
+  EXPECT_EQ(memory_->keys().size(), all + 1) << "nothing but the mark was written, nothing removed";
+  expect_whole(kInstance, id(1));
+
+  clock_.advance(hours(23));
+  EXPECT_EQ(actions(run(request)), std::vector{kWait});
+  EXPECT_EQ(memory_->keys().size(), all + 1);
+
+  clock_.advance(hours(2));
+  report = run(request);
+  EXPECT_EQ(actions(report), (std::vector{kRemoveBackup, kCondemnPacks}));
+  EXPECT_EQ(report.backups_removed, std::vector{id(1)});
+  EXPECT_EQ(count(id(1)), 0U);
+  EXPECT_EQ(count("packs/"), 3U);
+
+  clock_.advance(hours(25));
+  report = run(request);
+  EXPECT_EQ(actions(report), std::vector{kRemovePacks});
+  EXPECT_GT(report.bytes_removed, 200U);
+  EXPECT_EQ(count("packs/"), 2U);
+  EXPECT_EQ(count("condemned"), 0U);
+  expect_all_whole();
+  EXPECT_TRUE(run(request).steps.empty()) << "once more changes nothing";
+}
+
+TEST_F(PruneTest, ADryRunSaysTheSameAndChangesNothing) {
+  put_segments(10, 31);
+  for (const int number : {1, 2, 3}) take(number);
+  clock_.advance(hours(25));
+  PruneRequest request = without({1});
+  request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 20 * kSize}};
+  for (int i = 0; i < 4; ++i) {
+    const auto keys = memory_->keys();
+    PruneRequest dry = request;
+    dry.dry_run = true;
+    const auto expected = actions(run(dry));
+    EXPECT_EQ(memory_->keys(), keys);
+    const auto done = actions(run(request));
+    // What a removed backup leaves behind is found by looking once more.
+    for (const PruneAction action : expected) EXPECT_NE(std::ranges::find(done, action), done.end());
+    clock_.advance(hours(25));
+  }
+}
+
+TEST_F(PruneTest, SharedPacksStayWithWhoeverNeedsThem) {
+  put_segments(10, 31);
+  put_segments(20, 21, kOther);
+  const FileEntry shared = take(1);
+  take(2, kOther, shared);
+  take(3);
+  run_to_the_end(without({1}));
+  EXPECT_EQ(repository_->backup_ids(kInstance), std::vector{id(3)});
+  EXPECT_EQ(count("packs/"), 3U) << "that of the first is needed by the second, which is of another instance";
+  expect_all_whole();
+  run_to_the_end(without({2}, kOther));
+  EXPECT_EQ(count("packs/"), 1U);
+  expect_all_whole();
+}
+
+TEST_F(PruneTest, WalGoesUpToTheLimitAndNoFurther) {
+  put_segments(8, 45);
+  for (const int number : {1, 2, 3, 4}) take(number);
+  clock_.advance(hours(25));
+  PruneRequest request = without({2});
+  request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 40 * kSize + 40, .reason = "the window begins there"}};
+  run(request);
+  EXPECT_EQ(segments(), "10 11 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45")
+      << "the first needs no more than its own; the second may be being recovered from";
+  clock_.advance(hours(25));
+  run(request);
+  EXPECT_EQ(segments(), "10 11 30 31 40 41 42 43 44 45");
+  expect_all_whole();
+}
+
+TEST_F(PruneTest, RollUpsGoWithTheLastOfTheirSegments) {
+  put_segments(250, 280);
+  WalStore wal(*repository_, kInstance, kSize);
+  wal.put_window_end(1, {.time = clock_.now(), .lsn = 281 * kSize});
+  take(27);
+  EXPECT_EQ(count("/index/"), 2U);
+  clock_.advance(hours(25));
+  PruneRequest request;
+  request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 255 * kSize}};
+  run(request);
+  EXPECT_EQ(count("/index/"), 2U);
+  request.wal[0].lsn = 270 * kSize;
+  run(request);
+  EXPECT_EQ(count("/index/"), 1U);
+  EXPECT_EQ(count("window-end"), 1U);
+  EXPECT_EQ(segments(), "270 271 272 273 274 275 276 277 278 279 280");
+}
+
+TEST_F(PruneTest, TimelinesBeforeGoAsToldAndThoseAfterStay) {
+  WalStore wal(*repository_, kInstance, kSize);
+  SegmentIndex index;
+  for (index.timeline = 1; index.timeline <= 4; ++index.timeline) {
+    for (index.segment = 1; index.segment <= 4; ++index.segment) wal.put_segment(core::Bytes(kSize), index, 1);
+  }
+  clock_.advance(hours(25));
+  repository_->put_instance({.instance = kInstance, .wal_segment_size = kSize});
+  PruneRequest request;
+  request.wal = {{.instance = kInstance, .timeline = 3, .lsn = 3 * kSize, .earlier = {{2, 2 * kSize}}}};
+  run(request);
+  EXPECT_EQ(wal.list(1).size(), 0U);
+  EXPECT_EQ(wal.list(2).size(), 3U);
+  EXPECT_EQ(wal.list(3).size(), 2U);
+  EXPECT_EQ(wal.list(4).size(), 4U);
+}
+
+TEST_F(PruneTest, FreshWalAndTheWalOfABackupThatIsBeingWrittenStay) {
+  put_segments(1, 5);
+  take(1);
+  PruneRequest request;
+  request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 4 * kSize}};
+  run(request);
+  EXPECT_EQ(segments(), "1 2 3 4 5") << "younger than the grace";
+  clock_.advance(hours(25));
+  Attempt attempt(*repository_, kInstance, 2);
+  attempt.begin();
+  EXPECT_EQ(actions(run(request)), std::vector{kWait});
+  EXPECT_EQ(segments(), "1 2 3 4 5");
+  attempt.end();
+  run(request);
+  EXPECT_EQ(segments(), "4 5");
+}
+
+TEST_F(PruneTest, PacksOfABackupThatIsBeingWrittenStayHoweverOldTheyAre) {
+  Attempt attempt(*repository_, kInstance, 2);
+  attempt.begin();
+  attempt.put_packs(content(400));
+  put_segments(20, 21);
+  for (int day = 0; day < 6; ++day) {
+    clock_.advance(hours(25));
+    run();
+  }
+  EXPECT_EQ(count("packs/"), 1U);
+  attempt.put_manifest({});
+  attempt.put_record(20);
+  attempt.end();
+  run_to_the_end();
+  EXPECT_EQ(count("packs/"), 1U);
+  EXPECT_EQ(count("condemned"), 0U);
+  expect_all_whole();
+  EXPECT_EQ(repository_->backup_ids(kInstance).size(), 1U);
+}
+
+TEST_F(PruneTest, WhatAnAttemptThatFailedLeftGoes) {
+  {
+    Attempt attempt(*repository_, kInstance, 2);
+    attempt.begin();
+    attempt.put_packs(content(400));
+    attempt.put_manifest({});
+    clock_.advance(days(3));
+    run();
+    EXPECT_EQ(count("manifest"), 1U) << "it is at work";
+  }
+  EXPECT_EQ(count("writing"), 0U);
+  run_to_the_end();
+  EXPECT_EQ(count("packs/"), 0U);
+  EXPECT_EQ(count("instances/"), 0U);
+}
+
+TEST_F(PruneTest, AMarkThatACrashLeftEndsWithTheLongestBackup) {
+  Attempt attempt(*repository_, kInstance, 2);
+  attempt.begin();
+  attempt.put_packs(content(400));
+  const core::Bytes mark = *memory_->get(writer_mark_name(kInstance, id(2)).key);
+  attempt.end();
+  memory_->put(writer_mark_name(kInstance, id(2)).key, mark);
+  clock_.advance(days(7) + hours(23));
+  run();
+  EXPECT_EQ(count("writing"), 1U);
+  clock_.advance(hours(2));
+  run_to_the_end();
+  EXPECT_EQ(count("writing"), 0U);
+  EXPECT_EQ(count("packs/"), 0U);
+}
+
+TEST_F(PruneTest, AnAttemptThatIsKnownToBeOverHoldsNothing) {
+  Attempt attempt(*repository_, kInstance, 2);
+  attempt.begin();
+  attempt.put_packs(content(400));
+  const core::Bytes mark = *memory_->get(writer_mark_name(kInstance, id(2)).key);
+  attempt.end();
+  memory_->put(writer_mark_name(kInstance, id(2)).key, mark);
+  PruneRequest request;
+  request.ended = {id(2)};
+  run_to_the_end(request);
+  EXPECT_EQ(count("packs/"), 0U);
+}
+
+TEST_F(PruneTest, ABackupThatTookTooLongIsNotStored) {
+  Attempt attempt(*repository_, kInstance, 2);
+  attempt.begin();
+  attempt.put_packs(content(400));
+  attempt.put_manifest({});
+  clock_.advance(days(7));
+  EXPECT_EQ(code_of([&] { attempt.put_record(20); }), core::Code::kTimeout);
+}
+
+TEST_F(PruneTest, AnIdThatIsCondemnedIsNotTakenAgain) {
+  put_segments(20, 21);
+  take(2);
+  run(without({2}));
+  EXPECT_EQ(code_of([&] { Attempt(*repository_, kInstance, 2).begin(); }), core::Code::kConflict);
+  EXPECT_EQ(count("writing"), 0U);
+}
+
+TEST_F(PruneTest, OneClockAloneRemovesNothing) {
+  put_segments(10, 21);
+  for (const int number : {1, 2}) take(number);
+  clock_.advance(hours(25));
+  run(without({1}));
+  // The machine's own clock is right; the mark says that it was written by one that is a year ahead.
+  core::testing::ManualClock ahead(clock_.now() + days(365));
+  const auto elsewhere = Repository::open(store_, key_, random_, ahead);
+  EXPECT_EQ(actions(prune(*elsewhere, {}, {})), std::vector{kWait});
+  EXPECT_EQ(count(id(1)), 3U);
+}
+
+TEST_F(PruneTest, ADamagedManifestHoldsEveryPack) {
+  put_segments(10, 31);
+  for (const int number : {1, 2, 3}) take(number);
+  run_to_the_end(without({1}));
+  EXPECT_EQ(count("packs/"), 2U);
+  take(4);
+  clock_.advance(hours(25));
+  run(without({4}));
+  clock_.advance(hours(25));
+  memory_->corrupt(manifest_name(kInstance, id(2)).key, memory_->get(manifest_name(kInstance, id(2)).key)->size() - 80);
+  const PruneReport report = run();
+  EXPECT_EQ(actions(report), (std::vector{kRemoveBackup, kWait}));
+  EXPECT_NE(report.steps[1].why.find(id(2)), std::string::npos) << report.steps[1].why;
+  run_to_the_end();
+  EXPECT_EQ(count("packs/"), 3U);
+  run_to_the_end(without({2}));
+  EXPECT_EQ(count("packs/"), 1U) << "once the damaged one is given up";
+  expect_all_whole();
+}
+
+TEST_F(PruneTest, ADamagedRecordHoldsItsWal) {
+  put_segments(8, 31);
+  for (const int number : {1, 2, 3}) take(number);
+  clock_.advance(hours(25));
+  memory_->corrupt(backup_record_name(kInstance, id(1)).key, 60);
+  PruneRequest request;
+  request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 30 * kSize}};
+  EXPECT_EQ(actions(run(request)), std::vector{kWait});
+  EXPECT_EQ(WalStore(*repository_, kInstance, kSize).list(1).size(), 24U);
+}
+
+TEST_F(PruneTest, AnInstanceThatIsNotWantedGoesWithItsLastBackup) {
+  put_segments(8, 31);
+  put_segments(8, 31, kOther);
+  repository_->put_instance({.instance = kInstance, .wal_segment_size = kSize});
+  for (const int number : {1, 2}) take(number);
+  take(3, kOther);
+  clock_.advance(hours(25));
+  PruneRequest request = without({1});
+  request.instances = {kInstance};
+  request.wal = {{.instance = kInstance}};
+  run_to_the_end(request);
+  EXPECT_EQ(segments(), "20 21") << "one backup is left, with its own WAL";
+  request.backups.push_back({kInstance, id(2), "the test says so"});
+  run_to_the_end(request);
+  EXPECT_EQ(count(kInstance), 0U);
+  EXPECT_EQ(count("packs/"), 1U);
+  expect_whole(kOther, id(3));
+}
+
+TEST_F(PruneTest, FewIdsInMemoryAreEnough) {
+  put_segments(10, 99);
+  for (int number = 1; number < 9; ++number) take(number);
+  PruneRequest request = without({1, 2, 3, 4, 5});
+  request.ids_in_memory = 2;
+  run_to_the_end(request);
+  EXPECT_EQ(count("packs/"), 3U);
+  expect_all_whole();
+}
+
+/// Fails, or loses the answer of, each call of each run in turn; what is kept stays whole, and the end is the same.
+TEST_F(PruneTest, AFaultAtAnyCallChangesNothingInTheEnd) {
+  put_segments(10, 31);
+  const FileEntry shared = take(1);
+  take(2, kInstance, shared);
+  take(3);
+  const auto original = memory_;
+  for (const bool lose : {false, true}) {
+    bool failed = true;
+    for (std::uint64_t nth = 1; failed; ++nth) {
+      work_on_a_copy_of(*original);
+      blob::testing::FaultyStore faulty(*memory_);
+      const auto pruner =
+          Repository::open(std::shared_ptr<blob::Store>(std::shared_ptr<void>(), &faulty), key_, random_, clock_);
+      PruneRequest request = without({1, 2});
+      request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 30 * kSize}};
+      lose ? faulty.lose_answer(nth) : faulty.fail_call(nth);
+      failed = false;
+      for (int i = 0; i < 6; ++i) {
+        clock_.advance(hours(25));
+        try {
+          prune(*pruner, request, {});
+        } catch (const core::Error& error) {
+          EXPECT_EQ(error.code(), core::Code::kStoreUnreachable);
+          failed = true;
+        }
+        expect_whole(kInstance, id(3));
+      }
+      run_to_the_end(request);
+      ASSERT_EQ(count("packs/"), 1U) << "call " << nth;
+      ASSERT_EQ(count("condemned"), 0U) << "call " << nth;
+      ASSERT_EQ(segments(), "30 31") << "call " << nth;
+      ASSERT_EQ(count(id(1)) + count(id(2)), 0U) << "call " << nth;
+      ASSERT_FALSE(HasFailure()) << "call " << nth;
+      ASSERT_TRUE(failed || nth > 50) << "no call was hit";
+    }
+  }
+}
+
+/// Runs something else at chosen calls of a run: what another process does meanwhile.
+class InterruptedStore final : public blob::Store {
+ public:
+  explicit InterruptedStore(blob::Store& inner) : inner_(inner) {}
+  void at_call(std::uint64_t nth, std::function<void()> work) { work_[calls_ + nth] = std::move(work); }
+
+  void put(std::string_view key, core::ByteSpan content) override {
+    enter();
+    inner_.put(key, content);
+  }
+  bool put_if_absent(std::string_view, core::ByteSpan) override {
+    throw core::Error(core::Code::kNotSupported, "no conditional writes here");
+  }
+  std::unique_ptr<blob::Upload> begin_upload(std::string_view key) override {
+    enter();
+    return inner_.begin_upload(key);
+  }
+  std::optional<core::Bytes> get(std::string_view key) override {
+    enter();
+    return inner_.get(key);
+  }
+  std::optional<core::Bytes> get_range(std::string_view key, std::uint64_t offset, std::uint64_t length) override {
+    enter();
+    return inner_.get_range(key, offset, length);
+  }
+  std::optional<blob::ObjectTail> get_tail(std::string_view key, std::uint64_t length) override {
+    enter();
+    return inner_.get_tail(key, length);
+  }
+  std::optional<blob::ObjectInfo> head(std::string_view key) override {
+    enter();
+    return inner_.head(key);
+  }
+  void list(std::string_view prefix, std::string_view after,
+            const std::function<bool(const blob::ObjectInfo&)>& each) override {
+    enter();
+    inner_.list(prefix, after, each);
+  }
+  void remove(std::span<const std::string> keys) override {
+    enter();
+    inner_.remove(keys);
+  }
+  [[nodiscard]] blob::StoreFeatures features() const override { return {}; }
+  [[nodiscard]] std::string description() const override { return "interrupted"; }
+
+ private:
+  void enter() {
+    const auto at = work_.find(++calls_);
+    if (at != work_.end()) at->second();
+  }
+  blob::Store& inner_;
+  std::uint64_t calls_ = 0;
+  std::map<std::uint64_t, std::function<void()>> work_;
+};
+
+/// A backup whose steps happen at random calls of a series of runs, while others are condemned and swept. It begins
+/// before, in the middle of, or after what it shares a pack with is condemned.
+TEST_F(PruneTest, ABackupThatIsTakenMeanwhileIsWhole) {
+  put_segments(9, 11);
+  put_segments(20, 21);
+  put_segments(50, 51);
+  const FileEntry shared = take(1);
+  take(2);
+  const auto original = memory_;
+  for (int round = 0; round < 150; ++round) {
+    work_on_a_copy_of(*original);
+    const auto interrupted = std::make_shared<InterruptedStore>(*memory_);
+    const auto pruner = Repository::open(interrupted, key_, random_, clock_);
+    Attempt attempt(*repository_, kInstance, 5);
+    bool shares = false;
+    const std::vector<std::function<void()>> steps{
+        [&] {
+          attempt.begin();
+          // A writer may refer to what a list shows it once its mark is there.
+          const auto listed = repository_->backup_ids(kInstance);
+          shares = std::ranges::find(listed, id(1)) != listed.end();
+        },
+        [&] { attempt.put_packs(content(400)); },
+        [&] { attempt.put_manifest(shares ? shared : FileEntry{}); },
+        [&] { attempt.put_record(50); },
+        [&] { attempt.end(); },
+    };
+    std::size_t next = 0;
+    PruneRequest request = without({1});
+    request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 20 * kSize}};
+    for (int i = 0; i < 6; ++i) {
+      clock_.advance(hours(25));
+      for (int step = 0; step < 2; ++step) {
+        interrupted->at_call(1 + below(60), [&] {
+          if (next < steps.size() && below(2) == 0) steps[next++]();
+        });
+      }
+      prune(*pruner, request, {});
+    }
+    while (next < steps.size()) steps[next++]();
+    expect_all_whole();
+    EXPECT_EQ(repository_->backup_ids(kInstance), (std::vector{id(2), id(5)}));
+    run_to_the_end(request);
+    expect_all_whole();
+    EXPECT_EQ(count("packs/"), shares ? 3U : 2U);
+    ASSERT_FALSE(HasFailure()) << "round " << round;
+  }
+}
+
+TEST_F(PruneTest, TwoPrunersAtOnceDoNoHarm) {
+  put_segments(10, 11);
+  put_segments(20, 21);
+  put_segments(30, 31);
+  const FileEntry shared = take(1);
+  take(2, kInstance, shared);
+  take(3, kInstance, shared);
+  const auto original = memory_;
+  for (int round = 0; round < 100; ++round) {
+    work_on_a_copy_of(*original);
+    const auto interrupted = std::make_shared<InterruptedStore>(*memory_);
+    const auto pruner = Repository::open(interrupted, key_, random_, clock_);
+    PruneRequest request = without({1, 2});
+    request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 30 * kSize}};
+    for (int i = 0; i < 5; ++i) {
+      clock_.advance(hours(25));
+      interrupted->at_call(1 + below(60), [&] { run(request); });
+      interrupted->at_call(1 + below(60), [&] { run(request); });
+      prune(*pruner, request, {});
+      expect_whole(kInstance, id(3));
+    }
+    run_to_the_end(request);
+    EXPECT_EQ(count("packs/"), 2U);
+    EXPECT_EQ(count("condemned"), 0U);
+    expect_all_whole();
+    ASSERT_FALSE(HasFailure()) << "round " << round;
+  }
+}
+
+}  // namespace
+}  // namespace backstay::repository

@@ -1,0 +1,50 @@
+#include "repository/writer_mark.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/log.h"
+
+namespace backstay::repository {
+
+WriterMark::WriterMark(Repository& repository, ObjectName name)
+    : repository_(repository),
+      name_(std::move(name)),
+      begun_(repository.clock().now()),
+      steady_begun_(repository.clock().steady_now()) {}
+
+// Delegating, so that the mark is removed again if what follows throws.
+WriterMark::WriterMark(Repository& repository, const std::string& instance, const std::string& backup)
+    : WriterMark(repository, writer_mark_name(instance, backup)) {
+  const core::json::object content{{"begun", core::format_time(begun_)}};
+  repository_.put_sealed(name_, core::as_bytes(core::to_text(content)));
+  // In this order: who removes condemned backups looks for marks after it has condemned, so one of us sees the other.
+  if (repository_.store().head(condemned_name(instance, backup).key)) {
+    throw core::Error(core::Code::kConflict, fmt::format("the backup '{}' is being removed", backup))
+        .with_hint("take another backup; its id will be a new one");
+  }
+}
+
+WriterMark::~WriterMark() {
+  try {
+    repository_.store().remove(std::vector<std::string>{name_.key});
+  } catch (const std::exception& error) {
+    core::log_warning("repository.writer_mark_stays", "the mark of a writer could not be removed",
+                      {{"object", name_.key}, {"error", error.what()}});
+  }
+}
+
+void WriterMark::check() const {
+  const core::Duration steady =
+      std::chrono::duration_cast<core::Duration>(repository_.clock().steady_now() - steady_begun_);
+  const core::Duration taken = std::max(steady, repository_.clock().now() - begun_);
+  if (taken < kLongestBackup) return;
+  throw core::Error(core::Code::kTimeout,
+                    fmt::format("the backup took {}, longer than a backup may take ({})", core::format_duration(taken),
+                                core::format_duration(kLongestBackup)));
+}
+
+}  // namespace backstay::repository
