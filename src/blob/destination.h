@@ -49,7 +49,7 @@ struct StorePolicy {
       {};  // file:// destinations lie below one of these; none: refused
   http::EgressPolicy egress = {};
   std::filesystem::path ca_file = {};  // PEM; trusted for stores instead of the system's authorities if set
-  bool create_directories = false;     // make a missing file:// directory below its root; probe does so
+  bool create_directories = false;     // make a missing file:// directory below its root
   RetryPolicy retry = {};
   std::chrono::milliseconds request_deadline = std::chrono::seconds(60);  // one request of one part
   std::uint64_t part_size = 16 * 1024 * 1024;                             // multipart above this; at least 5 MiB

@@ -119,9 +119,11 @@ TEST_F(FileDestinationTest, RefusesWhatTheOperatorDidNotAllow) {
   }
 }
 
-TEST_F(FileDestinationTest, TheProbeMakesTheDirectoryAndLeavesItEmpty) {
-  const StorePolicy policy{.directory_roots = {root_}};
+TEST_F(FileDestinationTest, TheProbeMakesADirectoryWhereItMayAndLeavesItEmpty) {
+  StorePolicy policy{.directory_roots = {root_}};
   EXPECT_THROW(open_store(destination("/new/one"), policy, context()), core::Error);
+  EXPECT_THROW(probe(destination("/new/one"), policy, context()), core::Error);
+  policy.create_directories = true;
   const ProbeReport report = probe(destination("/new/one"), policy, context());
   EXPECT_TRUE(report.accepted());
   std::vector<std::string> names;

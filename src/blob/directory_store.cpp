@@ -148,7 +148,7 @@ class DirectoryStore::TemporaryFile {
       // Only this one directory: if the root itself is gone, as a disk that is not mounted, nothing is made in its
       // place.
       if (::mkdir(path_.parent_path().c_str(), 0700) == 0 || errno == EEXIST) continue;
-      if (errno == ENOENT) throw Error(Code::kStoreNotFound, fmt::format("directory '{}' is gone", root.string()));
+      if (errno == ENOENT) throw Error(Code::kStoreUnreachable, fmt::format("directory '{}' is gone", root.string()));
       fail("make directory", path_.parent_path(), errno);
     }
   }
@@ -309,7 +309,7 @@ bool DirectoryStore::list_directory(const Listing& listing, const std::string& d
 void DirectoryStore::list(std::string_view prefix, std::string_view start_after,
                           const std::function<bool(const ObjectInfo&)>& each) {
   if (!fs::is_directory(root_)) {
-    throw Error(Code::kStoreNotFound, fmt::format("directory '{}' is gone", root_.string()));
+    throw Error(Code::kStoreUnreachable, fmt::format("directory '{}' is gone", root_.string()));
   }
   list_directory({.prefix = prefix, .start_after = start_after, .each = each}, "");
 }

@@ -119,8 +119,8 @@ TEST_F(DirectoryStoreTest, DoesNotFollowASymlinkInPlaceOfAnObject) {
 
 TEST_F(DirectoryStoreTest, DoesNotRebuildARootThatIsGone) {
   fs::remove_all(directory_.path());
-  EXPECT_EQ(code_of([&] { store_.put("a/b", as_bytes("1")); }), Code::kStoreNotFound);
-  EXPECT_EQ(code_of([&] { store_.list("", "", [](const auto&) { return true; }); }), Code::kStoreNotFound);
+  EXPECT_EQ(code_of([&] { store_.put("a/b", as_bytes("1")); }), Code::kStoreUnreachable);
+  EXPECT_EQ(code_of([&] { store_.list("", "", [](const auto&) { return true; }); }), Code::kStoreUnreachable);
   EXPECT_FALSE(fs::exists(directory_.path()));
 }
 

@@ -191,7 +191,6 @@ void ProbeReport::require_accepted() const {
 
 ProbeReport probe(const DestinationConfig& config, const StorePolicy& policy, StoreContext context) {
   StorePolicy own = policy;
-  own.create_directories = true;
   own.part_size = kPart;
   own.retry.attempts = std::min(policy.retry.attempts, 2U);
   return Probe(open_driver(config, own, context), own.retry, context).run();

@@ -117,10 +117,8 @@ std::optional<std::string> Destinations::repository_id(const std::string& id) {
 }
 
 void Destinations::remember_repository(const std::string& id, const std::string& repository_id) {
-  const auto changed =
-      metadata::update(tx_, "destinations", Values().set("repository_id", repository_id),
-                       "id = :id AND repository_id = :none", Values().set("id", id).set("none", std::string()));
-  if (changed == 0) static_cast<void>(require(id));
+  metadata::update(tx_, "destinations", Values().set("repository_id", repository_id), "id = :id AND repository_id = ''",
+                   Values().set("id", id));
 }
 
 void Destinations::remove(const std::string& id) {

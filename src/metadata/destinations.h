@@ -28,7 +28,7 @@ class Destinations {
   void update(const model::Destination& destination);
   /// The repository that was made there or first opened; nothing if there was none yet.
   std::optional<std::string> repository_id(const std::string& id);
-  /// Keeps the first that is given for a destination. Throws Error(not_found).
+  /// Keeps the first that is given for a destination. Nothing happens if the destination is gone.
   void remember_repository(const std::string& id, const std::string& repository_id);
   /// Throws Error(conflict) while a service or a backup refers to it.
   void remove(const std::string& id);

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "core/error.h"
 #include "metadata/testing/temporary_database.h"
 
 namespace backstay::metadata {
@@ -26,16 +25,6 @@ TEST(DestinationsTest, RememberTheFirstRepositoryThatWasFoundThere) {
     Destinations(tx).update(changed);
   });
   EXPECT_EQ(known(), "first") << "other settings leave it alone";
-}
-
-TEST(DestinationsTest, RememberNothingOfADestinationThatIsNotThere) {
-  testing::TemporaryDatabase temporary;
-  try {
-    temporary.database().write([](auto& tx) { Destinations(tx).remember_repository("d", "r"); });
-    FAIL();
-  } catch (const core::Error& error) {
-    EXPECT_EQ(error.code(), core::Code::kNotFound);
-  }
 }
 
 }  // namespace

@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::string_view kDescriptionKey = "backstay.json";
 constexpr std::string_view kInstances = "instances/";
+constexpr std::string_view kBringItBack =
+    "bring it back (mount the disk, restore the bucket), or send the backups to another place; nothing is written here "
+    "meanwhile";
 
 void check_id(std::string_view what, const std::string& id) {
   if (!core::is_uuid(id)) {
@@ -131,14 +134,28 @@ std::unique_ptr<Repository> Repository::create_or_open(std::shared_ptr<blob::Sto
   return open(std::move(store), key, random, clock);
 }
 
-void Repository::check_still_ours() const {
-  const auto bytes = store_->get(kDescriptionKey);
-  if (bytes) {
-    const core::json::value value = core::parse_json(core::as_text(*bytes));
-    if (core::find_string(core::as_object(value), "repository") == id_) return;
+void Repository::check_present(blob::Store& store, const std::string& id) {
+  std::string seen = "none is there";
+  try {
+    if (const auto bytes = store.get(kDescriptionKey)) {
+      const core::json::value value = core::parse_json(core::as_text(*bytes));
+      const std::string found = core::require_string(core::as_object(value), "repository");
+      if (found == id) return;
+      seen = fmt::format("another one is there, '{}'", found);
+    }
+  } catch (const core::Error& error) {
+    using enum core::Code;
+    if (error.code() == kMalformedJson || error.code() == kInvalidArgument) {
+      seen = fmt::format("its '{}' is damaged", kDescriptionKey);
+    } else if (error.code() == kStoreNotFound) {
+      seen = error.message();
+    } else {
+      throw;
+    }
   }
-  throw core::Error(core::Code::kStoreConflict, fmt::format("the repository in {} was {} while it was in use",
-                                                            store_->description(), bytes ? "replaced" : "removed"));
+  throw core::Error(core::Code::kStoreUnreachable,
+                    fmt::format("the repository '{}' is not in {}: {}", id, store.description(), seen))
+      .with_hint(std::string(kBringItBack));
 }
 
 std::vector<std::string> Repository::instances() const {
@@ -160,7 +177,7 @@ std::vector<std::string> Repository::instances() const {
 }
 
 void Repository::put_instance(const InstanceRecord& record) {
-  check_still_ours();
+  check_present();
   put_sealed(instance_record_name(record.instance), core::as_bytes(core::to_text(to_json(record))));
 }
 
@@ -210,7 +227,7 @@ std::optional<BackupRecord> Repository::backup(const std::string& instance, cons
 }
 
 void Repository::put_backup(const BackupRecord& record) {
-  check_still_ours();
+  check_present();
   put_sealed(backup_record_name(record.instance, record.backup), core::as_bytes(core::to_text(to_json(record))));
 }
 

@@ -34,6 +34,10 @@ class Repository {
   static std::unique_ptr<Repository> create_or_open(std::shared_ptr<blob::Store> store, const TeamKey& key,
                                                     core::Random& random, core::Clock& clock);
   static bool exists(blob::Store& store);
+  /// Throws store_unreachable if the store holds no repository now, or another one: a disk that is not mounted, or a
+  /// bucket that was emptied, shows itself so.
+  static void check_present(blob::Store& store, const std::string& id);
+  void check_present() const { check_present(*store_, id_); }
 
   [[nodiscard]] const std::string& id() const { return id_; }
   [[nodiscard]] blob::Store& store() const { return *store_; }
@@ -53,8 +57,8 @@ class Repository {
   /// Those that are stored and not condemned.
   [[nodiscard]] std::vector<std::string> backup_ids(const std::string& instance) const;
   [[nodiscard]] std::optional<BackupRecord> backup(const std::string& instance, const std::string& backup) const;
-  /// Writes the record, which makes the backup stored, or updates its facts. Throws store_conflict if the repository
-  /// has been replaced since it was opened: nobody could read the backup.
+  /// Writes the record, which makes the backup stored, or updates its facts. Throws what check_present throws: nobody
+  /// could read the backup.
   void put_backup(const BackupRecord& record);
 
   /// A small sealed object, with one request each.
@@ -68,8 +72,6 @@ class Repository {
   };
   Repository(std::shared_ptr<blob::Store> store, Opened opened, core::Random& random, core::Clock& clock);
   static std::optional<Opened> load(blob::Store& store, const TeamKey& key);
-  /// The description in the store is still the one that was opened.
-  void check_still_ours() const;
 
   std::shared_ptr<blob::Store> store_;
   std::string id_;

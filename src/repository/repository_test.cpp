@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "repository/testing/fixture.h"
+#include "repository/wal_store.h"
 
 namespace backstay::repository {
 namespace {
@@ -103,12 +104,33 @@ TEST_F(RepositoryTest, WithoutConditionalWritesTheLastCreatorWinsForBoth) {
   EXPECT_EQ(ours->data_key(), theirs->data_key());
 }
 
-TEST_F(RepositoryTest, NoBackupIsStoredIntoARepositoryThatWasReplaced) {
+TEST_F(RepositoryTest, NothingIsStoredWhereTheRepositoryIsNoMore) {
+  constexpr std::uint64_t kSegmentSize = 1U << 20;
+  WalStore wal(*repository_, kInstance, kSegmentSize);
+  const auto refused = [&] {
+    const core::Bytes bytes(kSegmentSize);
+    const auto put_window_end = [&] { wal.put_window_end(1, {clock_.now(), 5}); };
+    for (const std::function<void()>& put : std::vector<std::function<void()>>{
+             [&] { repository_->put_backup(sample_backup()); }, [&] { wal.put_segment(bytes, {}, 1); },
+             [&] { wal.put_tail(core::ByteSpan(bytes).first(10), 0, {}, 1); }, put_window_end,
+             [&] { wal.put_history(2, bytes); }}) {
+      EXPECT_EQ(code_of(put), core::Code::kStoreUnreachable);
+    }
+  };
+  const auto description = memory_->get("backstay.json");
   memory_->remove(std::vector<std::string>{"backstay.json"});
-  EXPECT_EQ(code_of([&] { repository_->put_backup(sample_backup()); }), core::Code::kStoreConflict);
+  refused();
+  memory_->put("backstay.json", core::as_bytes("damaged"));
+  refused();
+  memory_->remove(std::vector<std::string>{"backstay.json"});
   Repository::create(store_, key_, random_, clock_);
-  EXPECT_EQ(code_of([&] { repository_->put_backup(sample_backup()); }), core::Code::kStoreConflict);
-  EXPECT_TRUE(repository_->backup_ids(kInstance).empty());
+  refused();
+  EXPECT_TRUE(repository_->instances().empty());
+
+  memory_->put("backstay.json", *description);
+  wal.put_window_end(1, {clock_.now(), 5});
+  repository_->put_backup(sample_backup());
+  EXPECT_EQ(repository_->backup_ids(kInstance).size(), 1U);
 }
 
 TEST_F(RepositoryTest, BackupRecordsRoundTripAndAreUpdated) {

@@ -73,6 +73,7 @@ std::string WalStore::segment_key(std::uint32_t timeline, std::uint64_t segment)
 }
 
 bool WalStore::put_segment(core::ByteSpan content, const SegmentIndex& index, std::uint64_t epoch) {
+  repository_.check_present();
   if (content.size() != segment_size_) {
     throw core::Error(core::Code::kInvalidArgument,
                       fmt::format("a WAL segment has {} bytes, not {}", segment_size_, content.size()));
@@ -101,6 +102,7 @@ void WalStore::check_digests(const StoredSegment& stored, const std::string& dig
 }
 
 void WalStore::put_tail(core::ByteSpan content, std::uint64_t from, const SegmentIndex& index, std::uint64_t epoch) {
+  repository_.check_present();
   if (content.empty() || from >= segment_size_ || content.size() > segment_size_ - from) {
     throw core::Error(core::Code::kInvalidArgument,
                       fmt::format("a tail of {} bytes at {} is not within a segment", content.size(), from));
@@ -215,6 +217,7 @@ std::optional<SegmentData> WalStore::read_segment(std::uint32_t timeline, const 
 }
 
 void WalStore::put_history(std::uint32_t timeline, core::ByteSpan content) {
+  repository_.check_present();
   const ObjectName name = history_name(timeline);
   if (const auto there = repository_.get_sealed(name)) {
     if (!std::ranges::equal(*there, content)) throw conflict(name.key);
@@ -255,6 +258,7 @@ std::vector<std::uint32_t> WalStore::timelines() {
 }
 
 void WalStore::put_window_end(std::uint32_t timeline, const WindowEnd& end) {
+  repository_.check_present();
   const core::json::object content{{"time", core::format_time(end.time)}, {"lsn", detail::number_text(end.lsn)}};
   repository_.put_sealed({Kind::kWindowEnd, timeline_prefix(timeline) + "window-end"},
                          core::as_bytes(core::to_text(content)));
