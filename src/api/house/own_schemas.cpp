@@ -235,7 +235,8 @@ constexpr std::string_view kAnswers = R"json({
 
 core::json::object own_schemas() {
   auto schemas = core::parse_json(kRequests).as_object();
-  for (const auto& [name, schema] : core::parse_json(kAnswers).as_object()) schemas[name] = schema;
+  const auto answers = core::parse_json(kAnswers).as_object();
+  for (const auto& [name, schema] : answers) schemas[name] = schema;
   return schemas;
 }
 
