@@ -227,6 +227,22 @@ const std::vector<Migration> kMigrations{
          "CREATE INDEX services_team ON services (team_id, created_at, id)",
          "CREATE INDEX services_state ON services (state)",
          "CREATE INDEX operations_team ON operations (team_id, sequence)",
+     }},
+    {5,
+     {
+         R"(CREATE TABLE idempotency_keys (
+              caller TEXT NOT NULL,
+              key_text TEXT NOT NULL,
+              sealed_request TEXT NOT NULL,
+              state TEXT NOT NULL,
+              attempt TEXT NOT NULL,
+              lease_until BIGINT NOT NULL,
+              subject TEXT NOT NULL,
+              status BIGINT NOT NULL,
+              sealed_answer TEXT NOT NULL,
+              expires_at BIGINT NOT NULL,
+              PRIMARY KEY (caller, key_text)))",
+         "CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at)",
      }}};
 
 int stored_version(soci::session& sql) {
