@@ -8,6 +8,7 @@
 #include "backup/confirm.h"
 #include "cli/offline_command.h"
 #include "cli/offline_recovery.h"
+#include "cli/prune_commands.h"
 #include "cli/repository_access.h"
 #include "cli/table.h"
 #include "core/error.h"
@@ -186,6 +187,7 @@ void add_repository_commands(CLI::App& program) {
   restore_options->server.add_to(restore_command);
   restore_command.add_flag("--recover", restore_options->recover, "replay and promote too");
   restore_command.add_flag("--start", restore_options->server.start, "with --recover: leave the server running");
+  add_prune_commands(group);
 }
 
 }  // namespace backstay::cli

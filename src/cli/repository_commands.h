@@ -8,7 +8,7 @@ class App;
 
 namespace backstay::cli {
 
-/// Adds `repository init`, `list`, `verify` and `restore`.
+/// Adds `repository init`, `list`, `verify`, `restore`, `prune` and `delete-backup`.
 void add_repository_commands(CLI::App& program);
 
 }  // namespace backstay::cli

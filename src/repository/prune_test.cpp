@@ -439,7 +439,9 @@ TEST_F(PruneTest, FewIdsInMemoryAreEnough) {
 
 /// Fails, or loses the answer of, each call of each run in turn; what is kept stays whole, and the end is the same.
 TEST_F(PruneTest, AFaultAtAnyCallChangesNothingInTheEnd) {
-  put_segments(10, 31);
+  put_segments(10, 11);
+  put_segments(20, 21);
+  put_segments(30, 31);
   const FileEntry shared = take(1);
   take(2, kInstance, shared);
   take(3);
@@ -455,7 +457,7 @@ TEST_F(PruneTest, AFaultAtAnyCallChangesNothingInTheEnd) {
       request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 30 * kSize}};
       lose ? faulty.lose_answer(nth) : faulty.fail_call(nth);
       failed = false;
-      for (int i = 0; i < 6; ++i) {
+      for (int i = 0; i < 3; ++i) {
         clock_.advance(hours(25));
         try {
           prune(*pruner, request, {});
@@ -463,8 +465,8 @@ TEST_F(PruneTest, AFaultAtAnyCallChangesNothingInTheEnd) {
           EXPECT_EQ(error.code(), core::Code::kStoreUnreachable);
           failed = true;
         }
-        expect_whole(kInstance, id(3));
       }
+      expect_whole(kInstance, id(3));
       run_to_the_end(request);
       ASSERT_EQ(count("packs/"), 1U) << "call " << nth;
       ASSERT_EQ(count("condemned"), 0U) << "call " << nth;
