@@ -44,9 +44,11 @@ os::ProcessId Server::start(Launcher& launcher) {
     }
     files_.remove(data / kPostmasterFile);
   }
-  // The server may write its log but not put something else in its place.
+  // What an earlier server wrote would explain nothing of this one. The server may write its log but not put something
+  // else in its place.
   const auto log = description_.paths.log_file();
-  if (!files_.stat(log)) files_.create(log, 0600)->close();
+  if (files_.stat(log)) files_.rename(log, log.string() + ".before");
+  files_.create(log, 0600)->close();
   give_to(files_, log, description_.identity);
   ServerSpec spec;
   spec.name = description_.name;

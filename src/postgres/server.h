@@ -58,7 +58,8 @@ class Server {
   /// works in this data directory. Never by the number alone.
   [[nodiscard]] std::optional<os::ProcessId> find() const;
 
-  /// Starts it, unless it runs. The configuration must have been written before.
+  /// Starts it, unless it runs, with a log of its own; the log of the start before is kept beside it. The configuration
+  /// must have been written before.
   os::ProcessId start(Launcher& launcher);
   /// Waits until the server says that it accepts connections; who may connect plays no part. Throws
   /// Error(database_unavailable) with the last lines of the log as soon as the process ends, Error(timeout) at the
@@ -74,8 +75,8 @@ class Server {
   [[nodiscard]] Connection connect(const std::string& database = "postgres", std::stop_token stop = {}) const;
   [[nodiscard]] ConnectionTarget management_target(const std::string& database = "postgres") const;
 
-  /// The last lines of the server's log, for people.
-  [[nodiscard]] std::string log_tail(std::size_t lines = 20) const;
+  /// The last lines that the server wrote since its last start, for people.
+  [[nodiscard]] std::string log_tail(std::size_t lines = 6) const;
 
   [[nodiscard]] const ServerDescription& description() const { return description_; }
 

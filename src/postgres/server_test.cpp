@@ -164,6 +164,20 @@ TEST_F(ServerTest, SaysWhyAServerDoesNotStart) {
   }
 }
 
+TEST_F(ServerTest, SaysOnlyWhatItsLastStartWrote) {
+  initialize();
+  auto broken = config();
+  broken.user["work_mem"] = "much";
+  EXPECT_THROW(start(broken), core::Error);
+  start(config());
+  const auto tail = server().log_tail(1000);
+  EXPECT_EQ(tail.find("work_mem"), std::string::npos) << tail;
+  EXPECT_NE(tail.find("ready to accept connections"), std::string::npos) << tail;
+  EXPECT_LE(std::count(tail.begin(), tail.end(), '\n'), 20);
+  const auto brief = server().log_tail();
+  EXPECT_LE(std::count(brief.begin(), brief.end(), '\n'), 5);
+}
+
 TEST_F(ServerTest, TakesSettingsOnReload) {
   initialize();
   start(config());
