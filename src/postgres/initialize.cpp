@@ -66,15 +66,24 @@ os::Command initdb_command(const InitRequest& request, const fs::path& data, con
   return command;
 }
 
+/// Beside the instance, because whoever stands in may not enter it.
+std::string staging_prefix(const InstancePaths& paths) { return "." + paths.root.filename().string() + ".initdb."; }
+
+void remove_earlier_attempts(os::FileSystem& files, const InstancePaths& paths) {
+  const auto parent = paths.root.parent_path();
+  for (const auto& entry : files.list(parent)) {
+    if (entry.name.starts_with(staging_prefix(paths))) files.remove_all(parent / entry.name);
+  }
+}
+
 }  // namespace
 
 void initialize_cluster(os::ProcessRunner& runner, os::FileSystem& files, const InitRequest& request,
                         std::stop_token stop) {
   prepare_directories(files, request.paths, request.identity);
   if (files.stat(request.paths.data())) return;  // it appears by rename, finished
-  // Beside the instance, because whoever stands in may not enter it.
-  const auto staging = request.paths.root.parent_path() / ("." + request.paths.root.filename().string() + ".initdb");
-  files.remove_all(staging);
+  remove_earlier_attempts(files, request.paths);
+  const auto staging = request.paths.root.parent_path() / (staging_prefix(request.paths) + request.attempt);
   const auto identity = initdb_identity(request.identity);
   const auto password_file = staging / "password";
   files.make_directories(staging, 0700);

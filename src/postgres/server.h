@@ -26,11 +26,12 @@ struct InitRequest {
   InstancePaths paths;
   std::optional<os::Identity> identity;  ///< who will own the files; need not be in the passwd database
   core::Secret management_password;
+  std::string attempt = "only";  ///< fresh for each attempt: what one before left running writes elsewhere
   std::uint64_t segment_size = kDefaultSegmentSize;
   bool sync = true;  ///< false only for tests
 };
-/// Makes a new cluster in paths.data() with page checksums, UTF-8, C.UTF-8 and the management role; a half-made one
-/// from an earlier attempt is removed first, a finished one is kept. Throws Error(process_failed) with initdb's words.
+/// Makes a new cluster in paths.data() with page checksums, UTF-8, C.UTF-8 and the management role; half-made ones
+/// of earlier attempts are removed first, a finished one is kept. Throws Error(process_failed) with initdb's words.
 void initialize_cluster(os::ProcessRunner& runner, os::FileSystem& files, const InitRequest& request,
                         std::stop_token stop);
 

@@ -44,8 +44,13 @@ class ServerTest : public ::testing::Test {
 
   Server server() { return {description_, files_, clock_}; }
   void initialize() {
-    InitRequest request{description_.installation,        description_.paths,  description_.identity,
-                        description_.management_password, kDefaultSegmentSize, false};
+    InitRequest request{description_.installation,
+                        description_.paths,
+                        description_.identity,
+                        description_.management_password,
+                        "third",
+                        kDefaultSegmentSize,
+                        false};
     initialize_cluster(runner_, files_, request, {});
   }
   os::ProcessId start(const OpenServerConfig& config) {
@@ -92,8 +97,13 @@ TEST_F(ServerTest, RunsUnderAUserWithoutAName) {
 }
 
 TEST_F(ServerTest, KeepsAFinishedClusterAndReplacesAHalfMadeOne) {
-  fs::create_directories(directory_.path() / ".one.initdb" / "data" / "base");
+  const auto staging_of = [&](const std::string& attempt) { return directory_.path() / (".one.initdb." + attempt); };
+  for (const std::string attempt : {"first", "second"}) fs::create_directories(staging_of(attempt) / "data" / "base");
+  const auto of_another = directory_.path() / ".one-more.initdb.first";
+  fs::create_directories(of_another);
   initialize();
+  EXPECT_FALSE(fs::exists(staging_of("first")) || fs::exists(staging_of("second")));
+  EXPECT_TRUE(fs::exists(of_another));
   const auto control = [&] {
     return parse_control_file(files_.read_file(description_.paths.data() / kControlFilePath));
   };

@@ -173,7 +173,8 @@ void PostgresqlProvider::provision(const control::ServiceBody& body, control::Wo
                                {.installation = instance.installation(),
                                 .paths = instance.paths(),
                                 .identity = instance.identity(),
-                                .management_password = body.instance_secret},
+                                .management_password = body.instance_secret,
+                                .attempt = world_.deps.random.token(12)},
                                context.stop());
   context.save(open(instance, body, context));
 }
