@@ -106,15 +106,17 @@ core::json::value HouseClient::send(std::string_view method, const std::string& 
   return call(method, path, body.is_null() ? "" : core::to_text(body));
 }
 
-core::json::value HouseClient::call(std::string_view method, const std::string& path, const std::string& body) {
+http::ClientRequest HouseClient::request_to(std::string_view method, const std::string& path) const {
   http::ClientRequest request;
   request.method = method;
   request.url = connection_.url + path;
   request.headers.set("Authorization", "Bearer " + connection_.token.reveal());
   request.headers.set("Accept", "application/json");
-  if (!body.empty()) request.headers.set("Content-Type", "application/json");
-  request.body = core::as_bytes(body);
   request.deadline = kDeadline;
+  return request;
+}
+
+http::ClientResponse HouseClient::answer_to(const http::ClientRequest& request) {
   http::ClientResponse answer;
   try {
     answer = transport_.send(request);
@@ -124,9 +126,28 @@ core::json::value HouseClient::call(std::string_view method, const std::string& 
                 fmt::format("the server at '{}' cannot be reached: {}", connection_.url, error.what()))
         .with_hint("check that it runs (backstay serve) and that the address is right");
   }
+  if (answer.status < 200 || answer.status > 299) throw error_of_answer(answer.status, core::as_text(answer.body));
+  return answer;
+}
+
+core::json::value HouseClient::call(std::string_view method, const std::string& path, const std::string& body) {
+  auto request = request_to(method, path);
+  if (!body.empty()) request.headers.set("Content-Type", "application/json");
+  request.body = core::as_bytes(body);
+  const auto answer = answer_to(request);
   const std::string_view text = core::as_text(answer.body);
-  if (answer.status < 200 || answer.status > 299) throw error_of_answer(answer.status, text);
   return core::trim(text).empty() ? core::json::value() : core::parse_json(text);
+}
+
+void HouseClient::follow(const std::string& path, const std::string& last_id, std::chrono::milliseconds at_most,
+                         const std::function<void(const StreamEvent&)>& each) {
+  auto request = request_to("GET", path);
+  request.headers.set("Accept", "text/event-stream");
+  if (!last_id.empty()) request.headers.set("Last-Event-ID", last_id);
+  request.deadline = at_most;
+  EventStream stream(each);
+  request.sink = [&](core::ByteSpan piece) { stream.feed(core::as_text(piece)); };
+  answer_to(request);
 }
 
 }  // namespace backstay::cli

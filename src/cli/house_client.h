@@ -1,6 +1,7 @@
 // One server, spoken to over the house API.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/event_stream.h"
 #include "core/json.h"
 #include "core/secret.h"
 #include "http/client.h"
@@ -48,8 +50,14 @@ class HouseClient {
   ///   what the server's error envelope says: its code, message, fields and hint
   core::json::value get(const std::string& path, const Query& query = {});
   core::json::value send(std::string_view method, const std::string& path, const core::json::value& body);
+  /// Reads a stream of events until it ends, `at_most` so long, going on after the one named `last_id` if the server
+  /// can. Throws as above, and timeout.
+  void follow(const std::string& path, const std::string& last_id, std::chrono::milliseconds at_most,
+              const std::function<void(const StreamEvent&)>& each);
 
  private:
+  [[nodiscard]] http::ClientRequest request_to(std::string_view method, const std::string& path) const;
+  http::ClientResponse answer_to(const http::ClientRequest& request);
   core::json::value call(std::string_view method, const std::string& path, const std::string& body);
   Connection connection_;
   http::Transport& transport_;

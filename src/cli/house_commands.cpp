@@ -31,6 +31,8 @@ std::optional<std::string> environment_value(const std::string& name) {
 std::unique_ptr<http::Transport> make_client(const Connection& connection) {
   http::ClientConfig config;
   config.ca_file = connection.ca_file;
+  // A stream of events is silent for as long as nothing happens; every request has its own deadline.
+  config.stall_time = std::chrono::hours(24);
   return std::make_unique<http::Client>(std::move(config));
 }
 

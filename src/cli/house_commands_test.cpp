@@ -124,6 +124,21 @@ TEST_F(HouseCommandsTest, DeletesOnlyWhenTheNameIsConfirmed) {
   EXPECT_EQ(server_.requests.back().target, std::string("DELETE /api/managed-services/") + kId);
 }
 
+TEST_F(HouseCommandsTest, PausesResumesUndeletesAndDeletesWithoutAFinalBackup) {
+  const std::string service = std::string("/api/managed-services/") + kId;
+  server_.on("PATCH " + service, kService);
+  server_.on("POST " + service + "/undelete", kService);
+  server_.on("GET /api/managed-services?includeDeleted=true", list_of_one());
+  server_.on("DELETE " + service + "?finalBackup=skip", "");
+  EXPECT_EQ(run({"services", "pause", kId}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, R"({"pause":true})");
+  EXPECT_EQ(run({"services", "resume", kId}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, R"({"pause":false})");
+  EXPECT_EQ(run({"services", "undelete", kId}), 0) << terminal_.errors;
+  EXPECT_EQ(run({"services", "delete", "orders", "--confirm", "orders", "--final-backup", "skip"}), 0)
+      << terminal_.errors;
+}
+
 TEST_F(HouseCommandsTest, RefusesANameThatTwoServicesHave) {
   const std::string two = std::string("[") + kService + "," + kService + "]";
   server_.on("GET /api/managed-services?includeDeleted=true", two);
@@ -142,6 +157,8 @@ TEST_F(HouseCommandsTest, RecoversWithTheSourcesOwnSettings) {
   EXPECT_EQ(body.at("config"), core::parse_json(R"({"max_connections":"100"})"));
   EXPECT_EQ(body.at("recoverFrom"), core::parse_json(std::string(R"({"config":{},"secrets":{},"msId":")") + kId +
                                                      R"(","time":"2026-04-10T12:00:00Z"})"));
+  EXPECT_EQ(run({"recover", "again", "--service", "orders", "--keep-logins"}), 0) << terminal_.errors;
+  EXPECT_EQ(core::parse_json(server_.requests.back().body).at("recoverFrom").at("keepLogins"), true);
 }
 
 TEST_F(HouseCommandsTest, WaitsForTheOperationAndShowsItsFailure) {
@@ -151,6 +168,33 @@ TEST_F(HouseCommandsTest, WaitsForTheOperationAndShowsItsFailure) {
       "error":{"code":"process_failed","message":"postgres ended","nextStep":"look at its log"}})");
   EXPECT_EQ(run({"services", "update", kId, "--config", "a=b", "--wait"}), 1);
   EXPECT_EQ(terminal_.errors, "error: update failed: postgres ended\nhint: look at its log\n");
+}
+
+TEST_F(HouseCommandsTest, ListensToTheOperationsEvents) {
+  server_.on("GET /api/operations/op1/events",
+             ": hello\n\nid: a\nevent: operation\ndata: {\"kind\":\"backup\",\"state\":\"running\"}\n\n"
+             "id: b\nevent: operation\ndata: {\"kind\":\"backup\",\"state\":\"succeeded\"}\n\n");
+  EXPECT_EQ(run({"operations", "wait", "op1"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.size(), 1u) << "nothing has to be asked beside";
+}
+
+TEST_F(HouseCommandsTest, ListensAgainWhereTheEventsBrokeOff) {
+  server_.on("GET /api/operations/op1/events",
+             "id: a\nevent: operation\ndata: {\"kind\":\"backup\",\"state\":\"running\"}\n\nid: b\nevent: oper");
+  server_.on("GET /api/operations/op1/events",
+             "id: b\nevent: operation\ndata: {\"kind\":\"backup\",\"state\":\"succeeded\"}\n\n");
+  EXPECT_EQ(run({"operations", "wait", "op1"}), 0) << terminal_.errors;
+  ASSERT_EQ(server_.requests.size(), 2u);
+  EXPECT_EQ(server_.requests[0].last_event_id, "");
+  EXPECT_EQ(server_.requests[1].last_event_id, "a");
+}
+
+TEST_F(HouseCommandsTest, AsksOnlyWhereEventsBringNothing) {
+  server_.on("GET /api/operations/op1/events", ": still here\n\n");
+  server_.on("GET /api/operations/op1", R"({"kind":"backup","state":"running"})");
+  server_.on("GET /api/operations/op1", R"({"kind":"backup","state":"succeeded"})");
+  EXPECT_EQ(run({"operations", "wait", "op1"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.size(), 4u);
 }
 
 TEST_F(HouseCommandsTest, GivesUpWaitingAtTheTimeout) {

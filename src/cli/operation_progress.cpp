@@ -79,18 +79,64 @@ core::json::value poll_until(CommandContext& context, const std::string& path, c
   }
 }
 
+namespace {
+
+/// What was last heard of an operation.
+struct Heard {
+  core::json::value operation;
+  std::string event_id;
+};
+
+bool has_ended(const core::json::value& operation) {
+  if (!operation.is_object()) return false;
+  const std::string state = cell(operation, "state");
+  return state == "succeeded" || state == "failed" || state == "cancelled";
+}
+
+/// One stream from where the one before broke to where this one does; false if it brought nothing new.
+bool listen(CommandContext& context, const std::string& path, std::chrono::milliseconds at_most, Heard& heard,
+            const std::function<void()>& on_change) {
+  bool news = false;
+  const auto take = [&](const StreamEvent& event) {
+    auto operation = core::parse_json(event.data);
+    heard.event_id = event.id;
+    if (event.name != "operation" || operation == heard.operation) return;
+    heard.operation = std::move(operation);
+    news = true;
+    on_change();
+  };
+  try {
+    context.client().follow(path, heard.event_id, at_most, take);
+  } catch (const Error&) {
+    // A stream may break at any time. Whether the server is still there shows the next one, or the question after it.
+  }
+  return news;
+}
+
+}  // namespace
+
 core::json::value follow_operation(CommandContext& context, const std::string& id, std::chrono::seconds at_most) {
   Terminal& terminal = context.terminal();
-  const bool draws = terminal.shows_progress();
-  const auto draw = [&](const core::json::value& operation) {
-    const std::string state = cell(operation, "state");
-    if (draws) terminal.err("\r\x1b[K" + render_progress(operation, terminal.width() - 1));
-    return state == "succeeded" || state == "failed" || state == "cancelled";
+  const std::string path = "/api/operations/" + id;
+  const core::SteadyTime deadline = context.clock().steady_now() + at_most;
+  Heard heard;
+  const auto draw = [&] {
+    if (terminal.shows_progress()) terminal.err("\r\x1b[K" + render_progress(heard.operation, terminal.width() - 1));
   };
-  core::json::value ended = poll_until(context, "/api/operations/" + id, "operation " + id, at_most, draw);
-  if (draws) terminal.err("\r\x1b[K");
-  if (cell(ended, "state") != "succeeded") throw error_of_operation(ended);
-  return ended;
+  while (!has_ended(heard.operation)) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - context.clock().steady_now());
+    if (left <= left.zero()) {
+      throw Error(Code::kTimeout, fmt::format("operation {} has not ended after {} s", id, at_most.count()))
+          .with_hint("the server goes on with it; look again later");
+    }
+    if (listen(context, path + "/events", left, heard, draw)) continue;
+    heard.operation = context.client().get(path);
+    draw();
+    if (!has_ended(heard.operation)) context.clock().wait({}, std::min(left, kPollInterval));
+  }
+  if (terminal.shows_progress()) terminal.err("\r\x1b[K");
+  if (cell(heard.operation, "state") != "succeeded") throw error_of_operation(heard.operation);
+  return heard.operation;
 }
 
 }  // namespace backstay::cli

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -18,6 +19,7 @@ class ScriptedServer {
     std::string target;  // "POST /api/teams"
     std::string body;
     std::string authorization;
+    std::string last_event_id;
   };
   std::vector<Seen> requests;
   bool reachable = true;
@@ -31,7 +33,8 @@ class ScriptedServer {
     if (!reachable) throw core::Error(core::Code::kStoreUnreachable, "connection refused");
     const std::string path = request.url.substr(request.url.find('/', request.url.find("://") + 3));
     requests.push_back({request.method + " " + path, std::string(core::as_text(request.body)),
-                        request.headers.find("Authorization").value_or("")});
+                        request.headers.find("Authorization").value_or(""),
+                        request.headers.find("Last-Event-ID").value_or("")});
     auto found = answers_.find(requests.back().target);
     http::ClientResponse response;
     if (found == answers_.end()) {
@@ -41,6 +44,7 @@ class ScriptedServer {
     }
     response.status = found->second.front().status;
     response.body = core::to_bytes(found->second.front().body);
+    if (request.sink && response.status == 200) request.sink(std::exchange(response.body, {}));
     if (found->second.size() > 1) found->second.pop_front();
     return response;
   }
