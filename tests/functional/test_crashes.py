@@ -46,7 +46,7 @@ def ends_well_or_is_undone(server, deployed: Deployed, operation_id: str) -> boo
     return False
 
 
-@pytest.mark.parametrize("phase", ["initialize", "start"])
+@pytest.mark.parametrize("phase", ["initialize", pytest.param("start", marks=pytest.mark.nightly)])
 def test_the_server_is_killed_during_a_creation(own_server, phase):
     api = own_server.api()
     team = api.get("/teams")[0]["id"]
@@ -88,7 +88,7 @@ def test_the_server_is_killed_during_a_backup(own_server, phase):
     assert database.sql("SELECT i FROM written_meanwhile") == "1"
 
 
-@pytest.mark.parametrize("phase", ["restore", "replay", "hand_over", "start"])
+@pytest.mark.parametrize("phase", ["restore", "replay", "hand_over", pytest.param("start", marks=pytest.mark.nightly)])
 def test_the_server_is_killed_during_a_recovery(own_server, phase):
     deployed = filled(own_server, 100)
     deployed.database().sql("INSERT INTO ballast SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 100000) i")
