@@ -224,7 +224,6 @@ const std::vector<Migration> kMigrations{
          "ALTER TABLE services ADD COLUMN driver BIGINT NOT NULL DEFAULT 0",
          "ALTER TABLE services ADD COLUMN change BIGINT NOT NULL DEFAULT 0",
          "CREATE INDEX services_driver ON services (driver, change)",
-         "CREATE INDEX services_team ON services (team_id, created_at, id)",
          "CREATE INDEX services_state ON services (state)",
          "CREATE INDEX operations_team ON operations (team_id, sequence)",
      }},
