@@ -10,6 +10,7 @@
 #include "api/house/routes.h"
 #include "app/master_key.h"
 #include "app/state_directory.h"
+#include "control/archive_memory.h"
 #include "control/engine.h"
 #include "control/queries.h"
 #include "control/service_commands.h"
@@ -38,7 +39,6 @@ blob::StorePolicy store_policy(const Configuration& configuration) {
   policy.egress.allow_loopback = configuration.stores_allow_loopback;
   policy.egress.allow_private = configuration.stores_allow_private_networks;
   policy.ca_file = configuration.stores_ca_file;
-  policy.create_directories = true;
   return policy;
 }
 
@@ -158,7 +158,13 @@ struct ServerAssembly::Parts {
   std::vector<std::unique_ptr<control::Provider>> built_in_providers(const Configuration& configuration) {
     std::vector<std::unique_ptr<control::Provider>> built_in;
     built_in.push_back(providers::make_postgresql_provider(
-        {.runtime = runtime, .files = files, .runner = runner, .clock = clock, .random = random, .metrics = metrics},
+        {.runtime = runtime,
+         .files = files,
+         .runner = runner,
+         .clock = clock,
+         .random = random,
+         .metrics = metrics,
+         .memory = memory},
         postgresql_config(configuration, state, files)));
     return built_in;
   }
@@ -188,6 +194,7 @@ struct ServerAssembly::Parts {
   core::Metrics metrics;
   StateDirectory state;
   std::unique_ptr<metadata::Database> database;
+  control::StateArchiveMemory memory{*database};
   control::OperationFeed feed;
   control::OperationQueue operations;
   runtime::ProcessRuntime runtime;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "blob/destination.h"
+#include "control/archive_memory.h"
 #include "control/provider.h"
 #include "control/runtime.h"
 #include "core/metrics.h"
@@ -38,6 +39,7 @@ struct PostgresqlDependencies {
   core::Clock& clock;
   core::Random& random;
   core::Metrics& metrics;
+  control::ArchiveMemory& memory;
 };
 
 /// Looks for installations now. Offers nothing (and says so in the log) if there is none.

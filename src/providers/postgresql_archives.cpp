@@ -12,6 +12,9 @@ constexpr auto kSendAllDeadline = std::chrono::seconds(20);
 constexpr auto kProofDeadline = std::chrono::seconds(10);
 constexpr auto kProofSlice = std::chrono::milliseconds(500);
 constexpr auto kPoll = std::chrono::milliseconds(100);
+constexpr core::Duration kFirstOpenRetry = std::chrono::seconds(1);
+constexpr core::Duration kLongestOpenRetry = std::chrono::seconds(15);
+constexpr auto kRememberWindowEvery = std::chrono::minutes(1);
 constexpr auto kWalReceiverName = "wal-receiver";
 
 backup::ProgressCallback report_to(control::WorkContext& context) {
@@ -31,6 +34,22 @@ control::BackupOutcome outcome_of(const repository::BackupRecord& record) {
   return outcome;
 }
 
+/// What the server keeps for its archive; nothing while it does not answer.
+std::uint64_t kept_wal(PostgresqlInstance& instance, std::stop_token stop) {
+  try {
+    const auto rows =
+        instance.server()
+            .connect("postgres", stop)
+            .query(
+                "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), restart_lsn)::bigint FROM pg_replication_slots "
+                "WHERE slot_name = $1 AND restart_lsn IS NOT NULL",
+                {instance.slot()});
+    return rows.empty() ? 0 : static_cast<std::uint64_t>(rows.integer(0, 0));
+  } catch (const core::Error&) {
+    return 0;
+  }
+}
+
 const control::BackupTarget& target_of(const control::ServiceBody& body) {
   if (body.backups) return *body.backups;
   throw core::Error(core::Code::kConflict, fmt::format("the service '{}' has no destination", body.service.name))
@@ -41,7 +60,9 @@ const control::BackupTarget& target_of(const control::ServiceBody& body) {
 
 PostgresqlArchives::PostgresqlArchives(PostgresqlWorld& world)
     : world_(world),
-      repositories_(world.config.stores, {world.deps.clock, world.deps.random, &world.deps.metrics, {}}) {}
+      repositories_(world.config.stores, {world.deps.clock, world.deps.random, &world.deps.metrics, {}},
+                    world.deps.memory),
+      away_(world.deps.clock) {}
 
 backup::Environment PostgresqlArchives::environment() const {
   return {world_.deps.clock, world_.deps.random, world_.deps.files, world_.deps.runner};
@@ -131,21 +152,35 @@ void PostgresqlArchives::confirm(const control::ServiceBody& body, const model::
 }
 
 std::optional<model::RecoveryWindow> PostgresqlArchives::known_window(const std::string& instance_id) const {
-  const core::LockGuard lock(mutex_);
-  const auto found = windows_.find(instance_id);
-  if (found == windows_.end()) return std::nullopt;
-  return found->second;
+  {
+    const core::LockGuard lock(mutex_);
+    if (const auto found = windows_.find(instance_id); found != windows_.end()) return found->second.window;
+  }
+  return world_.deps.memory.window(instance_id);
+}
+
+void PostgresqlArchives::remember_window(const model::RecoveryWindow& window) {
+  const auto now = world_.deps.clock.steady_now();
+  {
+    const core::LockGuard lock(mutex_);
+    const auto [known, is_new] = windows_.try_emplace(window.instance_id, KnownWindow{window, now});
+    const bool opened = known->second.window.earliest != window.earliest;
+    known->second.window = window;
+    if (!is_new && !opened && now - known->second.remembered_at < kRememberWindowEvery) return;
+    known->second.remembered_at = now;
+  }
+  world_.deps.memory.remember_window(window);
 }
 
 model::RecoveryWindow PostgresqlArchives::window(const control::ServiceBody& body) {
   const auto& id = body.instance.id;
   const auto known = known_window(id);
-  const auto running = receiver(id);
-  if (known && running && running->status().store_away_since) return *known;
+  const auto risk = at_risk(id);
+  if (known && risk && !risk->store_reachable) return *known;
   try {
     auto seen = window_from_store(body);
-    const core::LockGuard lock(mutex_);
-    return windows_[id] = std::move(seen);
+    remember_window(seen);
+    return seen;
   } catch (const core::Error& error) {
     if (!known || error.code() != core::Code::kStoreUnreachable) throw;
     return *known;
@@ -203,7 +238,7 @@ backup::RecoveryPlan PostgresqlArchives::plan(const control::RecoveryQuestion& q
 
 std::optional<control::AtRisk> PostgresqlArchives::at_risk(const std::string& instance_id) const {
   const auto found = receiver(instance_id);
-  if (!found) return std::nullopt;
+  if (!found) return away_.at_risk(instance_id);
   const auto status = found->status();
   return control::AtRisk{status.bytes_at_risk, status.time_at_risk, !status.store_away_since, status.last_error,
                          status.needs_base_backup};
@@ -217,8 +252,26 @@ std::vector<control::Companion> PostgresqlArchives::companions(const control::Se
            }}};
 }
 
+std::shared_ptr<repository::Repository> PostgresqlArchives::wait_for_repository(const control::ServiceBody& body,
+                                                                                std::stop_token stop) {
+  const auto& id = body.instance.id;
+  std::shared_ptr<repository::Repository> repository;
+  for (auto pause = kFirstOpenRetry; !repository; pause = std::min(pause * 2, kLongestOpenRetry)) {
+    try {
+      repository = prepared_repository(body);
+    } catch (const core::Error& error) {
+      PostgresqlInstance instance(world_, body);
+      away_.note(id, error, kept_wal(instance, stop));
+      if (!world_.deps.clock.wait(stop, pause)) break;
+    }
+  }
+  away_.forget(id);
+  return repository;
+}
+
 void PostgresqlArchives::receive(const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch) {
-  const auto repository = prepared_repository(body);
+  const auto repository = wait_for_repository(body, stop);
+  if (!repository) return;
   PostgresqlInstance instance(world_, body);
   backup::WalReceiverConfig config;
   config.instance = body.instance.id;

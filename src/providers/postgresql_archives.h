@@ -11,6 +11,7 @@
 #include "backup/wal_receiver.h"
 #include "control/provider.h"
 #include "core/mutex.h"
+#include "providers/away_archives.h"
 #include "providers/postgresql_instance.h"
 #include "providers/repositories.h"
 
@@ -38,7 +39,10 @@ class PostgresqlArchives {
  private:
   model::RecoveryWindow window_from_store(const control::ServiceBody& body);
   [[nodiscard]] std::optional<model::RecoveryWindow> known_window(const std::string& instance_id) const;
+  void remember_window(const model::RecoveryWindow& window);
   std::shared_ptr<repository::Repository> prepared_repository(const control::ServiceBody& body);
+  /// The same, as often as it takes. Nothing if stopped first.
+  std::shared_ptr<repository::Repository> wait_for_repository(const control::ServiceBody& body, std::stop_token stop);
   void receive(const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch);
   [[nodiscard]] std::shared_ptr<backup::WalReceiver> receiver(const std::string& instance_id) const;
   /// Waits for the companion to be connected; Error(unavailable) if that takes too long.
@@ -49,10 +53,15 @@ class PostgresqlArchives {
 
   PostgresqlWorld& world_;
   Repositories repositories_;
+  AwayArchives away_;
   mutable core::Mutex mutex_;
   std::map<std::string, std::shared_ptr<backup::WalReceiver>> receivers_ GUARDED_BY(mutex_);
-  /// The last answer for each instance, for while its store is away.
-  std::map<std::string, model::RecoveryWindow> windows_ GUARDED_BY(mutex_);
+  /// The last answer for each instance, for while its store is away; the state remembers it now and then.
+  struct KnownWindow {
+    model::RecoveryWindow window;
+    core::SteadyTime remembered_at;
+  };
+  std::map<std::string, KnownWindow> windows_ GUARDED_BY(mutex_);
 };
 
 }  // namespace backstay::providers

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "control/testing/engine_world.h"
+#include "control/testing/memory_archive_memory.h"
 #include "core/error.h"
 #include "os/file_system.h"
 #include "os/process.h"
@@ -26,7 +27,6 @@ class PostgresqlProviderTest : public ::testing::Test {
     files_.make_directories(root_ / "store", 0711);
     files_.set_mode(root_, 0711);
     policy_.directory_roots = {root_ / "store"};
-    policy_.create_directories = true;
     gate_ = std::make_unique<BlobStoreGate>(policy_, blob::StoreContext{clock_, random_, &metrics_, {}});
     begin();
   }
@@ -50,7 +50,7 @@ class PostgresqlProviderTest : public ::testing::Test {
     config.stores = policy_;
     std::vector<std::unique_ptr<control::Provider>> providers;
     providers.push_back(
-        make_postgresql_provider({*runtime_, files_, runner_, clock_, random_, metrics_}, std::move(config)));
+        make_postgresql_provider({*runtime_, files_, runner_, clock_, random_, metrics_, memory_}, std::move(config)));
     control::CommandConfig commands;
     commands.first_port = static_cast<std::uint16_t>(30000 + random_.below(20000));
     commands.last_port = static_cast<std::uint16_t>(commands.first_port + 100);
@@ -131,6 +131,7 @@ class PostgresqlProviderTest : public ::testing::Test {
   core::SystemRandom random_;
   core::SystemClock clock_;
   core::Metrics metrics_;
+  control::testing::MemoryArchiveMemory memory_;
   os::RealFileSystem files_;
   os::SystemProcessRunner runner_;
   std::filesystem::path root_;

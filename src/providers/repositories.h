@@ -7,6 +7,7 @@
 
 #include "backup/recovery_window.h"
 #include "blob/destination.h"
+#include "control/archive_memory.h"
 #include "control/provider.h"
 #include "core/mutex.h"
 #include "repository/repository.h"
@@ -19,23 +20,28 @@ struct OpenArchive {
   std::shared_ptr<backup::WalArchive> archive;
 };
 
-/// Thread-safe.
+/// Thread-safe. A destination whose repository is known has that one or is away: whatever else is found there, or
+/// nothing, is Error(store_unreachable) and left alone.
 class Repositories {
  public:
-  Repositories(blob::StorePolicy policy, blob::StoreContext context)
-      : policy_(std::move(policy)), context_(std::move(context)) {}
+  /// The memory must outlive it.
+  Repositories(blob::StorePolicy policy, blob::StoreContext context, control::ArchiveMemory& memory);
 
-  /// Makes the repository if the destination has none.
+  /// Makes the repository if the destination never had one.
   std::shared_ptr<repository::Repository> create_or_open(const control::BackupTarget& target);
-  /// Throws Error(not_found) if the destination has none.
+  /// Throws Error(not_found) if the destination never had one.
   std::shared_ptr<repository::Repository> open(const control::BackupTarget& target);
   OpenArchive archive(const control::BackupTarget& target, const std::string& instance_id);
 
  private:
   std::shared_ptr<repository::Repository> find(const control::BackupTarget& target, bool may_create);
+  std::shared_ptr<repository::Repository> open_known(const control::BackupTarget& target, const std::string& id);
+  std::shared_ptr<repository::Repository> open_new(const control::BackupTarget& target, bool may_create);
+  std::shared_ptr<blob::Store> open_store(const control::BackupTarget& target);
 
   blob::StorePolicy policy_;
   blob::StoreContext context_;
+  control::ArchiveMemory& memory_;
   core::Mutex mutex_;
   std::map<std::string, std::shared_ptr<repository::Repository>> open_ GUARDED_BY(mutex_);
   std::map<std::string, OpenArchive> archives_ GUARDED_BY(mutex_);
