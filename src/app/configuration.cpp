@@ -44,6 +44,13 @@ using C = Configuration;
 const std::array kSettings = {
     Setting{"server", "state_dir", &C::server_state_dir,
             "where the state and the services live; made at the first start; one server at a time"},
+    Setting{"server", "state", &C::server_state,
+            "`postgresql://` URL of a database that keeps the state, for several servers; empty: a SQLite file in the "
+            "state directory"},
+    Setting{"server", "state_password_file", &C::server_state_password_file,
+            "file with the password of the user that `state` names"},
+    Setting{"server", "services_dir", &C::server_services_dir,
+            "where the services live; servers that share a state share it; empty: the state directory"},
     Setting{"server", "listen", &C::server_listen,
             "address and port of the API; port 0 takes a free one, which `endpoint.json` in the state directory names"},
     Setting{"server", "public_url", &C::server_public_url,
@@ -70,7 +77,7 @@ const std::array kSettings = {
     Setting{"postgres", "first_port", &C::postgres_first_port, "first port for database services", 1024, 65535},
     Setting{"postgres", "last_port", &C::postgres_last_port, "last port for database services", 1024, 65535},
     Setting{"stores", "directory_roots", &C::stores_directory_roots,
-            "backups to `file://` directories are allowed below these only; empty: `stores` in the state directory"},
+            "backups to `file://` directories are allowed below these only; empty: `stores` in the services directory"},
     Setting{"stores", "ca_file", &C::stores_ca_file,
             "PEM certificates that S3 endpoints are checked against, instead of the system's authorities"},
     Setting{"stores", "allow_loopback", &C::stores_allow_loopback,
@@ -202,7 +209,7 @@ void read_environment_settings(Configuration& configuration, const Environment& 
 }
 
 std::string default_directory_root(const Configuration& configuration) {
-  return configuration.server_state_dir + "/stores";
+  return configuration.server_services_dir + "/stores";
 }
 
 void complete(Configuration& configuration) {
@@ -219,8 +226,11 @@ void complete(Configuration& configuration) {
   if (configuration.postgres_first_port > configuration.postgres_last_port) {
     refuse("postgres.first_port is above postgres.last_port");
   }
-  const auto state = std::filesystem::absolute(configuration.server_state_dir).lexically_normal();
-  configuration.server_state_dir = state.has_filename() ? state.string() : state.parent_path().string();
+  if (configuration.server_services_dir.empty()) configuration.server_services_dir = configuration.server_state_dir;
+  for (std::string* directory : {&configuration.server_state_dir, &configuration.server_services_dir}) {
+    const auto path = std::filesystem::absolute(*directory).lexically_normal();
+    *directory = path.has_filename() ? path.string() : path.parent_path().string();
+  }
   if (configuration.stores_directory_roots.empty()) {
     configuration.stores_directory_roots = {default_directory_root(configuration)};
   }

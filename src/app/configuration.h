@@ -17,6 +17,9 @@ namespace backstay::app {
 
 struct Configuration {
   std::string server_state_dir = "/var/lib/backstay";
+  std::string server_state;
+  std::string server_state_password_file;
+  std::string server_services_dir;
   std::string server_listen = "127.0.0.1:8080";
   std::string server_public_url;
   std::string server_tls_certificate_file;
@@ -49,7 +52,7 @@ void read_file_settings(Configuration& configuration, std::string_view text, std
 /// Error(config_error) that names the variable; also for a name of a known section that is no setting.
 void read_environment_settings(Configuration& configuration, const Environment& environment,
                                const EnvironmentNames& names);
-/// Where directory stores are allowed if the operator names nothing: "stores" in the state directory.
+/// Where directory stores are allowed if the operator names nothing: "stores" in the services directory.
 std::string default_directory_root(const Configuration& configuration);
 /// Checks what spans settings and fills what follows from the state directory. Throws Error(config_error).
 void complete(Configuration& configuration);

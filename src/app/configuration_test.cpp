@@ -110,7 +110,17 @@ TEST(ConfigurationTest, CompletesWhatFollowsFromTheStateDirectory) {
   complete(configuration);
   EXPECT_EQ(configuration.server_public_url, "https://backstay.example");
   EXPECT_EQ(configuration.server_state_dir, "/srv/state");
+  EXPECT_EQ(configuration.server_services_dir, "/srv/state");
   EXPECT_EQ(configuration.stores_directory_roots, std::vector<std::string>{"/srv/state/stores"});
+}
+
+TEST(ConfigurationTest, ServicesMayLiveBesideTheState) {
+  Configuration configuration;
+  configuration.server_state_dir = "/srv/first";
+  configuration.server_services_dir = "/srv/services/";
+  complete(configuration);
+  EXPECT_EQ(configuration.server_services_dir, "/srv/services");
+  EXPECT_EQ(configuration.stores_directory_roots, std::vector<std::string>{"/srv/services/stores"});
 }
 
 TEST(ConfigurationTest, ChecksWhatSpansSettings) {

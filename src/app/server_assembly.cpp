@@ -9,6 +9,7 @@
 #include "api/errors.h"
 #include "api/house/routes.h"
 #include "app/master_key.h"
+#include "app/services_directory.h"
 #include "app/state_directory.h"
 #include "control/archive_memory.h"
 #include "control/engine.h"
@@ -17,6 +18,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/metrics.h"
+#include "core/text.h"
 #include "http/server.h"
 #include "os/process.h"
 #include "providers/postgresql.h"
@@ -65,11 +67,26 @@ std::filesystem::path restore_helper(const Configuration& configuration, os::Fil
   return helper;
 }
 
+/// The first line of the file that the operator named.
+core::Secret state_password(const Configuration& configuration, os::FileSystem& files) {
+  const std::filesystem::path file = configuration.server_state_password_file;
+  if (file.empty()) return {};
+  if (const auto found = files.stat(file); found && (found->mode & 0077U) != 0) {
+    throw Error(Code::kConfigError, fmt::format("the password file '{}' can be read by others", file.string()))
+        .with_hint(fmt::format("chmod 600 {}", file.string()));
+  }
+  const core::Bytes content = files.read_file(file);
+  return core::Secret(std::string(core::trim(core::as_text(content))));
+}
+
 metadata::DatabaseConfig database_config(const Configuration& configuration, const Environment& environment,
                                          const StateDirectory& state, os::FileSystem& files, core::Random& random) {
   const auto key_file = master_key_file(configuration, environment, files);
   const bool state_exists = files.stat(state.database_file()).has_value();
-  return {.file = state.database_file(), .key = load_master_key(key_file, state_exists, files, random)};
+  return {.file = state.database_file(),
+          .url = configuration.server_state,
+          .password = state_password(configuration, files),
+          .key = load_master_key(key_file, state_exists, files, random)};
 }
 
 control::CommandConfig command_config(const Configuration& configuration) {
@@ -100,10 +117,9 @@ http::ServerConfig http_config(const Configuration& configuration) {
   return config;
 }
 
-providers::PostgresqlConfig postgresql_config(const Configuration& configuration, const StateDirectory& state,
-                                              os::FileSystem& files) {
+providers::PostgresqlConfig postgresql_config(const Configuration& configuration, os::FileSystem& files) {
   providers::PostgresqlConfig config;
-  config.state_dir = state.path();
+  config.state_dir = configuration.server_services_dir;
   config.installation_roots = {configuration.postgres_installation_roots.begin(),
                                configuration.postgres_installation_roots.end()};
   config.restore_helper = restore_helper(configuration, files);
@@ -117,10 +133,10 @@ providers::PostgresqlConfig postgresql_config(const Configuration& configuration
 /// Members are made from top to bottom and destroyed the other way round: each needs only what stands above it.
 struct ServerAssembly::Parts {
   Parts(const Configuration& configuration, const Environment& environment)
-      : state(configuration.server_state_dir, files),
-        database(metadata::Database::open(database_config(configuration, environment, state, files, random), random)),
+      : state(configuration.server_state_dir, files, random),
+        database(open_database(configuration, environment)),
         operations(clock, random, feed),
-        runtime({.state_dir = state.path()}, files, runner),
+        runtime({.state_dir = configuration.server_services_dir}, files, runner),
         providers(built_in_providers(configuration)),
         gate(store_policy(configuration), {.clock = clock, .random = random, .metrics = &metrics, .stop = {}}),
         commands({.database = *database,
@@ -157,16 +173,22 @@ struct ServerAssembly::Parts {
 
   std::vector<std::unique_ptr<control::Provider>> built_in_providers(const Configuration& configuration) {
     std::vector<std::unique_ptr<control::Provider>> built_in;
-    built_in.push_back(providers::make_postgresql_provider(
-        {.runtime = runtime,
-         .files = files,
-         .runner = runner,
-         .clock = clock,
-         .random = random,
-         .metrics = metrics,
-         .memory = memory},
-        postgresql_config(configuration, state, files)));
+    built_in.push_back(providers::make_postgresql_provider({.runtime = runtime,
+                                                            .files = files,
+                                                            .runner = runner,
+                                                            .clock = clock,
+                                                            .random = random,
+                                                            .metrics = metrics,
+                                                            .memory = memory},
+                                                           postgresql_config(configuration, files)));
     return built_in;
+  }
+
+  std::unique_ptr<metadata::Database> open_database(const Configuration& configuration,
+                                                    const Environment& environment) {
+    auto opened = metadata::Database::open(database_config(configuration, environment, state, files, random), random);
+    claim_services_directory(configuration.server_services_dir, files, *opened, random);
+    return opened;
   }
 
   /// The token is in the state before it is in its file; if the process is killed between the two, nobody knows it, and

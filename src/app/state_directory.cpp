@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/text.h"
 #include "core/time.h"
 
 namespace backstay::app {
@@ -36,7 +37,7 @@ os::Descriptor take_lock(const std::filesystem::path& file) {
 
 }  // namespace
 
-StateDirectory::StateDirectory(std::filesystem::path path, os::FileSystem& files)
+StateDirectory::StateDirectory(std::filesystem::path path, os::FileSystem& files, core::Random& random)
     : path_(std::move(path)), files_(files) {
   const auto found = files_.stat(path_);
   if (found && found->type != os::FileType::kDirectory) {
@@ -46,8 +47,19 @@ StateDirectory::StateDirectory(std::filesystem::path path, os::FileSystem& files
   files_.set_mode(path_, kTraversable);
   lock_ = take_lock(path_ / "lock");
   remove_endpoint();
-  if (!files_.stat(database_file())) files_.write_file_durably(first_start_marker(), {}, kPrivate);
+  identify(random);
   lacks_admin_token_ = files_.stat(first_start_marker()).has_value();
+}
+
+/// The marker first: a directory that has an identity has had its first start, or has the marker.
+void StateDirectory::identify(core::Random& random) {
+  const auto file = path_ / "server-id";
+  if (!files_.stat(file)) {
+    if (!files_.stat(database_file())) files_.write_file_durably(first_start_marker(), {}, kPrivate);
+    files_.write_file_durably(file, core::as_bytes(random.uuid() + "\n"), 0644);
+  }
+  const core::Bytes content = files_.read_file(file);
+  server_id_ = core::trim(core::as_text(content));
 }
 
 void StateDirectory::put_endpoint(const std::string& url) {

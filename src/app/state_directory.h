@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include "core/random.h"
 #include "core/secret.h"
 #include "os/file.h"
 #include "os/file_system.h"
@@ -18,11 +19,14 @@ class StateDirectory {
  public:
   /// Makes the directory if it is missing. Throws Error(conflict) if another server holds it, Error(config_error) for a
   /// path that is no directory. `files` outlives this.
-  StateDirectory(std::filesystem::path path, os::FileSystem& files);
+  StateDirectory(std::filesystem::path path, os::FileSystem& files, core::Random& random);
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::filesystem::path database_file() const { return path_ / "state.sqlite"; }
   [[nodiscard]] std::filesystem::path admin_token_file() const { return path_ / "admin-token"; }
+  /// Who the server is to others that share its state: made with the directory, and its own as long as the directory
+  /// is.
+  [[nodiscard]] const std::string& server_id() const { return server_id_; }
 
   /// endpoint.json, {"url": …}: there exactly while the server takes requests.
   void put_endpoint(const std::string& url);
@@ -34,11 +38,13 @@ class StateDirectory {
   void put_admin_token(const core::Secret& token);
 
  private:
+  void identify(core::Random& random);
   [[nodiscard]] std::filesystem::path first_start_marker() const { return path_ / "first-start"; }
 
   std::filesystem::path path_;
   os::FileSystem& files_;
   os::Descriptor lock_;
+  std::string server_id_;
   bool lacks_admin_token_ = false;
 };
 

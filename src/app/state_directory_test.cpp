@@ -39,45 +39,51 @@ core::Error refusal(Act act) {
 }
 
 TEST_F(StateDirectoryTest, IsMadeTraversableForServices) {
-  const StateDirectory state(path(), files_);
+  const StateDirectory state(path(), files_, random_);
   EXPECT_EQ(mode_of(path()), 0711U);
 }
 
 TEST_F(StateDirectoryTest, IsForOneServerAtATime) {
   {
-    const StateDirectory first(path(), files_);
-    const auto error = refusal([&] { const StateDirectory second(path(), files_); });
+    const StateDirectory first(path(), files_, random_);
+    const auto error = refusal([&] { const StateDirectory second(path(), files_, random_); });
     EXPECT_EQ(error.code(), core::Code::kConflict);
     EXPECT_NE(error.message().find(path().string()), std::string::npos);
   }
-  EXPECT_NO_THROW(StateDirectory(path(), files_));
+  EXPECT_NO_THROW(StateDirectory(path(), files_, random_));
+}
+
+TEST_F(StateDirectoryTest, KnowsItsServerAgain) {
+  const auto id = StateDirectory(path(), files_, random_).server_id();
+  EXPECT_EQ(id.size(), 36U);
+  EXPECT_EQ(StateDirectory(path(), files_, random_).server_id(), id);
 }
 
 TEST_F(StateDirectoryTest, NamesTheEndpointOnlyWhileItServes) {
   {
-    StateDirectory state(path(), files_);
+    StateDirectory state(path(), files_, random_);
     state.put_endpoint("http://127.0.0.1:4");
     EXPECT_EQ(text_of(path() / "endpoint.json"), "{\"url\":\"http://127.0.0.1:4\"}\n");
   }
-  const StateDirectory after_a_kill(path(), files_);
+  const StateDirectory after_a_kill(path(), files_, random_);
   EXPECT_FALSE(files_.stat(path() / "endpoint.json"));
 }
 
 TEST_F(StateDirectoryTest, AsksForTheAdminTokenUntilItIsInItsFile) {
   {
-    const StateDirectory state(path(), files_);
+    const StateDirectory state(path(), files_, random_);
     EXPECT_TRUE(state.lacks_admin_token());
     files_.write_file_durably(state.database_file(), {}, 0600);
   }
   {
-    StateDirectory killed_before_the_file(path(), files_);
+    StateDirectory killed_before_the_file(path(), files_, random_);
     EXPECT_TRUE(killed_before_the_file.lacks_admin_token());
     killed_before_the_file.put_admin_token(core::Secret("bs_token"));
     EXPECT_EQ(text_of(killed_before_the_file.admin_token_file()), "bs_token\n");
     EXPECT_EQ(mode_of(killed_before_the_file.admin_token_file()), 0600U);
   }
   files_.remove(path() / "admin-token");
-  EXPECT_FALSE(StateDirectory(path(), files_).lacks_admin_token());
+  EXPECT_FALSE(StateDirectory(path(), files_, random_).lacks_admin_token());
 }
 
 TEST_F(StateDirectoryTest, MakesTheMasterKeyOnceAndReadsItAgain) {
