@@ -148,8 +148,7 @@ CreatedDestination ServiceCommands::create_destination(const CreateDestinationRe
     refusals.add("/teamId", fmt::format("there is no team {} that this token may use", request.team_id));
   }
   refusals.raise();
-  auto destination = parse_destination(request.config, request.secrets, "");
-  auto checks = deps_.stores.probe(destination);
+  auto [destination, checks] = admission_.probe_new(request.team_id, request.config, request.secrets);
   destination.id = deps_.random.uuid();
   destination.team_id = request.team_id;
   destination.name = request.name;

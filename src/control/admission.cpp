@@ -59,9 +59,11 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
   refusals.check([&] { service.plan = model::resolve_plan(offer, request.plan.id, request.plan.parameters); });
   refusals.check([&] { model::check_config(offer, service.config); });
   refusals.check([&] { model::check_secrets(offer, service.secrets); });
+  // The provider judges what the schemas let pass.
+  if (refusals.empty()) refusals.check([&] { deps_.providers.of_kind(offer.kind).check(service, nullptr); });
+  if (request.backups) judge_backups(service, *request.backups, offer, refusals);
   refusals.raise();
-  deps_.providers.of_kind(offer.kind).check(service, nullptr);
-  if (request.backups) admit_backups(service, *request.backups, offer, admitted);
+  if (request.backups) place_backups({}, *request.backups, admitted);
   return admitted;
 }
 
@@ -87,17 +89,17 @@ AdmittedService Admission::update(const model::Service& before, const UpdateServ
   refusals.check([&] { model::check_config(offer, service.config); });
   refusals.check([&] { model::check_config_update(offer, before.config, service.config); });
   refusals.check([&] { model::check_secrets(offer, service.secrets); });
+  if (refusals.empty()) refusals.check([&] { deps_.providers.of_kind(offer.kind).check(service, &before); });
+  if (request.backups) judge_backups(service, *request.backups, offer, refusals);
   refusals.raise();
-  deps_.providers.of_kind(offer.kind).check(service, &before);
-  if (request.backups) admit_backups(service, *request.backups, offer, admitted);
+  if (request.backups) place_backups(before.backups, *request.backups, admitted);
   return admitted;
 }
 
-void Admission::admit_backups(model::Service& service, const BackupsRequest& request,
-                              const model::ProviderDefinition& offer, AdmittedService& admitted) {
+void Admission::judge_backups(model::Service& service, const BackupsRequest& request,
+                              const model::ProviderDefinition& offer, Refusals& refusals) {
   auto& backups = service.backups;
-  const bool were_enabled = backups.enabled;
-  backups.enabled = request.enabled.value_or(were_enabled);
+  backups.enabled = request.enabled.value_or(backups.enabled);
   if (request.interval_hours) backups.interval_h = *request.interval_hours;
   if (request.retention_days) backups.retention_days = *request.retention_days;
   // Together they name one place: parts of two places make none.
@@ -108,24 +110,71 @@ void Admission::admit_backups(model::Service& service, const BackupsRequest& req
   if (!backups.enabled) return;
 
   if (!offer.capabilities.backups) {
-    throw core::Error(core::Code::kInvalidArgument, fmt::format("the provider '{}' does not take backups", offer.name))
-        .with_field("/backups/enabled", "must be false for this provider");
+    refusals.add("/backups/enabled", fmt::format("must be false: the provider '{}' does not take backups", offer.name));
+    return;
   }
-  Refusals refusals;
   refusals.check([&] { model::check_backup_settings(backups); });
-  const bool by_id = backups.config.contains("destinationId");
-  const bool by_default = !by_id && backups.config.empty() && backups.secrets.empty();
-  if (!by_id && !by_default) {
+  if (backups.config.contains("destinationId")) {
+    refusals.check([&] {
+      find_destination(service.team_id, core::require_string(backups.config, "destinationId", "/backups/config"),
+                       "/backups");
+    });
+  } else if (!backups.config.empty() || !backups.secrets.empty()) {
     refusals.check([&] { model::check_backup_store(offer, backups.config, backups.secrets); });
+    refusals.check([&] { check_store(backups.config, backups.secrets, "/backups"); });
   }
-  refusals.raise();
-  if (!were_enabled) backups.enabled_at = deps_.clock.now();
+}
+
+void Admission::place_backups(const model::BackupSettings& before, const BackupsRequest& request,
+                              AdmittedService& admitted) {
+  auto& service = admitted.service;
+  auto& backups = service.backups;
+  if (!backups.enabled) return;
+  if (!before.enabled) backups.enabled_at = deps_.clock.now();
   const bool names_place = request.config || request.secrets || request.destination_id;
   if (!names_place && !backups.destination_id.empty()) return;
   admitted.destination = resolve_destination(service.team_id, backups.config, backups.secrets, "/backups");
   if (backups.destination_id != admitted.destination->destination.id) {
     backups.destination_id = admitted.destination->destination.id;
     backups.enabled_at = deps_.clock.now();
+  }
+}
+
+std::pair<model::Destination, std::vector<ProbeCheck>> Admission::probe_new(std::int64_t team_id,
+                                                                            const core::json::object& config,
+                                                                            const model::Secrets& secrets) {
+  auto destination = check_store(config, secrets, "");
+  const auto known = deps_.database.read([&](auto& tx) {
+    return metadata::Destinations(tx).find_place(team_id, destination.url, destination.endpoint_url);
+  });
+  if (known) {
+    throw core::Error(core::Code::kAlreadyExists, fmt::format("the destination '{}' is entered already", known->url));
+  }
+  auto checks = probe(destination, "");
+  return {std::move(destination), std::move(checks)};
+}
+
+model::Destination Admission::check_store(const core::json::object& config, const model::Secrets& secrets,
+                                          std::string_view pointer) {
+  auto destination = parse_destination(config, secrets, pointer);
+  Refusals refusals;
+  refusals.check([&] { require_keys(destination, pointer); });
+  refusals.check([&] {
+    try {
+      deps_.stores.check(destination);
+    } catch (const core::Error& error) {
+      throw at_place(error, destination, pointer);
+    }
+  });
+  refusals.raise();
+  return destination;
+}
+
+std::vector<ProbeCheck> Admission::probe(const model::Destination& destination, std::string_view pointer) {
+  try {
+    return deps_.stores.probe(destination);
+  } catch (const core::Error& error) {
+    throw at_place(error, destination, pointer);
   }
 }
 
@@ -148,14 +197,15 @@ NamedDestination Admission::resolve_destination(std::int64_t team_id, const core
       return {*found};
     }
   }
-  auto wanted = parse_destination(config, secrets, pointer);
+  auto wanted = check_store(config, secrets, pointer);
   auto known = deps_.database.read(
       [&](auto& tx) { return metadata::Destinations(tx).find_place(team_id, wanted.url, wanted.endpoint_url); });
   if (known && same_secret(known->access_key, wanted.access_key) && same_secret(known->secret_key, wanted.secret_key) &&
       known->region == wanted.region) {
     return {*known};
   }
-  const auto checks = deps_.stores.probe(wanted);
+  if (known) wanted.id = known->id;
+  const auto checks = probe(wanted, pointer);
   NamedDestination named{known.value_or(wanted), !known, known.has_value()};
   auto& destination = named.destination;
   if (named.is_new) {

@@ -16,6 +16,8 @@
 
 namespace backstay::control {
 
+class Refusals;
+
 /// What admission needs; all outlive it.
 struct AdmissionDependencies {
   metadata::Database& database;
@@ -54,6 +56,11 @@ class Admission {
   AdmittedService update(const model::Service& before, const UpdateServiceRequest& request);
   AdmittedRecovery recover(const RecoverRequest& request, const model::Service& wanted, const Principal& principal);
 
+  /// A place with what was seen of it. A refusal names /config and /secrets. Throws Error(already_exists) for one that
+  /// the team has.
+  std::pair<model::Destination, std::vector<ProbeCheck>> probe_new(std::int64_t team_id,
+                                                                   const core::json::object& config,
+                                                                   const model::Secrets& secrets);
   /// Finds the place or probes it. `config` may be {"destinationId"}.
   NamedDestination resolve_destination(std::int64_t team_id, const core::json::object& config,
                                        const model::Secrets& secrets, std::string_view pointer);
@@ -61,9 +68,16 @@ class Admission {
  private:
   struct Source;
   Source find_source(const RecoverRequest& request, const Principal& principal);
-  void admit_backups(model::Service& service, const BackupsRequest& request, const model::ProviderDefinition& offer,
-                     AdmittedService& admitted);
+  /// The backups that the service will have, and what is wrong with them.
+  void judge_backups(model::Service& service, const BackupsRequest& request, const model::ProviderDefinition& offer,
+                     Refusals& refusals);
+  /// Finds or probes where they go, once nothing is wrong.
+  void place_backups(const model::BackupSettings& before, const BackupsRequest& request, AdmittedService& admitted);
   model::Destination find_destination(std::int64_t team_id, const std::string& id, std::string_view pointer);
+  /// What config and secrets below `pointer` name, judged without a look at it.
+  model::Destination check_store(const core::json::object& config, const model::Secrets& secrets,
+                                 std::string_view pointer);
+  std::vector<ProbeCheck> probe(const model::Destination& destination, std::string_view pointer);
 
   AdmissionDependencies deps_;
 };

@@ -74,6 +74,7 @@ AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::
         .with_hint("turn backups on for a service before its data is needed");
   }
 
+  bool names_store = false;
   RecoveryQuestion question;
   question.source = source.service;
   question.instances = source.instances;
@@ -87,11 +88,17 @@ AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::
     const auto catalogue = deps_.providers.catalogue();
     const auto& offer = catalogue->require(wanted.provider.name, wanted.provider.version);
     model::check_backup_store(offer, request.config, request.secrets, "/recoverFrom");
-    question.from.destination = parse_destination(request.config, request.secrets, "/recoverFrom");
+    question.from.destination = check_store(request.config, request.secrets, "/recoverFrom");
+    names_store = true;
   }
 
   AdmittedRecovery admitted;
-  admitted.plan = deps_.providers.of_kind(wanted.provider.kind).plan_recovery(question, wanted);
+  try {
+    admitted.plan = deps_.providers.of_kind(wanted.provider.kind).plan_recovery(question, wanted);
+  } catch (const core::Error& error) {
+    if (!names_store || !error.fields().empty()) throw;
+    throw at_place(error, question.from.destination, "/recoverFrom");
+  }
   admitted.from = question.from;
   if (request.backup_id) {
     admitted.recovered_from = {{"backupId", *request.backup_id}, {"serviceId", source.service.id}};

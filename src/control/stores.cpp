@@ -15,7 +15,37 @@ core::Secret find_key(const core::json::object& config, const model::Secrets& se
   return {};
 }
 
+/// What a refusal without a field is most likely about; nothing for what is no refusal of the store.
+std::optional<std::string_view> likely_place(core::Code code, const model::Destination& destination) {
+  const std::string_view address = destination.endpoint_url.empty() ? "/destinationPath" : "/endpointUrl";
+  using enum core::Code;
+  switch (code) {
+    case kStoreUnreachable:
+    case kEgressRefused: return address;
+    case kStoreAccessDenied: return "/secretKey";
+    case kStoreNotFound:
+    case kStoreRefused:
+    case kPathNotAllowed:
+    case kInvalidArgument: return "/destinationPath";
+    default: return std::nullopt;
+  }
+}
+
 }  // namespace
+
+core::Error at_place(const core::Error& error, const model::Destination& destination, std::string_view pointer) {
+  const auto likely = likely_place(error.code(), destination);
+  if (!likely) return error;
+  core::Error placed(error.code(), error.message());
+  placed.with_hint(error.hint());
+  const auto refuse = [&](std::string_view field, const std::string& message) {
+    const bool secret = field == "/accessKey" || field == "/secretKey";
+    placed.with_field(fmt::format("{}/{}{}", pointer, secret ? "secrets" : "config", field), message);
+  };
+  for (const auto& field : error.fields()) refuse(field.pointer, field.message);
+  if (error.fields().empty()) refuse(*likely, error.message());
+  return placed;
+}
 
 model::Destination parse_destination(const core::json::object& config, const model::Secrets& secrets,
                                      std::string_view pointer) {
@@ -35,15 +65,17 @@ model::Destination parse_destination(const core::json::object& config, const mod
   destination.path_style = core::find_bool(config, "pathStyle", config_pointer).value_or(true);
   destination.access_key = find_key(config, secrets, {"accessKey", "accessKeyId"}, pointer);
   destination.secret_key = find_key({}, secrets, {"secretKey"}, pointer);
-  if (destination.url.starts_with("s3://") && (destination.access_key.empty() || destination.secret_key.empty())) {
-    core::Error error(core::Code::kInvalidArgument, fmt::format("the keys of '{}' are not complete", destination.url));
-    if (destination.access_key.empty()) {
-      error.with_field(std::string(pointer) + "/secrets/accessKey", "is required (or config.accessKeyId)");
-    }
-    if (destination.secret_key.empty()) error.with_field(std::string(pointer) + "/secrets/secretKey", "is required");
-    throw error;
-  }
   return destination;
+}
+
+void require_keys(const model::Destination& destination, std::string_view pointer) {
+  if (!destination.url.starts_with("s3://")) return;
+  core::Error error(core::Code::kInvalidArgument, fmt::format("the keys of '{}' are not complete", destination.url));
+  if (destination.access_key.empty()) {
+    error.with_field(std::string(pointer) + "/secrets/accessKey", "is required (or config.accessKeyId)");
+  }
+  if (destination.secret_key.empty()) error.with_field(std::string(pointer) + "/secrets/secretKey", "is required");
+  if (!error.fields().empty()) throw error;
 }
 
 core::json::object probe_to_json(const std::vector<ProbeCheck>& checks) {

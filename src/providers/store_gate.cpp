@@ -16,8 +16,13 @@ blob::DestinationConfig to_blob(const model::Destination& destination) {
   return config;
 }
 
+void BlobStoreGate::check(const model::Destination& destination) { blob::validate_destination(to_blob(destination)); }
+
 std::vector<control::ProbeCheck> BlobStoreGate::probe(const model::Destination& destination) {
-  const auto report = blob::probe(to_blob(destination), policy_, context_);
+  auto policy = policy_;
+  // Only for a place that is new: where backups are kept already, a missing directory is a disk that is not mounted.
+  policy.create_directories = destination.id.empty();
+  const auto report = blob::probe(to_blob(destination), policy, context_);
   report.require_accepted();
   std::vector<control::ProbeCheck> checks;
   for (const auto& check : report.checks) {

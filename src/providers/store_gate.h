@@ -11,6 +11,7 @@ class BlobStoreGate final : public control::StoreGate {
   /// Everything in `context` must outlive this.
   BlobStoreGate(blob::StorePolicy policy, blob::StoreContext context)
       : policy_(std::move(policy)), context_(std::move(context)) {}
+  void check(const model::Destination& destination) override;
   std::vector<control::ProbeCheck> probe(const model::Destination& destination) override;
   [[nodiscard]] std::string recovery_kit(const model::Team& team,
                                          const std::vector<model::Destination>& destinations) const override;

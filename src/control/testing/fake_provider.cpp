@@ -226,6 +226,12 @@ void FakeStoreGate::refuse(std::string message) {
   refusal_ = std::move(message);
 }
 
+void FakeStoreGate::check(const model::Destination& destination) {
+  if (destination.endpoint_url.empty() || destination.endpoint_url.find("://") != std::string::npos) return;
+  throw core::Error(core::Code::kInvalidArgument, "the endpoint has no scheme")
+      .with_field("/endpointUrl", "has no scheme");
+}
+
 std::vector<ProbeCheck> FakeStoreGate::probe(const model::Destination&) {
   const core::LockGuard lock(mutex_);
   if (refusal_) throw core::Error(core::Code::kStoreRefused, *refusal_);

@@ -86,6 +86,8 @@ class FakeBackendGate final : public BackendGate {
 class FakeStoreGate final : public StoreGate {
  public:
   void refuse(std::string message);
+  /// Refuses an endpoint without a scheme.
+  void check(const model::Destination& destination) override;
   std::vector<ProbeCheck> probe(const model::Destination& destination) override;
   [[nodiscard]] std::string recovery_kit(const model::Team& team,
                                          const std::vector<model::Destination>& destinations) const override;
