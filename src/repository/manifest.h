@@ -82,7 +82,8 @@ class ManifestReader {
   [[nodiscard]] std::uint64_t entry_count() const { return entry_count_; }
   [[nodiscard]] std::uint64_t data_size() const { return data_size_; }
   [[nodiscard]] std::uint64_t stored_size() const { return layout_.object_size; }
-  /// The next entry in path order; nothing at the end.
+  /// The next entry in path order; nothing at the end. Throws corrupt_data for one that the writer would have refused:
+  /// whoever has the key can make a manifest that says anything.
   std::optional<FileEntry> next();
   /// Starts again at the first entry.
   void rewind();
@@ -104,6 +105,7 @@ class ManifestReader {
   core::Bytes group_;
   std::size_t at_ = 0;
   std::string group_path_;
+  std::string last_path_;
 };
 
 }  // namespace backstay::repository

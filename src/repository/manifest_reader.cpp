@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "repository/entry_rules.h"
 #include "repository/manifest.h"
 #include "repository/varint.h"
 
@@ -79,6 +80,7 @@ void ManifestReader::decode_meta() {
 }
 
 void ManifestReader::rewind() {
+  last_path_.clear();
   next_group_ = 0;
   group_.clear();
   at_ = 0;
@@ -88,24 +90,31 @@ std::optional<FileEntry> ManifestReader::next() {
   if (at_ >= group_.size() && !load_group()) return std::nullopt;
   FieldReader in(group_, at_);
   FileEntry entry = read_entry(in, packs_, group_path_);
+  if (const auto broken = detail::broken_rule(entry, last_path_)) {
+    throw core::Error(core::Code::kCorruptData, fmt::format("manifest '{}' holds '{}', which cannot be in one: {}",
+                                                            layout_.name.key, entry.path, *broken));
+  }
   at_ = in.at();
-  group_path_ = entry.path;
+  group_path_ = last_path_ = entry.path;
   return entry;
 }
 
 bool ManifestReader::load_group() {
-  if (next_group_ >= layout_.groups.size()) return false;
-  const Group& group = layout_.groups[next_group_];
-  if (group.offset < fetched_offset_ || group.offset + group.stored_size > fetched_offset_ + fetched_.size()) {
-    fetch_groups();
+  while (next_group_ < layout_.groups.size()) {
+    const Group& group = layout_.groups[next_group_];
+    if (group.offset < fetched_offset_ || group.offset + group.stored_size > fetched_offset_ + fetched_.size()) {
+      fetch_groups();
+    }
+    group_.resize(group.raw_size);
+    container_.decode_group(layout_, next_group_,
+                            core::ByteSpan(fetched_).subspan(group.offset - fetched_offset_, group.stored_size),
+                            group_);
+    ++next_group_;
+    at_ = 0;
+    group_path_.clear();
+    if (!group_.empty()) return true;
   }
-  group_.resize(group.raw_size);
-  container_.decode_group(layout_, next_group_,
-                          core::ByteSpan(fetched_).subspan(group.offset - fetched_offset_, group.stored_size), group_);
-  ++next_group_;
-  at_ = 0;
-  group_path_.clear();
-  return !group_.empty() || load_group();
+  return false;
 }
 
 void ManifestReader::fetch_groups() {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "repository/testing/fixture.h"
+#include "repository/varint.h"
 
 namespace backstay::repository {
 namespace {
@@ -114,6 +115,63 @@ TEST_F(ManifestTest, RefusesWhatBreaksTheRules) {
   refused([&](FileEntry& entry) { entry.size = 20, entry.extents = {{5, 10, {}}, {0, 2, {}}}; });
   refused([&](FileEntry& entry) { entry.size = 20, entry.extents = {{5, UINT64_MAX, {}}}; });
   refused([&](FileEntry& entry) { entry.type = EntryType::kDirectory, entry.size = 1; });
+}
+
+/// A group of a manifest as somebody with the key may make it.
+core::Bytes forged(const std::vector<FileEntry>& entries) {
+  core::Bytes group;
+  for (const FileEntry& entry : entries) {
+    detail::put_number(group, 0);
+    detail::put_text(group, entry.path);
+    group.push_back(static_cast<std::byte>(entry.type));
+    for (const std::uint64_t number : {std::uint64_t{entry.mode}, std::uint64_t{0}, std::uint64_t{0}}) {
+      detail::put_number(group, number);
+    }
+    if (entry.type != EntryType::kFile) continue;
+    detail::put_number(group, entry.size);
+    detail::put_number(group, entry.extents.size());
+    std::uint64_t end = 0;
+    for (const Extent& extent : entry.extents) {
+      for (const auto number :
+           {extent.file_offset - end, extent.length, std::uint64_t{0}, std::uint64_t{0}, std::uint64_t{0}}) {
+        detail::put_number(group, number);
+      }
+      end = extent.file_offset + extent.length;
+    }
+  }
+  return group;
+}
+
+TEST_F(ManifestTest, ReadingRefusesWhatWritingRefuses) {
+  const auto read_all = [&](const std::vector<std::vector<FileEntry>>& groups) {
+    ContainerWriter container(repository_->data_key(), random_);
+    container.begin(manifest_name(kInstance, kBackup));
+    for (const auto& group : groups) container.add_group(forged(group));
+    core::Bytes meta;
+    for (const std::uint64_t number : {2U, 0U, 1U}) detail::put_number(meta, number);
+    core::append(meta, packs_[0]);
+    container.finish(meta);
+    memory_->put(manifest_name(kInstance, kBackup).key, container.buffer());
+    ManifestReader reader(*repository_, kInstance, kBackup);
+    while (reader.next()) {
+    }
+  };
+  const auto refused = [&](const FileEntry& entry) {
+    EXPECT_EQ(code_of([&] { read_all({{{.path = "b"}, entry}}); }), core::Code::kCorruptData) << entry.path;
+    EXPECT_EQ(code_of([&] { read_all({{{.path = "b"}}, {entry}}); }), core::Code::kCorruptData) << entry.path;
+  };
+  read_all({{{.path = "b"}, {.path = "c", .mode = 0600, .size = 20, .extents = {{0, 10, {}}, {10, 10, {}}}}}});
+  read_all({{{.path = "b"}}, {{.path = "c"}}});
+  for (const char* const path : {"", "/etc/passwd", "b", "a", "c//d", "c/../d", "..", "../c", "c/.", "c/"}) {
+    refused({.path = path});
+    refused({.path = path, .type = EntryType::kDirectory});
+  }
+  refused({.path = std::string("c\0d", 3)});
+  refused({.path = "c", .mode = 0100644});
+  refused({.path = "c", .extents = {{0, 10, {}}}});
+  refused({.path = "c", .size = 10, .extents = {{0, 0, {}}}});
+  refused({.path = "c", .size = 20, .extents = {{5, UINT64_MAX, {}}}});
+  refused({.path = "c", .size = 20, .extents = {{5, 10, {}}, {0, 2, {}}}});
 }
 
 TEST_F(ManifestTest, NothingIsVisibleBeforeFinishNorAfterAFailure) {

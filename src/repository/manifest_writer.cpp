@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "repository/entry_rules.h"
 #include "repository/manifest.h"
 #include "repository/varint.h"
 
@@ -14,32 +15,6 @@ using detail::put_text;
 
 /// What is held before it is sent: the least that stores take as a part, and room to spare.
 constexpr std::size_t kUploadPart = 8 * 1024 * 1024;
-
-[[noreturn]] void refuse(const FileEntry& entry, std::string_view why) {
-  throw core::Error(core::Code::kInvalidArgument, fmt::format("'{}' cannot be in a manifest: {}", entry.path, why));
-}
-
-bool is_plain_path(std::string_view path) {
-  if (path.empty() || path.find('\0') != std::string_view::npos) return false;
-  while (true) {
-    const auto slash = path.find('/');
-    const std::string_view part = path.substr(0, slash);
-    if (part.empty() || part == "." || part == "..") return false;
-    if (slash == std::string_view::npos) return true;
-    path.remove_prefix(slash + 1);
-  }
-}
-
-void check_extents(const FileEntry& entry) {
-  std::uint64_t end = 0;
-  for (const Extent& extent : entry.extents) {
-    if (extent.length == 0 || extent.file_offset < end || extent.file_offset > entry.size ||
-        extent.length > entry.size - extent.file_offset) {
-      refuse(entry, "its extents are out of order or reach behind its end");
-    }
-    end = extent.file_offset + extent.length;
-  }
-}
 
 }  // namespace
 
@@ -60,14 +35,10 @@ ManifestWriter::ManifestWriter(Repository& repository, const std::string& instan
 ManifestWriter::~ManifestWriter() = default;
 
 void ManifestWriter::check(const FileEntry& entry) const {
-  if (!is_plain_path(entry.path)) refuse(entry, "the path is not a plain relative one");
-  if (result_.entries > 0 && !path_less(last_path_, entry.path)) {
-    refuse(entry, fmt::format("it comes after '{}'", last_path_));
+  if (const auto broken = detail::broken_rule(entry, last_path_)) {
+    throw core::Error(core::Code::kInvalidArgument,
+                      fmt::format("'{}' cannot be in a manifest: {}", entry.path, *broken));
   }
-  if (entry.type != EntryType::kFile && (entry.size != 0 || !entry.extents.empty())) {
-    refuse(entry, "only files have content");
-  }
-  check_extents(entry);
 }
 
 void ManifestWriter::add(const FileEntry& entry) {
