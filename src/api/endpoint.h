@@ -2,13 +2,17 @@
 // second place that says any of this, so the three cannot disagree.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/json.h"
 
 namespace backstay::api {
+
+inline constexpr std::int64_t kHighestLimit = 1000;
 
 /// Under which base URLs a call is found.
 enum class Base {
@@ -48,21 +52,41 @@ struct Endpoint {
   /// Those of the path that are not the UUID of something.
   std::vector<Parameter> path_parameters = {};
   std::vector<Parameter> query = {};
+  /// A list: takes limit and page_token, and says where it goes on. `usual_limit` 0: without limit, all of it.
+  bool paged = false;
+  std::int64_t usual_limit = 0;
+  /// One object: its answer has an ETag, and If-None-Match spares it.
+  bool tagged = false;
+  /// A change that If-Match can be asked of.
+  bool conditional = false;
   /// Of the request's body; empty: the call takes none.
   core::json::object body = {};
-  /// Of the body of a success.
+  /// Of a success, and of its body; empty: it has none.
+  int status = 200;
   core::json::object answer = {};
   std::string answer_type = "application/json";
+  /// Of the body of a refusal, where it is not the house's. Read with error_schema().
+  core::json::object refusal = {};
+  /// Refusals that calls of this kind do not have in general: status and meaning.
+  std::vector<std::pair<int, std::string>> more_refusals = {};
 };
 
 /// {"$ref": …} to a component.
 core::json::object ref(std::string_view component);
+/// The schema of what the call answers when it refuses.
+core::json::object error_schema(const Endpoint& endpoint);
 core::json::object array_of(const core::json::object& items);
 
 /// Where the call is found, e.g. {"/teams", "/api/teams"}.
 std::vector<std::string> routed_paths(const Endpoint& endpoint);
 /// The parameters of the path in their order, described or as UUIDs.
 std::vector<Parameter> path_parameters(const Endpoint& endpoint);
+/// The parameters of the query, with those of paging.
+std::vector<Parameter> query_parameters(const Endpoint& endpoint);
+/// The header fields of a request that the call heeds.
+std::vector<Parameter> header_parameters(const Endpoint& endpoint);
+/// True for a call that takes an Idempotency-Key.
+bool takes_idempotency_key(const Endpoint& endpoint);
 /// The scope's name as tokens have it; empty for an open call.
 std::string_view scope_name(Scope scope);
 

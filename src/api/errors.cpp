@@ -1,6 +1,7 @@
 #include "api/errors.h"
 
 #include "api/json_response.h"
+#include "api/rate_limits.h"
 #include "core/json.h"
 
 namespace backstay::api {
@@ -17,6 +18,7 @@ int narrowed(int status) {
     case 405: return 404;  // there is no such operation
     case 408:
     case 413:
+    case 429:
     case 431: return status;
     case 501: return 400;
     default: return status < 500 && status != 401 && status != 404 ? 400 : status;
@@ -58,6 +60,10 @@ http::Response error_response(const http::Request& request, const core::Error& e
   if (!error.hint().empty()) body["hint"] = error.hint();
   http::Response response = json_response(body, status);
   if (status == 401) response.headers.set("WWW-Authenticate", "Bearer");
+  if (const auto* limited = dynamic_cast<const RateLimited*>(&error)) {
+    add_headers(response, limited->allowance());
+    response.headers.set("Retry-After", std::to_string(limited->retry_after().count()));
+  }
   return response;
 }
 

@@ -13,7 +13,7 @@ namespace backstay::api {
 bool is_codesphere_path(std::string_view path);
 
 /// The status that an error has on this request: the catalogue's, narrowed on Codesphere's paths. Limits of the
-/// transport (408, 413, 431) and faults of the server (5xx but for 501) stay what they are.
+/// transport (408, 413, 429, 431) and faults of the server (5xx but for 501) stay what they are.
 int status_of(const http::Request& request, core::Code code);
 
 /// Renders an error for the house API. `status` in the body equals the answer's own.

@@ -17,8 +17,43 @@ constexpr std::string_view kDescription =
 
 json::object media(const std::string& type, const json::object& schema) { return {{type, {{"schema", schema}}}}; }
 
-json::object error_answer(std::string_view description) {
-  return {{"description", description}, {"content", media("application/json", ref("Error"))}};
+json::object error_answer(const Endpoint& endpoint, std::string_view description) {
+  return {{"description", description}, {"content", media("application/json", error_schema(endpoint))}};
+}
+
+json::object header(std::string_view type, std::string_view description) {
+  return {{"description", description}, {"schema", {{"type", type}}}};
+}
+
+json::object allowance_headers() {
+  return {{"X-RateLimit-Limit", header("integer", "how many requests may come at once after a pause")},
+          {"X-RateLimit-Remaining", header("integer", "how many may come now")},
+          {"X-RateLimit-Reset", header("integer", "seconds until all may come again")}};
+}
+
+json::object limited_answer(const Endpoint& endpoint) {
+  auto answer = error_answer(endpoint, "too many requests of this token, or of this address without one");
+  auto headers = allowance_headers();
+  headers["Retry-After"] = header("integer", "seconds to wait");
+  answer["headers"] = std::move(headers);
+  return answer;
+}
+
+json::object success(const Endpoint& endpoint) {
+  json::object headers;
+  if (endpoint.scope != Scope::kOpen && endpoint.scope != Scope::kMetrics) headers = allowance_headers();
+  if (endpoint.tagged) headers["ETag"] = header("string", "changes whenever the answer does");
+  if (endpoint.paged) {
+    headers["Link"] = header("string", "rel=\"next\": the next page, if there is one");
+    headers["X-Next-Page-Token"] = header("string", "page_token of the next page, if there is one");
+  }
+  if (takes_idempotency_key(endpoint)) {
+    headers["Idempotency-Replayed"] = header("boolean", "true: this is the answer of the first request with this key");
+  }
+  json::object answer{{"description", "success"}};
+  if (!endpoint.answer.empty()) answer["content"] = media(endpoint.answer_type, endpoint.answer);
+  if (!headers.empty()) answer["headers"] = std::move(headers);
+  return answer;
 }
 
 json::object parameter_object(const Parameter& parameter, std::string_view in) {
@@ -34,17 +69,27 @@ json::object refusals(const Endpoint& endpoint) {
   const bool changes = endpoint.method != "GET";
   const bool named = endpoint.path.find('{') != std::string::npos;
   json::object answers;
-  if (contract || named || changes || !endpoint.query.empty()) {
-    answers["400"] = error_answer("the request does not match its schema or a documented rule");
+  if (contract || named || changes || !query_parameters(endpoint).empty()) {
+    answers["400"] = error_answer(endpoint, "the request does not match its schema or a documented rule");
   }
   if (endpoint.scope != Scope::kOpen) {
-    answers["401"] = error_answer(contract ? "the token is missing or unknown, or does not allow this"
-                                           : "the token is missing, unknown or expired");
-    if (!contract) answers["403"] = error_answer("the token does not allow this");
+    answers["401"] = error_answer(endpoint, contract ? "the token is missing or unknown, or does not allow this"
+                                                     : "the token is missing, unknown or expired");
+    if (!contract) answers["403"] = error_answer(endpoint, "the token does not allow this");
   }
-  if (contract || named) answers["404"] = error_answer("what the path names does not exist for this token");
-  if (!contract && changes) answers["409"] = error_answer("the object is in a state that does not allow the request");
-  answers["default"] = error_answer("a limit of the transport (408, 413, 431) or a fault of the server (5xx)");
+  if (contract || named) answers["404"] = error_answer(endpoint, "what the path names does not exist for this token");
+  if (!contract && changes)
+    answers["409"] = error_answer(endpoint, "the object is in a state that does not allow the request");
+  if (!contract && endpoint.conditional)
+    answers["412"] = error_answer(endpoint, "the object is not what If-Match names");
+  if (!contract && takes_idempotency_key(endpoint)) {
+    answers["422"] = error_answer(endpoint, "the Idempotency-Key was used for another request");
+  }
+  if (endpoint.scope != Scope::kOpen) answers["429"] = limited_answer(endpoint);
+  for (const auto& [status, meaning] : endpoint.more_refusals)
+    answers[std::to_string(status)] = error_answer(endpoint, meaning);
+  answers["default"] =
+      error_answer(endpoint, "a limit of the transport (408, 413, 431) or a fault of the server (5xx)");
   return answers;
 }
 
@@ -54,13 +99,14 @@ json::object operation_object(const Endpoint& endpoint) {
   operation["tags"] = json::array{json::value(endpoint.tag)};
   json::array parameters;
   for (const auto& parameter : path_parameters(endpoint)) parameters.push_back(parameter_object(parameter, "path"));
-  for (const auto& parameter : endpoint.query) parameters.push_back(parameter_object(parameter, "query"));
+  for (const auto& parameter : query_parameters(endpoint)) parameters.push_back(parameter_object(parameter, "query"));
+  for (const auto& parameter : header_parameters(endpoint)) parameters.push_back(parameter_object(parameter, "header"));
   if (!parameters.empty()) operation["parameters"] = std::move(parameters);
   if (!endpoint.body.empty()) {
     operation["requestBody"] = {{"required", true}, {"content", media("application/json", endpoint.body)}};
   }
-  json::object answers{
-      {"200", {{"description", "success"}, {"content", media(endpoint.answer_type, endpoint.answer)}}}};
+  json::object answers{{std::to_string(endpoint.status), success(endpoint)}};
+  if (endpoint.tagged) answers["304"] = {{"description", "the client has it already"}};
   for (auto& [status, answer] : refusals(endpoint)) answers[status] = answer;
   operation["responses"] = std::move(answers);
   operation["security"] = json::array();

@@ -74,7 +74,7 @@ json::object with_components(const json::object& schema, const json::object& com
 
 RequestCheck::RequestCheck(const Endpoint& endpoint, const json::object& components)
     : strict_query_(endpoint.base == Base::kOwn) {
-  for (const Parameter& parameter : endpoint.query) {
+  for (const Parameter& parameter : query_parameters(endpoint)) {
     query_.push_back({.name = parameter.name,
                       .type = core::require_string(parameter.schema, "type"),
                       .required = parameter.required,

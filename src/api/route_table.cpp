@@ -1,40 +1,151 @@
 #include "api/route_table.h"
 
 #include <algorithm>
-#include <memory>
 
 #include <fmt/format.h>
 
+#include "api/entity_tags.h"
+#include "api/json_response.h"
 #include "api/request_check.h"
 #include "core/error.h"
 
 namespace backstay::api {
 namespace {
 
-control::Principal admitted(const Authentication& authentication, Scope scope, const http::Request& request) {
-  if (scope == Scope::kOpen || scope == Scope::kMetrics) return {};
-  auto principal = authentication.require(request);
-  if (scope == Scope::kRead) control::require_read(principal);
-  if (scope == Scope::kWrite) control::require_write(principal);
-  if (scope == Scope::kAdmin) control::require_admin(principal);
-  return principal;
-}
+using control::KeyedRequest;
+using control::Principal;
+using core::Code;
+using core::Error;
+using http::Request;
+using http::Response;
+
+constexpr std::size_t kLongestKey = 255;
+
+/// One call with all that it needs. Immutable once made.
+class Route {
+ public:
+  Route(Endpoint endpoint, RouteServices services, const core::json::object& components, EndpointHandler handler,
+        ReplayHandler replay)
+      : endpoint_(std::move(endpoint)),
+        services_(services),
+        check_(endpoint_, components),
+        handler_(std::move(handler)),
+        replay_(std::move(replay)) {}
+
+  [[nodiscard]] Response serve(const Request& request) const {
+    if (endpoint_.scope == Scope::kOpen || endpoint_.scope == Scope::kMetrics) {
+      check_.check(request);
+      return finished(request, handler_(request, {}));
+    }
+    const Principal principal = authenticated(request);
+    const auto allowance = services_.limits.take_token(principal.token_id);
+    require_scope(principal);
+    check_.check(request);
+    auto response = finished(request, carried_out(request, principal));
+    if (allowance) add_headers(response, *allowance);
+    return response;
+  }
+
+ private:
+  /// Whoever has no valid token is counted by address, so that tokens cannot be tried without end.
+  [[nodiscard]] Principal authenticated(const Request& request) const {
+    try {
+      return services_.authentication.require(request);
+    } catch (const Error& error) {
+      if (error.code() == Code::kUnauthenticated) static_cast<void>(services_.limits.take_address(request.client));
+      throw;
+    }
+  }
+
+  void require_scope(const Principal& principal) const {
+    if (endpoint_.scope == Scope::kRead) control::require_read(principal);
+    if (endpoint_.scope == Scope::kWrite) control::require_write(principal);
+    if (endpoint_.scope == Scope::kAdmin) control::require_admin(principal);
+  }
+
+  [[nodiscard]] Response finished(const Request& request, Response response) const {
+    return endpoint_.tagged ? tagged(request, std::move(response)) : response;
+  }
+
+  [[nodiscard]] Response carried_out(const Request& request, const Principal& principal) const {
+    if (takes_idempotency_key(endpoint_)) {
+      if (const auto key = request.headers.find("Idempotency-Key")) return once(*key, request, principal);
+    }
+    if (!endpoint_.conditional) return handler_(request, principal);
+    return handler_(request, with_terms(principal, {.generations = matched_generations(request)}));
+  }
+
+  static Principal with_terms(Principal principal, control::RequestTerms terms) {
+    principal.terms = std::make_shared<const control::RequestTerms>(std::move(terms));
+    return principal;
+  }
+
+  [[nodiscard]] Response once(const std::string& key, const Request& request, const Principal& principal) const {
+    if (key.empty() || key.size() > kLongestKey) {
+      throw Error(Code::kInvalidArgument, fmt::format("an Idempotency-Key has 1 to {} characters", kLongestKey))
+          .with_field("Idempotency-Key", fmt::format("must have 1 to {} characters", kLongestKey));
+    }
+    auto begun = services_.keys.begin(principal.token_id, key, what_is_asked(request));
+    if (begun.stage == KeyedRequest::Stage::kAnswered) return replayed(begun.key);
+    try {
+      auto response = begun.stage == KeyedRequest::Stage::kEffective
+                          ? made_before(request, principal, begun.key)
+                          : handler_(request, with_terms(principal, {.key = begun.key}));
+      services_.keys.finish(begun.key, response.status, core::Secret(response.body));
+      return response;
+    } catch (const Error&) {
+      services_.keys.abandon(begun.key);
+      throw;
+    }
+  }
+
+  /// All that makes one request another one.
+  static core::Secret what_is_asked(const Request& request) {
+    core::json::array query;
+    for (const auto& [name, value] : request.query) query.push_back(core::json::array{name, value});
+    return core::Secret(core::to_text(core::json::array{request.method, request.path, query, request.body}));
+  }
+
+  static Response replayed(const control::IdempotencyKey& key) {
+    Response response;
+    response.status = static_cast<int>(key.status);
+    response.headers = {
+        {"Content-Type", "application/json"}, {"Cache-Control", "no-store"}, {"Idempotency-Replayed", "true"}};
+    response.body = key.answer.reveal();
+    return response;
+  }
+
+  [[nodiscard]] Response made_before(const Request& request, const Principal& principal,
+                                     const control::IdempotencyKey& key) const {
+    if (!replay_) {
+      throw Error(Code::kConflict,
+                  fmt::format("the request with the key '{}' took effect on '{}', but its answer was lost when the "
+                              "server ended",
+                              key.key, key.subject))
+          .with_hint("look at what it made; for doing it once more, take a fresh key");
+    }
+    auto response = replay_(request, principal, key.subject);
+    response.headers.set("Idempotency-Replayed", "true");
+    return response;
+  }
+
+  Endpoint endpoint_;
+  RouteServices services_;
+  RequestCheck check_;
+  EndpointHandler handler_;
+  ReplayHandler replay_;
+};
 
 }  // namespace
 
-void RouteTable::add(const Endpoint& endpoint, const EndpointHandler& handler) {
+void RouteTable::add(const Endpoint& endpoint, const EndpointHandler& handler, const ReplayHandler& replay) {
   if (std::ranges::find(endpoints_, endpoint.operation, &Endpoint::operation) != endpoints_.end()) {
-    throw core::Error(core::Code::kInternal, fmt::format("there are two operations '{}'", endpoint.operation));
+    throw Error(Code::kInternal, fmt::format("there are two operations '{}'", endpoint.operation));
   }
-  // One check for both base URLs of a call.
-  const auto check = std::make_shared<const RequestCheck>(endpoint, components_);
+  // Shared by the paths of a call and by the router's copies of its handlers.
+  const auto route = std::make_shared<const Route>(endpoint, services_, components_, handler, replay);
   for (const std::string& path : routed_paths(endpoint)) {
-    router_.add(endpoint.method, path,
-                [&authentication = authentication_, scope = endpoint.scope, check, handler](const auto& request) {
-                  const auto principal = admitted(authentication, scope, request);
-                  check->check(request);
-                  return handler(request, principal);
-                });
+    router_.add(endpoint.method, path, [route](const Request& request) { return route->serve(request); });
   }
   endpoints_.push_back(endpoint);
 }

@@ -1,11 +1,18 @@
 // The calls of the API: each is routed, checked and documented from one description.
+//
+// A request passes, in this order: the token and its scope, the rate limit, the description's schemas, the
+// Idempotency-Key, the handler; its answer is tagged.
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "api/authentication.h"
 #include "api/endpoint.h"
+#include "api/rate_limits.h"
+#include "control/idempotency.h"
 #include "control/principal.h"
 #include "core/json.h"
 #include "http/router.h"
@@ -14,23 +21,34 @@ namespace backstay::api {
 
 /// What a call does once its token and its request were checked. The principal of an open call is nobody.
 using EndpointHandler = std::function<http::Response(const http::Request&, const control::Principal&)>;
+/// The answer of a creation that took effect earlier and whose answer was lost: `subject` is the id of what it made.
+using ReplayHandler =
+    std::function<http::Response(const http::Request&, const control::Principal&, const std::string& subject)>;
+
+/// What every call needs; all outlive the table.
+struct RouteServices {
+  const Authentication& authentication;
+  RateLimiter& limits;
+  control::IdempotencyGate& keys;
+};
 
 /// Filled at start by one thread.
 class RouteTable {
  public:
-  /// Router and authentication outlive this; `components` are the schemas that descriptions refer to.
-  RouteTable(http::Router& router, const Authentication& authentication, core::json::object components)
-      : router_(router), authentication_(authentication), components_(std::move(components)) {}
+  /// The router outlives this; `components` are the schemas that descriptions refer to.
+  RouteTable(http::Router& router, RouteServices services, core::json::object components)
+      : router_(router), services_(services), components_(std::move(components)) {}
 
-  /// Throws Error(internal) for an operation or a route that exists already.
-  void add(const Endpoint& endpoint, const EndpointHandler& handler);
+  /// Throws Error(internal) for an operation or a route that exists already. Without `replay`, a repetition whose first
+  /// answer was lost is told what was made, as a conflict.
+  void add(const Endpoint& endpoint, const EndpointHandler& handler, const ReplayHandler& replay = {});
 
   [[nodiscard]] const std::vector<Endpoint>& endpoints() const { return endpoints_; }
   [[nodiscard]] const core::json::object& components() const { return components_; }
 
  private:
   http::Router& router_;
-  const Authentication& authentication_;
+  RouteServices services_;
   core::json::object components_;
   std::vector<Endpoint> endpoints_;
 };

@@ -28,6 +28,10 @@ struct Configuration {
   std::string server_log_level = "info";
   std::int64_t server_worker_threads = 8;
   std::int64_t server_max_body_bytes = 8 * 1024 * 1024;
+  std::int64_t server_requests_per_second = 200;
+  std::int64_t server_request_burst = 2000;
+  std::int64_t server_refusals_per_second = 10;
+  std::int64_t server_refusal_burst = 200;
   std::int64_t control_worker_threads = 4;
   std::string postgres_service_address = "127.0.0.1";
   std::vector<std::string> postgres_installation_roots = {"/usr/lib/postgresql"};

@@ -8,6 +8,7 @@
 #include "api/authentication.h"
 #include "api/errors.h"
 #include "api/house/routes.h"
+#include "api/rate_limits.h"
 #include "app/master_key.h"
 #include "app/services_directory.h"
 #include "app/state_directory.h"
@@ -117,6 +118,14 @@ http::ServerConfig http_config(const Configuration& configuration) {
   return config;
 }
 
+api::RateLimits rate_limits(const Configuration& configuration) {
+  const auto limit = [](std::int64_t per_second, std::int64_t burst) {
+    return api::RateLimit{.per_second = static_cast<double>(per_second), .burst = static_cast<double>(burst)};
+  };
+  return {.token = limit(configuration.server_requests_per_second, configuration.server_request_burst),
+          .address = limit(configuration.server_refusals_per_second, configuration.server_refusal_burst)};
+}
+
 providers::PostgresqlConfig postgresql_config(const Configuration& configuration, os::FileSystem& files) {
   providers::PostgresqlConfig config;
   config.state_dir = configuration.server_services_dir;
@@ -154,9 +163,12 @@ struct ServerAssembly::Parts {
                 .random = random,
                 .metrics = metrics},
                {.workers = static_cast<unsigned>(configuration.control_worker_threads)}),
-        authentication([this](std::string_view token) { return commands.authenticate(token); }) {
+        authentication([this](std::string_view token) { return commands.authenticate(token); }),
+        limits(rate_limits(configuration), clock) {
     metrics.gauge("backstay_build_info", "the version that runs; always 1", {{"version", BACKSTAY_VERSION}}).set(1);
     prepare_directory_roots(configuration, files);
+    // Servers that share a state wait for each other's leases; alone, whoever held one is gone.
+    if (configuration.server_state.empty()) keys.end_leases();
     ensure_admin_token();
     api::house::add_routes(routes, {.commands = commands,
                                     .queries = queries,
@@ -227,7 +239,9 @@ struct ServerAssembly::Parts {
   control::Engine engine;
   api::Authentication authentication;
   http::Router router;
-  api::RouteTable routes = api::house::make_route_table(router, authentication);
+  api::RateLimiter limits;
+  control::IdempotencyGate keys{*database, clock, random};
+  api::RouteTable routes = api::house::make_route_table(router, {authentication, limits, keys});
   std::atomic<bool> ready = false;
   std::unique_ptr<http::Server> server;
 };

@@ -1,5 +1,6 @@
 // The part of ServiceCommands that speaks of teams, tokens and destinations.
 #include "codec/hash.h"
+#include "control/idempotency.h"
 #include "control/refusals.h"
 #include "control/service_commands.h"
 #include "core/error.h"
@@ -56,6 +57,7 @@ model::Team ServiceCommands::create_team(const CreateTeamRequest& request, const
   team.created_at = deps_.clock.now();
   return deps_.database.write([&](auto& tx) {
     auto made = metadata::Teams(tx).insert(team);
+    take_effect(tx, principal, std::to_string(made.id));
     events_.record(tx, made.id, events::kTeamCreated, fmt::format("the team '{}' was made", made.name));
     return made;
   });
@@ -94,6 +96,7 @@ CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, co
   made.token.expires_at = request.expires_at;
   deps_.database.write([&](auto& tx) {
     metadata::Tokens(tx).insert(made.token);
+    take_effect(tx, principal, made.token.id);
     events_.record(tx, 0, events::kTokenCreated, fmt::format("the token '{}' was made", request.name));
   });
   return made;
@@ -162,6 +165,7 @@ CreatedDestination ServiceCommands::create_destination(const CreateDestinationRe
                         fmt::format("the destination '{}' is entered already", destination.url));
     }
     write_destination(tx, {destination, true, false}, request.team_id);
+    take_effect(tx, principal, destination.id);
   });
   return {std::move(destination), std::move(checks)};
 }

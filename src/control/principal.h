@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -10,6 +11,8 @@ namespace backstay::control {
 
 /// Besides the scopes of model/team.h: reads the metrics and nothing else.
 inline constexpr std::string_view kScopeMetrics = "metrics";
+
+struct RequestTerms;
 
 /// Who a token speaks for. See model/team.h for the scopes.
 struct Principal {
@@ -21,6 +24,8 @@ struct Principal {
   bool may_read_metrics = false;
   bool all_teams = false;
   std::set<std::int64_t> team_ids;
+  /// Of the request that is being carried out; null: none. Shared, as principals are copied freely.
+  std::shared_ptr<const RequestTerms> terms = nullptr;
 
   [[nodiscard]] bool sees_team(std::int64_t team_id) const { return all_teams || team_ids.contains(team_id); }
 };

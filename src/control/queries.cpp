@@ -47,12 +47,10 @@ ServiceView view_of(metadata::Transaction& tx, model::Service service) {
   return {std::move(service), std::move(events), std::move(backups)};
 }
 
-std::vector<ServiceView> list_services(metadata::Database& database, const metadata::ServiceFilter& filter) {
-  return database.read([&](auto& tx) {
-    std::vector<ServiceView> views;
-    for (auto& service : metadata::Services(tx).list(filter)) views.push_back(view_of(tx, std::move(service)));
-    return views;
-  });
+/// What a page goes on after must be there: its place in the order is its own row's.
+template <typename Store>
+void require_position(Store store, const std::string& id) {
+  if (!id.empty() && !store.find(id)) throw page_is_gone();
 }
 
 }  // namespace
@@ -73,20 +71,19 @@ std::vector<model::ProviderDefinition> Queries::providers(std::optional<std::int
   return seen;
 }
 
-std::vector<ServiceView> Queries::services(std::int64_t team_id, bool include_deleted, const Principal& principal) {
+std::vector<ServiceView> Queries::services(const ServiceFilter& filter, const Principal& principal) {
   require_read(principal);
-  metadata::ServiceFilter filter;
-  filter.team_ids = visible_teams(principal, team_id);
-  filter.include_deleted = include_deleted;
-  return list_services(database_, filter);
-}
-
-std::vector<ServiceView> Queries::services(bool include_deleted, const Principal& principal) {
-  require_read(principal);
-  metadata::ServiceFilter filter;
-  filter.team_ids = visible_teams(principal);
-  filter.include_deleted = include_deleted;
-  return list_services(database_, filter);
+  metadata::ServiceFilter query;
+  query.team_ids = visible_teams(principal, filter.team_id);
+  query.include_deleted = filter.include_deleted;
+  query.after_id = filter.after_id;
+  query.limit = filter.limit;
+  return database_.read([&](auto& tx) {
+    require_position(metadata::Services(tx), filter.after_id);
+    std::vector<ServiceView> views;
+    for (auto& service : metadata::Services(tx).list(query)) views.push_back(view_of(tx, std::move(service)));
+    return views;
+  });
 }
 
 ServiceView Queries::service(const std::string& id, const Principal& principal) {
@@ -113,11 +110,16 @@ model::RecoveryWindow Queries::recovery_window(const std::string& service_id, co
   return providers_.of_kind(found.provider.kind).recovery_window(body);
 }
 
-std::vector<model::Backup> Queries::backups(const std::string& service_id, const Principal& principal) {
-  service(service_id, principal);
-  metadata::BackupFilter filter;
-  filter.service_id = service_id;
-  return database_.read([&](auto& tx) { return metadata::Backups(tx).list(filter); });
+std::vector<model::Backup> Queries::backups(const BackupFilter& filter, const Principal& principal) {
+  service(filter.service_id, principal);
+  metadata::BackupFilter query;
+  query.service_id = filter.service_id;
+  query.after_id = filter.after_id;
+  query.limit = filter.limit;
+  return database_.read([&](auto& tx) {
+    require_position(metadata::Backups(tx), filter.after_id);
+    return metadata::Backups(tx).list(query);
+  });
 }
 
 model::Backup Queries::backup(const std::string& id, const Principal& principal) {
@@ -131,8 +133,12 @@ std::vector<model::Operation> Queries::operations(const OperationFilter& filter,
   metadata::OperationFilter query;
   query.service_id = filter.service_id.value_or("");
   query.team_ids = visible_teams(principal, filter.team_id);
+  query.after_id = filter.after_id;
   query.limit = filter.limit;
-  return database_.read([&](auto& tx) { return metadata::Operations(tx).list(query); });
+  return database_.read([&](auto& tx) {
+    require_position(metadata::Operations(tx), filter.after_id);
+    return metadata::Operations(tx).list(query);
+  });
 }
 
 model::Operation Queries::operation(const std::string& id, const Principal& principal) {
@@ -148,6 +154,7 @@ std::vector<model::Event> Queries::events(const EventFilter& filter, const Princ
   query.team_ids = visible_teams(principal, filter.team_id);
   query.newest_first = !filter.after;
   query.after_sequence = filter.after.value_or(0);
+  query.before_sequence = filter.before.value_or(0);
   query.limit = filter.limit;
   return database_.read([&](auto& tx) { return metadata::Events(tx).list(query); });
 }

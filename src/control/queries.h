@@ -9,6 +9,7 @@
 #include "control/principal.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
+#include "core/error.h"
 #include "core/json.h"
 #include "metadata/database.h"
 #include "model/backup.h"
@@ -35,14 +36,37 @@ struct EventFilter {
   std::optional<std::int64_t> team_id;
   /// Only events after this one (its sequence number), oldest first; else the newest `limit`, newest first.
   std::optional<std::int64_t> after;
+  /// Only events before this one, newest first.
+  std::optional<std::int64_t> before;
+  /// 0: all.
   std::size_t limit = 100;
 };
 
 struct OperationFilter {
   std::optional<std::string> service_id;
   std::optional<std::int64_t> team_id;
+  /// Those after this one in the list's order. Error(invalid_argument) if it is not there.
+  std::string after_id = {};
+  /// 0: all.
   std::size_t limit = 100;
 };
+
+/// Nothing: of every team that the principal sees.
+struct ServiceFilter {
+  std::optional<std::int64_t> team_id;
+  bool include_deleted = false;
+  std::string after_id = {};
+  std::size_t limit = 0;
+};
+
+struct BackupFilter {
+  std::string service_id;
+  std::string after_id = {};
+  std::size_t limit = 0;
+};
+
+/// The item that a page goes on after is not there any more: Error(invalid_argument) with the pointer ?page_token.
+core::Error page_is_gone();
 
 /// Thread-safe. What belongs to a team that the principal does not see is not there: Error(not_found) for an id, absent
 /// from lists.
@@ -55,9 +79,11 @@ class Queries {
   /// team that the principal does not see.
   std::vector<model::ProviderDefinition> providers(std::optional<std::int64_t> team_id, const Principal& principal);
 
-  std::vector<ServiceView> services(std::int64_t team_id, bool include_deleted, const Principal& principal);
-  /// Of every team the principal sees.
-  std::vector<ServiceView> services(bool include_deleted, const Principal& principal);
+  /// By creation.
+  std::vector<ServiceView> services(const ServiceFilter& filter, const Principal& principal);
+  std::vector<ServiceView> services(std::int64_t team_id, bool include_deleted, const Principal& principal) {
+    return services({.team_id = team_id, .include_deleted = include_deleted}, principal);
+  }
   ServiceView service(const std::string& id, const Principal& principal);
   /// What the provider tells of the running service: {hostname, port, dsn, ready}.
   core::json::object details(const std::string& service_id, const Principal& principal);
@@ -65,7 +91,11 @@ class Queries {
   std::optional<AtRisk> at_risk(const std::string& service_id, const Principal& principal);
   model::RecoveryWindow recovery_window(const std::string& service_id, const Principal& principal);
 
-  std::vector<model::Backup> backups(const std::string& service_id, const Principal& principal);
+  /// Newest first.
+  std::vector<model::Backup> backups(const BackupFilter& filter, const Principal& principal);
+  std::vector<model::Backup> backups(const std::string& service_id, const Principal& principal) {
+    return backups({.service_id = service_id}, principal);
+  }
   model::Backup backup(const std::string& id, const Principal& principal);
 
   std::vector<model::Operation> operations(const OperationFilter& filter, const Principal& principal);
@@ -77,6 +107,12 @@ class Queries {
   std::vector<model::Token> tokens(const Principal& principal);
   std::vector<model::Destination> destinations(std::optional<std::int64_t> team_id, const Principal& principal);
   model::Destination destination(const std::string& id, const Principal& principal);
+
+  /// A position in a list as a token that a client can neither read nor make; any server of this state reads it. `list`
+  /// says which list it is, with what narrows it.
+  std::string page_token(const std::string& list, const std::string& position);
+  /// Throws Error(invalid_argument) with the pointer ?page_token for what is no token of this list.
+  std::string page_position(const std::string& list, const std::string& token);
 
  private:
   metadata::Database& database_;

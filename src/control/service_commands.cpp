@@ -2,6 +2,7 @@
 
 #include "control/backup_schedule.h"
 #include "control/body_loader.h"
+#include "control/idempotency.h"
 #include "control/operation_kind.h"
 #include "control/service_operations.h"
 #include "core/error.h"
@@ -55,6 +56,7 @@ ServiceChange ServiceCommands::create_service(const CreateServiceRequest& reques
   auto operation = deps_.database.write([&](auto& tx) {
     if (destination) write_destination(tx, *destination, service.team_id);
     metadata::Services(tx).insert(service);
+    take_effect(tx, principal, service.id);
     write_new_instance(tx, service, instance_id);
     events_.record(tx, service, events::kServiceCreated, "the service was asked for and is being made");
     if (recovery) {
@@ -112,6 +114,7 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
                                               const Principal& principal) {
   require_write(principal);
   const auto before = require_service(id, principal);
+  require_generation(principal, before);
   require_changeable(before);
   auto [service, destination] = admission_.update(before, request);
   const bool needs_work = request.config || request.secrets || request.plan || request.backups;
@@ -185,6 +188,7 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, const Princ
     open.kind = kinds::kDelete;
     open.open_only = true;
     if (const auto deleting = metadata::Operations(tx).list(open); !deleting.empty()) return deleting.front();
+    require_generation(principal, metadata::Services(tx).require(id));
     to_cancel = cancel_open(tx, id);
     service.delete_requested_at = deps_.clock.now();
     service.updated_at = deps_.clock.now();
@@ -216,9 +220,11 @@ model::Backup ServiceCommands::schedule_backup(const std::string& service_id, co
         .with_hint("turn backups on (PATCH with backups.enabled true and a destination)");
   }
   auto backup = deps_.database.write([&](auto& tx) {
-    return control::schedule_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, service,
-                                    model::BackupOrigin::kManual)
-        .first;
+    auto scheduled = control::schedule_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, service,
+                                              model::BackupOrigin::kManual)
+                         .first;
+    take_effect(tx, principal, scheduled.id);
+    return scheduled;
   });
   deps_.operations.ring();
   return backup;

@@ -8,12 +8,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support import bodies  # noqa: E402
+from support import bodies, contract  # noqa: E402
+from support.api import Api  # noqa: E402
 from support.database import Database  # noqa: E402
 from support.server import Server, make_state_directory  # noqa: E402
 
 
 def pytest_configure(config):
+    Api.watch = contract.watch
     config.addinivalue_line("markers", "nightly: takes minutes; runs with ./dev test --nightly only")
 
 

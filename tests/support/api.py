@@ -25,11 +25,21 @@ class ApiError(Exception):
 class Api:
     """`trace` is called with (method, path, body) before each request; for the demo."""
 
+    # Called with (api, method, path, body, answer) after each request; tests hold it against the API's description.
+    watch: Optional[Callable] = None
+
     def __init__(self, url: str, token: Optional[str], trace: Optional[Callable] = None, ca_file: Optional[str] = None):
         self.url, self.token, self.trace, self.ca_file = url.rstrip("/"), token, trace, ca_file
 
     def raw(self, method: str, path: str, body: Any = None, headers: Optional[dict] = None, timeout: float = 60) -> Answer:
         """One request; `body` may be bytes as they are, or anything that becomes JSON."""
+        answer = self.exchange(method, path, body, headers, timeout)
+        if Api.watch:
+            Api.watch(self, method, path, body, answer)
+        return answer
+
+    def exchange(self, method: str, path: str, body: Any = None, headers: Optional[dict] = None, timeout: float = 60) -> Answer:
+        """The same, unwatched."""
         parts = urllib.parse.urlsplit(self.url)
         if parts.scheme == "https":
             context = ssl.create_default_context(cafile=self.ca_file)

@@ -1,8 +1,10 @@
+#include "api/house/paging.h"
 #include "api/house/request_parts.h"
 #include "api/house/resources.h"
 #include "api/house/route_groups.h"
 #include "api/json_response.h"
 #include "core/error.h"
+#include "core/text.h"
 
 namespace backstay::api::house {
 
@@ -32,19 +34,21 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .summary = "List the backups of a service, newest first",
               .description = "serviceId, or service, is required",
               .query = service_parameters(),
+              .paged = true,
               .answer = array_of(ref("Backup"))},
              [&queries](const Request& request, const Principal& principal) {
-               core::json::array array;
-               for (const auto& backup : queries.backups(required_service(request), principal)) {
-                 array.push_back(backup_resource(backup));
-               }
-               return json_response(array);
+               const Page page(queries, request);
+               const control::BackupFilter filter{
+                   .service_id = required_service(request), .after_id = page.after(), .limit = page.fetch()};
+               return page.answer(queries.backups(filter, principal), backup_resource,
+                                  [](const auto& backup) { return backup.id; });
              });
   routes.add({.method = "GET",
               .path = "/backups/{id}",
               .operation = "backups-get",
               .tag = "Backups",
               .summary = "One backup with its four facts: taken, stored, confirmed, verified",
+              .tagged = true,
               .answer = ref("Backup")},
              [&queries](const Request& request, const Principal& principal) {
                return json_response(backup_resource(queries.backup(path_uuid(request, "backup"), principal)));
@@ -54,6 +58,7 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .operation = "recovery-window-get",
               .tag = "Backups",
               .summary = "What can be reached now, and what is at risk",
+              .tagged = true,
               .answer = ref("RecoveryWindow")},
              [&queries](const Request& request, const Principal& principal) {
                const std::string id = path_uuid(request, "managed service");
@@ -65,22 +70,25 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
   event_query.push_back({.name = "after",
                          .description = "only events after this sequence number, oldest first",
                          .schema = {{"type", "integer"}, {"minimum", 0}}});
-  event_query.push_back(limit_parameter());
   routes.add({.method = "GET",
               .path = "/events",
               .operation = "events-list",
               .tag = "Events",
               .summary = "List events, newest first",
               .query = event_query,
+              .paged = true,
+              .usual_limit = kUsualLimit,
               .answer = array_of(ref("Event"))},
              [&queries](const Request& request, const Principal& principal) {
-               const control::EventFilter filter{.service_id = query_service(request),
-                                                 .team_id = query_team(request),
-                                                 .after = query_integer(request, "after"),
-                                                 .limit = query_limit(request)};
-               core::json::array array;
-               for (const auto& event : queries.events(filter, principal)) array.push_back(event_resource(event));
-               return json_response(array);
+               const Page page(queries, request, kUsualLimit);
+               control::EventFilter filter{.service_id = query_service(request),
+                                           .team_id = query_team(request),
+                                           .after = query_integer(request, "after"),
+                                           .before = std::nullopt,
+                                           .limit = page.fetch()};
+               if (!page.after().empty()) (filter.after ? filter.after : filter.before) = core::parse_int(page.after());
+               return page.answer(queries.events(filter, principal), event_resource,
+                                  [](const auto& event) { return std::to_string(event.sequence); });
              });
 }
 

@@ -209,6 +209,7 @@ constexpr std::string_view kAnswers = R"json({
       "plans": {"type": "array", "items": {"$ref": "#/components/schemas/ProviderPlan"}},
       "backend": {"$ref": "#/components/schemas/ProviderBackend"},
       "scope": {"type": "string", "enum": ["global", "team"]},
+      "teamIds": {"type": "array", "items": {"type": "integer"}, "description": "of a team's scope, as far as the token sees"},
       "backups": {
         "type": "object",
         "required": ["configSchema", "secretsSchema"],

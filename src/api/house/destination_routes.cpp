@@ -1,6 +1,8 @@
 #include <set>
 
+#include "api/entity_tags.h"
 #include "api/house/bodies.h"
+#include "api/house/paging.h"
 #include "api/house/request_parts.h"
 #include "api/house/resources.h"
 #include "api/house/route_groups.h"
@@ -20,14 +22,16 @@ Response list(const Context& context, const Request& request, const Principal& p
   } else {
     for (const auto& seen : context.queries.teams(principal)) teams.push_back(seen.id);
   }
-  core::json::array array;
+  std::vector<model::Destination> destinations;
   std::set<std::string> listed;  // the operator's are every team's
   for (const auto team : teams) {
-    for (const auto& item : context.queries.destinations(team, principal)) {
-      if (listed.insert(item.id).second) array.push_back(destination_resource(item));
+    for (auto& item : context.queries.destinations(team, principal)) {
+      if (listed.insert(item.id).second) destinations.push_back(std::move(item));
     }
   }
-  return json_response(array);
+  return Page(context.queries, request)
+      .answer_from(std::move(destinations), destination_resource,
+                   [](const model::Destination& destination) { return destination.id; });
 }
 
 }  // namespace
@@ -40,28 +44,34 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
        .tag = "Destinations",
        .summary = "List where backups can go",
        .query = team_parameters(),
+       .paged = true,
        .answer = array_of(ref("Destination"))},
       [context](const Request& request, const Principal& principal) { return list(context, request, principal); });
-  routes.add({.method = "POST",
-              .path = "/destinations",
-              .operation = "destinations-create",
-              .tag = "Destinations",
-              .summary = "Enter a store, which is probed first",
-              .scope = Scope::kWrite,
-              .body = ref("CreateDestination"),
-              .answer = ref("Destination")},
-             [context](const Request& request, const Principal& principal) {
-               const auto created =
-                   context.commands.create_destination(create_destination_request(json_body(request)), principal);
-               auto resource = destination_resource(created.destination);
-               resource["checks"] = checks_resource(created.checks);
-               return json_response(resource);
-             });
+  routes.add(
+      {.method = "POST",
+       .path = "/destinations",
+       .operation = "destinations-create",
+       .tag = "Destinations",
+       .summary = "Enter a store, which is probed first",
+       .scope = Scope::kWrite,
+       .body = ref("CreateDestination"),
+       .answer = ref("Destination")},
+      [context](const Request& request, const Principal& principal) {
+        const auto created =
+            context.commands.create_destination(create_destination_request(json_body(request)), principal);
+        auto resource = destination_resource(created.destination);
+        resource["checks"] = checks_resource(created.checks);
+        return json_response(resource);
+      },
+      [context](const Request& /*request*/, const Principal& principal, const std::string& id) {
+        return json_response(destination_resource(context.queries.destination(id, principal)));
+      });
   routes.add({.method = "GET",
               .path = "/destinations/{id}",
               .operation = "destinations-get",
               .tag = "Destinations",
               .summary = "One destination",
+              .tagged = true,
               .answer = ref("Destination")},
              [context](const Request& request, const Principal& principal) {
                return json_response(
@@ -73,9 +83,13 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
               .tag = "Destinations",
               .summary = "Remove a destination that nothing uses; what is stored there stays",
               .scope = Scope::kWrite,
+              .conditional = true,
               .answer = ref("Empty")},
              [context](const Request& request, const Principal& principal) {
-               context.commands.delete_destination(path_uuid(request, "destination"), principal);
+               const std::string id = path_uuid(request, "destination");
+               const auto seen = destination_resource(context.queries.destination(id, principal));
+               require_match(request, body_tag(core::to_text(seen)), "destination");
+               context.commands.delete_destination(id, principal);
                return json_response(core::json::object());
              });
 }

@@ -82,7 +82,7 @@ constexpr std::string_view kMetaSchema = R"json({
           "properties": {"required": {"type": "boolean"}, "content": {"$ref": "#/$defs/content"}}
         },
         "responses": {
-          "type": "object", "minProperties": 1, "additionalProperties": false, "required": ["200", "default"],
+          "type": "object", "minProperties": 1, "additionalProperties": false, "required": ["default"],
           "patternProperties": {"^([1-5][0-9][0-9]|default)$": {"$ref": "#/$defs/response"}}
         },
         "security": {
@@ -163,7 +163,9 @@ class DocumentTest : public testing::Test {
   control::testing::ControlWorld world_;
   Authentication authentication_{[](std::string_view) { return std::nullopt; }};
   http::Router router_;
-  RouteTable routes_ = make_route_table(router_, authentication_);
+  RateLimiter limits_{{}, world_.clock};
+  control::IdempotencyGate keys_{*world_.database, world_.clock, world_.random};
+  RouteTable routes_ = make_route_table(router_, {authentication_, limits_, keys_});
   json::object document_;
 };
 

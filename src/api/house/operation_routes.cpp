@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "api/house/paging.h"
 #include "api/house/request_parts.h"
 #include "api/house/resources.h"
 #include "api/house/route_groups.h"
@@ -46,22 +47,23 @@ Response events(const Context& context, const Request& request, const Principal&
 void add_operation_routes(RouteTable& routes, const Context& context) {
   auto list_query = service_parameters();
   for (auto& parameter : team_parameters()) list_query.push_back(std::move(parameter));
-  list_query.push_back(limit_parameter());
   routes.add({.method = "GET",
               .path = "/operations",
               .operation = "operations-list",
               .tag = "Operations",
               .summary = "List operations, newest first",
               .query = list_query,
+              .paged = true,
+              .usual_limit = kUsualLimit,
               .answer = array_of(ref("Operation"))},
              [context](const Request& request, const Principal& principal) {
-               const control::OperationFilter filter{
-                   .service_id = query_service(request), .team_id = query_team(request), .limit = query_limit(request)};
-               core::json::array array;
-               for (const auto& operation : context.queries.operations(filter, principal)) {
-                 array.push_back(operation_resource(operation));
-               }
-               return json_response(array);
+               const Page page(context.queries, request, kUsualLimit);
+               const control::OperationFilter filter{.service_id = query_service(request),
+                                                     .team_id = query_team(request),
+                                                     .after_id = page.after(),
+                                                     .limit = page.fetch()};
+               return page.answer(context.queries.operations(filter, principal), operation_resource,
+                                  [](const auto& operation) { return operation.id; });
              });
   routes.add(
       {.method = "GET",
@@ -69,6 +71,7 @@ void add_operation_routes(RouteTable& routes, const Context& context) {
        .operation = "operations-get",
        .tag = "Operations",
        .summary = "One operation",
+       .tagged = true,
        .answer = ref("Operation")},
       [context](const Request& request, const Principal& principal) {
         return json_response(operation_resource(context.queries.operation(path_uuid(request, "operation"), principal)));

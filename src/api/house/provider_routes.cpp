@@ -1,3 +1,4 @@
+#include "api/house/paging.h"
 #include "api/house/request_parts.h"
 #include "api/house/route_groups.h"
 #include "api/json_response.h"
@@ -11,9 +12,7 @@ using control::Principal;
 using http::Request;
 using http::Response;
 
-core::json::object provider_resource(const model::ProviderDefinition& offer) {
-  return model::to_json(offer);
-}
+core::json::object provider_resource(const model::ProviderDefinition& offer) { return model::to_json(offer); }
 
 std::vector<Parameter> provider_in_path() {
   return {{.name = "name", .description = "", .schema = {{"type", "string"}}},
@@ -36,13 +35,12 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
               .summary = "List the providers that the token, or the team, can use",
               .base = Base::kContract,
               .query = team_parameters(),
+              .paged = true,
               .answer = array_of(ref("Provider"))},
              [&queries](const Request& request, const Principal& principal) {
-               core::json::array array;
-               for (const auto& offer : queries.providers(query_team(request), principal)) {
-                 array.push_back(provider_resource(offer));
-               }
-               return json_response(array);
+               return Page(queries, request)
+                   .answer_from(queries.providers(query_team(request), principal), provider_resource,
+                                [](const auto& offer) { return offer.name + '/' + offer.version; });
              });
   const auto add_not_supported = [&](Endpoint endpoint) {
     endpoint.tag = "Providers";

@@ -14,9 +14,6 @@ namespace {
 using core::Code;
 using core::Error;
 
-constexpr std::int64_t kHighestLimit = 1000;
-constexpr std::int64_t kUsualLimit = 100;
-
 /// A host header that is one: it goes back into a link.
 bool is_authority(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -60,10 +57,6 @@ bool query_flag(const http::Request& request, std::string_view name, bool absent
   return text ? *text == "true" : absent;
 }
 
-std::size_t query_limit(const http::Request& request) {
-  return static_cast<std::size_t>(query_integer(request, "limit").value_or(kUsualLimit));
-}
-
 std::vector<Parameter> team_parameters() {
   const core::json::object schema{{"type", "integer"}, {"minimum", 0}};
   return {{.name = "team", .description = "only of this team", .schema = schema},
@@ -74,12 +67,6 @@ std::vector<Parameter> service_parameters() {
   const core::json::object schema{{"type", "string"}, {"format", "uuid"}};
   return {{.name = "serviceId", .description = "only of this managed service", .schema = schema},
           {.name = "service", .description = "another name of serviceId", .schema = schema}};
-}
-
-Parameter limit_parameter() {
-  return {.name = "limit",
-          .description = "how many at most",
-          .schema = {{"type", "integer"}, {"minimum", 1}, {"maximum", kHighestLimit}, {"default", kUsualLimit}}};
 }
 
 std::string origin(const http::Request& request, const std::string& public_url) {

@@ -12,6 +12,9 @@
 
 namespace backstay::api::house {
 
+/// How many items the logs of operations and events answer where the request does not say.
+inline constexpr std::size_t kUsualLimit = 100;
+
 /// The UUID of the route's {id}, in lower case. What is no UUID names nothing: Error(not_found) "there is no <what>
 /// '…'".
 std::string path_uuid(const http::Request& request, std::string_view what);
@@ -27,13 +30,10 @@ std::optional<std::string> query_service(const http::Request& request);
 std::optional<std::int64_t> query_integer(const http::Request& request, std::string_view name);
 /// true or false; `absent` if it is not there.
 bool query_flag(const http::Request& request, std::string_view name, bool absent);
-/// limit=, 100 if it is not there.
-std::size_t query_limit(const http::Request& request);
 
-/// The parameters that those readers read, for descriptions: team and teamId, serviceId and service, limit.
+/// The parameters that those readers read, for descriptions: team and teamId, serviceId and service.
 std::vector<Parameter> team_parameters();
 std::vector<Parameter> service_parameters();
-Parameter limit_parameter();
 
 /// "https://host:port" as the client wrote it, or the configured one; empty if the request does not say.
 std::string origin(const http::Request& request, const std::string& public_url);

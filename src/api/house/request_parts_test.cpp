@@ -36,11 +36,6 @@ TEST(RequestPartsTest, ReadsFlags) {
   EXPECT_FALSE(query_flag(query({{"includeDeleted", "false"}}), "includeDeleted", true));
 }
 
-TEST(RequestPartsTest, HasAUsualLimit) {
-  EXPECT_EQ(query_limit(query({})), 100U);
-  EXPECT_EQ(query_limit(query({{"limit", "7"}})), 7U);
-}
-
 TEST(RequestPartsTest, SaysNotFoundForAnIdThatIsNone) {
   http::Request request;
   request.params["id"] = "YOUR_SERVICE_ID";

@@ -5,8 +5,8 @@
 
 namespace backstay::api::house {
 
-RouteTable make_route_table(http::Router& router, const Authentication& authentication) {
-  return {router, authentication, component_schemas()};
+RouteTable make_route_table(http::Router& router, RouteServices services) {
+  return {router, services, component_schemas()};
 }
 
 void add_routes(RouteTable& routes, const Context& context) {

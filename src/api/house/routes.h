@@ -30,7 +30,7 @@ struct Context {
 };
 
 /// A table for the house API and what stands beside it, without routes yet.
-RouteTable make_route_table(http::Router& router, const Authentication& authentication);
+RouteTable make_route_table(http::Router& router, RouteServices services);
 
 /// Adds every route of the house API, /health, /ready, /metrics, and the description of all that the table holds. The
 /// table stays where it is while the router is used.

@@ -1,8 +1,11 @@
 #include "api/house/routes.h"
 
+#include <memory>
+
 #include <gtest/gtest.h>
 
 #include "api/errors.h"
+#include "api/house/route_groups.h"
 #include "api/testing/described.h"
 #include "control/testing/control_world.h"
 #include "core/text.h"
@@ -15,16 +18,33 @@ namespace json = core::json;
 class HouseApiTest : public ::testing::Test {
  protected:
   HouseApiTest() {
-    add_routes(routes_, {.commands = *world_.commands,
-                         .queries = *world_.queries,
-                         .feed = world_.feed,
-                         .authentication = authentication_,
-                         .metrics = world_.metrics,
-                         .ready = [this] { return ready_; },
-                         .public_url = "",
-                         .version = "9.9.9"});
+    add_routes(routes_, context());
     token_ = make_token({"admin"}, true);
     document_ = core::parse_json(handle(request("GET", "/api/openapi.json")).body).as_object();
+  }
+
+  Context context() {
+    return {.commands = *world_.commands,
+            .queries = *world_.queries,
+            .feed = world_.feed,
+            .authentication = authentication_,
+            .metrics = world_.metrics,
+            .ready = [this] { return ready_; },
+            .public_url = "",
+            .version = "9.9.9"};
+  }
+
+  std::string caller_of_admin() { return world_.commands->authenticate(token_)->token_id; }
+  /// The principal of the test's token, carrying out the request of that key.
+  control::Principal as_caller(const control::IdempotencyKey& key) {
+    auto principal = world_.commands->authenticate(token_).value();
+    principal.terms =
+        std::make_shared<const control::RequestTerms>(control::RequestTerms{.generations = {}, .key = key});
+    return principal;
+  }
+  /// What the route takes for the request's identity.
+  static std::string asked(const http::Request& request) {
+    return core::to_text(json::array{request.method, request.path, json::array(), request.body});
   }
 
   std::string make_token(std::vector<std::string> scopes, bool all_teams) {
@@ -87,7 +107,9 @@ class HouseApiTest : public ::testing::Test {
   Authentication authentication_{[this](std::string_view token) { return world_.commands->authenticate(token); }};
   bool ready_ = true;
   http::Router router_;
-  RouteTable routes_ = make_route_table(router_, authentication_);
+  RateLimiter limits_{{}, world_.clock};
+  control::IdempotencyGate keys_{*world_.database, world_.clock, world_.random};
+  RouteTable routes_ = make_route_table(router_, {authentication_, limits_, keys_});
   std::string token_;
   json::object document_;
 };
@@ -265,6 +287,185 @@ TEST_F(HouseApiTest, IsReadyWhenTheServerSaysSo) {
   EXPECT_EQ(send("GET", "/health").status, 200);
 }
 
+std::vector<std::string> ids_of(const http::Response& response) {
+  std::vector<std::string> ids;
+  const auto body = core::parse_json(response.body);
+  for (const auto& item : body.as_array()) {
+    const auto& object = item.as_object();
+    ids.push_back(object.contains("id") ? core::to_text(object.at("id")) : core::to_text(object));
+  }
+  return ids;
+}
+
+TEST_F(HouseApiTest, GivesEveryListInPages) {
+  const std::string store = R"("config":{"destinationPath":"file:///b"})";
+  std::string id;
+  for (const std::string name : {"a", "b", "c"}) {
+    auto body = create_body(name);
+    body.insert(body.size() - 1, R"(,"backups":{"enabled":true,)" + store + "}");
+    id = text_of(answer("POST", "/managed-services", body).at("id"));
+    world_.settle();
+    answer("POST", "/managed-services/" + id + "/backups");
+    world_.settle();
+    answer("POST", "/teams", R"({"name":"team )" + name + "\"}");
+    answer(
+        "POST", "/api/destinations",
+        fmt::format(R"({{"teamId":{},"name":"d","config":{{"destinationPath":"file:///{}"}}}})", world_.team_id, name));
+    make_token({"read"}, true);
+  }
+  for (const auto& list :
+       std::initializer_list<std::string>{"/managed-services?includeDeleted=false", "/managed-services/providers",
+                                          "/teams", "/tokens", "/api/destinations", "/api/operations", "/api/events",
+                                          "/api/events?after=1", "/api/backups?serviceId=" + id}) {
+    const auto whole = ids_of(send("GET", list));
+    ASSERT_GE(whole.size(), 2U) << list;
+    const std::string join = list.find('?') == std::string::npos ? "?" : "&";
+    std::vector<std::string> gathered;
+    std::string token;
+    do {
+      const auto page = send("GET", list + join + "limit=1" + (token.empty() ? "" : "&page_token=" + token));
+      ASSERT_EQ(page.status, 200) << list << page.body;
+      const auto ids = ids_of(page);
+      ASSERT_EQ(ids.size(), 1U) << list;
+      gathered.push_back(ids[0]);
+      token = page.headers.find("X-Next-Page-Token").value_or("");
+      const auto link = page.headers.find("Link").value_or("");
+      EXPECT_EQ(link.find("page_token=" + token) != std::string::npos, !token.empty()) << link;
+    } while (!token.empty() && gathered.size() <= whole.size());
+    EXPECT_EQ(gathered, whole) << list;
+  }
+}
+
+TEST_F(HouseApiTest, RefusesTokensOfOtherPages) {
+  for (const std::string name : {"a", "b"}) create(name);
+  const auto token = send("GET", "/managed-services?limit=1").headers.find("X-Next-Page-Token").value();
+  EXPECT_EQ(send("GET", "/api/managed-services?limit=7&page_token=" + token).status, 200);
+  for (const auto& target : std::initializer_list<std::string>{
+           "/managed-services?includeDeleted=true&page_token=" + token, "/api/operations?page_token=" + token,
+           "/managed-services?page_token=x" + token, "/managed-services?page_token="}) {
+    const auto refused = send("GET", target);
+    EXPECT_EQ(refused.status, 400) << target;
+    EXPECT_NE(refused.body.find(R"("pointer":"?page_token")"), std::string::npos) << refused.body;
+  }
+}
+
+TEST_F(HouseApiTest, SparesWhatTheClientHas) {
+  const std::string path = "/managed-services/" + text_of(create().at("id"));
+  world_.settle();
+  const auto tag = send("GET", path).headers.find("ETag").value();
+  auto again = request("GET", path);
+  again.headers.set("If-None-Match", tag);
+  EXPECT_EQ(send(again).status, 304);
+  answer("PATCH", path, R"({"name":"renamed"})");
+  EXPECT_EQ(send(again).status, 200);
+}
+
+TEST_F(HouseApiTest, ChangesOnlyWhatTheClientHasSeen) {
+  const std::string path = "/managed-services/" + text_of(create().at("id"));
+  world_.settle();
+  auto rename = request("PATCH", path, R"({"name":"renamed"})");
+  rename.headers.set("If-Match", send("GET", path).headers.find("ETag").value());
+  const auto renamed = send(rename);
+  EXPECT_EQ(renamed.status, 200);
+  const auto late = send(rename);
+  EXPECT_EQ(late.status, 400) << "the contract's paths have no 412";
+  EXPECT_NE(late.body.find("\"code\":\"precondition_failed\""), std::string::npos);
+  auto removal = request("DELETE", path);
+  removal.headers.set("If-Match", "\"0-0\"");
+  EXPECT_EQ(send(removal).status, 400);
+  removal.headers.set("If-Match", renamed.headers.find("ETag").value());
+  EXPECT_EQ(send(removal).status, 200);
+
+  const auto made = answer(
+      "POST", "/api/destinations",
+      fmt::format(R"({{"teamId":{},"name":"main","config":{{"destinationPath":"file:///b"}}}})", world_.team_id));
+  auto forget = request("DELETE", "/api/destinations/" + text_of(made.at("id")));
+  forget.headers.set("If-Match", "\"other\"");
+  EXPECT_EQ(send(forget).status, 412);
+  forget.headers.set("If-Match", send("GET", forget.path).headers.find("ETag").value());
+  EXPECT_EQ(send(forget).status, 200);
+}
+
+TEST_F(HouseApiTest, DoesOnceWhatIsSentTwiceWithAKey) {
+  auto creation = request("POST", "/managed-services", create_body());
+  creation.headers.set("Idempotency-Key", "k1");
+  const auto first = send(creation);
+  EXPECT_EQ(first.status, 200);
+  const auto second = send(creation);
+  EXPECT_EQ(second.body, first.body);
+  EXPECT_EQ(second.headers.find("Idempotency-Replayed"), "true");
+  EXPECT_EQ(answer("GET", "/managed-services").as_array().size(), 1U);
+  creation.body = create_body("another");
+  const auto other = send(creation);
+  EXPECT_EQ(other.status, 400) << "the contract's paths have no 422";
+  EXPECT_NE(other.body.find("\"code\":\"idempotency_key_reused\""), std::string::npos);
+
+  auto entry = request("POST", "/api/destinations", R"({"teamId":1})");
+  entry.headers.set("Idempotency-Key", "k2");
+  EXPECT_EQ(send(entry).status, 400);
+  entry.body =
+      fmt::format(R"({{"teamId":{},"name":"main","config":{{"destinationPath":"file:///b"}}}})", world_.team_id);
+  EXPECT_EQ(send(entry).status, 200) << "what was refused does not hold the key";
+  entry.body = R"({"teamId":1,"name":"x","config":{}})";
+  EXPECT_EQ(send(entry).status, 422);
+  entry.headers.set("Idempotency-Key", std::string(256, 'k'));
+  EXPECT_EQ(send(entry).status, 400);
+}
+
+TEST_F(HouseApiTest, AnswersWhatWasMadeWhenItsAnswerWasLost) {
+  auto creation = request("POST", "/managed-services", create_body());
+  creation.headers.set("Idempotency-Key", "k1");
+  const auto first = send(creation);
+  // As a server leaves it that is killed after the service was written and before its answer was.
+  auto lost = keys_.begin(caller_of_admin(), "k3", core::Secret(asked(creation)));
+  world_.commands->create_service(world_.create_request("orphan"), as_caller(lost.key));
+  keys_.end_leases();
+  creation.headers.set("Idempotency-Key", "k3");
+  const auto found = send(creation);
+  EXPECT_EQ(found.status, 200) << found.body;
+  EXPECT_EQ(core::parse_json(found.body).at("name"), "orphan");
+  EXPECT_EQ(found.headers.find("Idempotency-Replayed"), "true");
+
+  auto token = request("POST", "/api/tokens", R"({"name":"ci","scopes":["read"]})");
+  lost = keys_.begin(caller_of_admin(), "k4", core::Secret(asked(token)));
+  control::CreateTokenRequest wanted;
+  wanted.name = "ci";
+  wanted.scopes = {"read"};
+  world_.commands->create_token(wanted, as_caller(lost.key));
+  keys_.end_leases();
+  token.headers.set("Idempotency-Key", "k4");
+  const auto gone = send(token);
+  EXPECT_EQ(gone.status, 409) << "a token is shown once";
+  EXPECT_NE(gone.body.find("took effect"), std::string::npos);
+}
+
+TEST_F(HouseApiTest, LimitsHowOftenATokenAsks) {
+  http::Router router;
+  RateLimiter limits({.token = {.per_second = 1, .burst = 2}, .address = {.per_second = 1, .burst = 1}}, world_.clock);
+  auto routes = make_route_table(router, {authentication_, limits, keys_});
+  add_team_routes(routes, context());
+  const auto ask = [&](const http::Request& asked) {
+    try {
+      return router.handle(asked);
+    } catch (const core::Error& error) {
+      return error_response(asked, error);
+    }
+  };
+  auto asked = request("GET", "/teams");
+  EXPECT_EQ(ask(asked).headers.find("X-RateLimit-Remaining"), "1");
+  EXPECT_EQ(ask(asked).status, 200);
+  const auto limited = ask(asked);
+  EXPECT_EQ(limited.status, 429);
+  EXPECT_EQ(limited.headers.find("Retry-After"), "1");
+  EXPECT_EQ(limited.headers.find("X-RateLimit-Limit"), "2");
+  asked.headers.set("Authorization", "Bearer wrong");
+  EXPECT_EQ(ask(asked).status, 401);
+  EXPECT_EQ(ask(asked).status, 429);
+  asked.headers.set("Authorization", "Bearer " + token_);
+  world_.clock.advance(std::chrono::seconds(1));
+  EXPECT_EQ(ask(asked).status, 200) << "others of that address are not held up";
+}
+
 /// Keeps what a stream writes; "goes away" after a number of writes.
 class Listener final : public http::StreamWriter {
  public:
@@ -291,8 +492,18 @@ TEST_F(HouseApiTest, StreamsAnOperationUntilItHasEnded) {
   Listener patient(100);
   response.stream(patient, {});
   ASSERT_EQ(patient.written.size(), 1U);
-  EXPECT_TRUE(patient.written[0].starts_with("event: operation\ndata: {")) << patient.written[0];
-  EXPECT_NE(patient.written[0].find(R"("state":"succeeded")"), std::string::npos);
+  const auto lines = core::split(patient.written[0], '\n');
+  ASSERT_GE(lines.size(), 3U);
+  EXPECT_TRUE(lines[0].starts_with("id: ")) << lines[0];
+  EXPECT_EQ(lines[1], "event: operation");
+  EXPECT_TRUE(lines[2].starts_with("data: {")) << lines[2];
+  EXPECT_NE(lines[2].find(R"("state":"succeeded")"), std::string::npos);
+
+  auto again = request("GET", "/api/operations/" + operation + "/events", "");
+  again.headers.set("Last-Event-ID", std::string(lines[0].substr(4)));
+  Listener informed(100);
+  send(again).stream(informed, {});
+  EXPECT_EQ(informed.written, std::vector<std::string>{": still here\n\n"});
 }
 
 TEST_F(HouseApiTest, StreamsChangesAsTheyCome) {

@@ -1,6 +1,9 @@
+#include <functional>
 #include <utility>
 
+#include "api/entity_tags.h"
 #include "api/house/bodies.h"
+#include "api/house/paging.h"
 #include "api/house/request_parts.h"
 #include "api/house/resources.h"
 #include "api/house/route_groups.h"
@@ -26,22 +29,24 @@ class ServiceHandlers {
   }
 
   [[nodiscard]] Response list(const Request& request, const Principal& principal) const {
-    const auto team = query_team(request);
-    const bool deleted = query_flag(request, "includeDeleted", false);
-    const auto views =
-        team ? context_.queries.services(*team, deleted, principal) : context_.queries.services(deleted, principal);
-    json::array array;
-    for (const auto& view : views) array.push_back(resource(view, request));
-    return json_response(array);
+    const Page page(context_.queries, request);
+    const control::ServiceFilter filter{.team_id = query_team(request),
+                                        .include_deleted = query_flag(request, "includeDeleted", false),
+                                        .after_id = page.after(),
+                                        .limit = page.fetch()};
+    return page.answer(
+        context_.queries.services(filter, principal), [&](const auto& view) { return resource(view, request); },
+        [](const auto& view) { return view.service.id; });
   }
 
   /// The details at the top level, and the resource's fields where they do not collide: clients expect either.
   [[nodiscard]] Response get(const Request& request, const Principal& principal) const {
     const std::string id = path_uuid(request, kService);
-    json::object body = context_.queries.details(id, principal);
-    for (auto& field : resource(context_.queries.service(id, principal), request)) body.insert(field);
+    const auto view = context_.queries.service(id, principal);
+    json::object body = view.service.status.details;
+    for (auto& field : resource(view, request)) body.insert(field);
     put_running_operation(body, id, principal);
-    return json_response(body);
+    return of_generation(view.service, body);
   }
 
   [[nodiscard]] Response details(const Request& request, const Principal& principal) const {
@@ -62,7 +67,26 @@ class ServiceHandlers {
     return json_response(backup_entry(context_.commands.schedule_backup(path_uuid(request, kService), principal)));
   }
 
+  /// What a request made whose answer was lost.
+  [[nodiscard]] Response created(const Request& request, const Principal& principal, const std::string& id) const {
+    const auto view = context_.queries.service(id, principal);
+    json::object body = resource(view, request);
+    put_running_operation(body, id, principal);
+    return of_generation(view.service, body);
+  }
+
+  [[nodiscard]] Response scheduled_backup(const Request& /*request*/, const Principal& principal,
+                                          const std::string& id) const {
+    return json_response(backup_entry(context_.queries.backup(id, principal)));
+  }
+
  private:
+  static Response of_generation(const model::Service& service, const json::object& body) {
+    auto response = json_response(body);
+    response.headers.set("ETag", generation_tag(service.generation, response.body));
+    return response;
+  }
+
   [[nodiscard]] json::object resource(const control::ServiceView& view, const Request& request) const {
     return service_resource(view, base_url(request, context_.public_url));
   }
@@ -78,7 +102,7 @@ class ServiceHandlers {
     }
     json::object body = resource(view, request);
     if (change.operation) body["operationId"] = change.operation->id;
-    return json_response(body);
+    return of_generation(view.service, body);
   }
 
   void put_running_operation(json::object& body, const std::string& id, const Principal& principal) const {
@@ -94,12 +118,15 @@ class ServiceHandlers {
 
 void add_service_routes(RouteTable& routes, const Context& context) {
   const ServiceHandlers handlers(context);
-  const auto add = [&](Endpoint endpoint, auto member) {
+  const auto add = [&](Endpoint endpoint, auto member, const ReplayHandler& replay = {}) {
     endpoint.tag = "Managed services";
     endpoint.base = Base::kContract;
-    routes.add(endpoint, [handlers, member](const Request& request, const Principal& principal) {
-      return (handlers.*member)(request, principal);
-    });
+    routes.add(
+        endpoint,
+        [handlers, member](const Request& request, const Principal& principal) {
+          return (handlers.*member)(request, principal);
+        },
+        replay);
   };
   add({.method = "POST",
        .path = "/managed-services",
@@ -108,7 +135,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .scope = Scope::kWrite,
        .body = ref("CreateManagedService"),
        .answer = ref("ManagedService")},
-      &ServiceHandlers::create);
+      &ServiceHandlers::create, std::bind_front(&ServiceHandlers::created, handlers));
   auto list_query = team_parameters();
   list_query.push_back({.name = "includeDeleted",
                         .description = "whether services whose deletion was asked for are listed too",
@@ -118,18 +145,21 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .operation = "managed-services-list",
        .summary = "List managed services",
        .query = list_query,
+       .paged = true,
        .answer = array_of(ref("ManagedService"))},
       &ServiceHandlers::list);
   add({.method = "GET",
        .path = "/managed-services/{id}",
        .operation = "managed-services-getDetails",
        .summary = "Details of one managed service, and its resource",
+       .tagged = true,
        .answer = ref("ManagedServiceDetails")},
       &ServiceHandlers::get);
   add({.method = "GET",
        .path = "/managed-services/{id}/details",
        .operation = "managed-services-getDetailsOnly",
        .summary = "What the provider tells of the running service",
+       .tagged = true,
        .answer = ref("Details")},
       &ServiceHandlers::details);
   add({.method = "PATCH",
@@ -137,6 +167,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .operation = "managed-services-update",
        .summary = "Change a managed service",
        .scope = Scope::kWrite,
+       .conditional = true,
        .body = ref("UpdateManagedService"),
        .answer = ref("ManagedService")},
       &ServiceHandlers::update);
@@ -145,6 +176,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .operation = "managed-services-delete",
        .summary = "Delete a managed service",
        .scope = Scope::kWrite,
+       .conditional = true,
        .answer = ref("ManagedService")},
       &ServiceHandlers::remove);
   add({.method = "POST",
@@ -153,7 +185,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .summary = "Take a backup now",
        .scope = Scope::kWrite,
        .answer = ref("BackupEntry")},
-      &ServiceHandlers::schedule_backup);
+      &ServiceHandlers::schedule_backup, std::bind_front(&ServiceHandlers::scheduled_backup, handlers));
 }
 
 }  // namespace backstay::api::house

@@ -1,8 +1,10 @@
 #include "api/house/bodies.h"
+#include "api/house/paging.h"
 #include "api/house/request_parts.h"
 #include "api/house/resources.h"
 #include "api/house/route_groups.h"
 #include "api/json_response.h"
+#include "core/text.h"
 
 namespace backstay::api::house {
 namespace {
@@ -26,29 +28,35 @@ void add_team_routes(RouteTable& routes, const Context& context) {
               .tag = "Teams",
               .summary = "List the teams that the token sees",
               .base = Base::kContract,
+              .paged = true,
               .answer = array_of(ref("Team"))},
-             [context](const Request& /*request*/, const Principal& principal) {
-               core::json::array array;
-               for (const auto& team : context.queries.teams(principal)) {
+             [context](const Request& request, const Principal& principal) {
+               const auto with_role = [&](const model::Team& team) {
                  auto resource = team_resource(team);
                  resource["role"] = principal.admin ? kRoleAdmin : kRoleMember;
-                 array.push_back(std::move(resource));
-               }
-               return json_response(array);
+                 return resource;
+               };
+               return Page(context.queries, request)
+                   .answer_from(context.queries.teams(principal), with_role,
+                                [](const model::Team& team) { return std::to_string(team.id); });
              });
-  routes.add({.method = "POST",
-              .path = "/teams",
-              .operation = "teams-create",
-              .tag = "Teams",
-              .summary = "Make a team",
-              .base = Base::kContract,
-              .scope = Scope::kAdmin,
-              .body = ref("CreateTeam"),
-              .answer = ref("Team")},
-             [context](const Request& request, const Principal& principal) {
-               const auto wanted = create_team_request(json_body(request));
-               return json_response(team_resource(context.commands.create_team(wanted, principal)));
-             });
+  routes.add(
+      {.method = "POST",
+       .path = "/teams",
+       .operation = "teams-create",
+       .tag = "Teams",
+       .summary = "Make a team",
+       .base = Base::kContract,
+       .scope = Scope::kAdmin,
+       .body = ref("CreateTeam"),
+       .answer = ref("Team")},
+      [context](const Request& request, const Principal& principal) {
+        const auto wanted = create_team_request(json_body(request));
+        return json_response(team_resource(context.commands.create_team(wanted, principal)));
+      },
+      [context](const Request& /*request*/, const Principal& principal, const std::string& id) {
+        return json_response(team_resource(context.queries.team(core::parse_int(id).value_or(0), principal)));
+      });
   routes.add({.method = "GET",
               .path = "/teams/{id}",
               .operation = "teams-get",
@@ -56,6 +64,7 @@ void add_team_routes(RouteTable& routes, const Context& context) {
               .summary = "One team",
               .base = Base::kContract,
               .path_parameters = {team_in_path()},
+              .tagged = true,
               .answer = ref("Team")},
              [context](const Request& request, const Principal& principal) {
                return json_response(team_resource(context.queries.team(path_team(request), principal)));

@@ -1,4 +1,5 @@
 #include "api/house/bodies.h"
+#include "api/house/paging.h"
 #include "api/house/request_parts.h"
 #include "api/house/resources.h"
 #include "api/house/route_groups.h"
@@ -17,11 +18,12 @@ void add_token_routes(RouteTable& routes, const Context& context) {
               .summary = "List tokens",
               .base = Base::kContract,
               .scope = Scope::kAdmin,
+              .paged = true,
               .answer = array_of(ref("Token"))},
-             [context](const Request& /*request*/, const Principal& principal) {
-               core::json::array array;
-               for (const auto& token : context.queries.tokens(principal)) array.push_back(token_resource(token));
-               return json_response(array);
+             [context](const Request& request, const Principal& principal) {
+               return Page(context.queries, request)
+                   .answer_from(context.queries.tokens(principal), token_resource,
+                                [](const model::Token& token) { return token.id; });
              });
   routes.add({.method = "POST",
               .path = "/tokens",

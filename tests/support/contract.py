@@ -1,0 +1,127 @@
+"""Holds what a server does against the description that it serves: each call, status and body."""
+import json
+import re
+import urllib.parse
+from typing import Any, Optional
+
+import jsonschema
+
+# Limits of the transport and faults of the server: any call may answer them.
+ANYWHERE = {408, 413, 431, 500, 501, 502, 503, 504, 507}
+FORMATS = jsonschema.FormatChecker()
+
+
+@FORMATS.checks("date-time")
+def _is_time(value: Any) -> bool:
+    return not isinstance(value, str) or bool(re.fullmatch(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", value))
+
+
+@FORMATS.checks("uuid")
+def _is_uuid(value: Any) -> bool:
+    return not isinstance(value, str) or bool(re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value))
+
+
+class ContractError(AssertionError):
+    """The server and its description disagree."""
+
+
+def closed(schema: Any) -> Any:
+    """What a schema names is all there is, unless it says otherwise: a field that nobody described is a mistake."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: closed(value) for key, value in schema.items()}
+    if result.get("type") == "object" and "properties" in result and "additionalProperties" not in result:
+        result["additionalProperties"] = False
+    return result
+
+
+class Contract:
+    def __init__(self, document: dict):
+        self.document = document
+        self.operations = []  # (method, expression, operation), those without parameters first
+        for template, item in document["paths"].items():
+            for server in item.get("servers", document["servers"]):
+                prefix = urllib.parse.urlsplit(server["url"]).path.rstrip("/")
+                expression = re.compile(re.sub(r"\{[^}]+\}", "[^/]+", re.escape(prefix + template).replace(r"\{", "{").replace(r"\}", "}")) + "/?")
+                for method, operation in item.items():
+                    if method != "servers":
+                        self.operations.append((method.upper(), expression, operation))
+        self.operations.sort(key=lambda entry: entry[1].pattern.count("[^/]+"))
+        components = document["components"]
+        self.answer_schemas = {"components": closed(components)}
+        self.request_schemas = {"components": components}
+
+    def operation(self, method: str, path: str) -> Optional[dict]:
+        for known, expression, operation in self.operations:
+            if known == method and expression.fullmatch(path):
+                return operation
+        return None
+
+    def check(self, method: str, target: str, body: Any, status: int, kind: str, answer: Any) -> None:
+        """`body` and `answer` are the parsed JSON, or bytes and text that are none; `kind` is the answer's type."""
+        parts = urllib.parse.urlsplit(target)
+        what = f"{method} {target} -> {status}"
+        operation = self.operation(method, parts.path)
+        if operation is None:
+            if status not in (400, 401, 404, 405, *ANYWHERE):
+                raise ContractError(f"{what}: the call is not described")
+            return
+        self._check_answer(what, operation, status, kind, answer)
+        if 200 <= status < 300:
+            self._check_query(what, operation, parts.query)
+            self._check_body(what, operation, body)
+
+    def _check_answer(self, what: str, operation: dict, status: int, kind: str, answer: Any) -> None:
+        answers = operation["responses"]
+        if str(status) not in answers and status not in ANYWHERE:
+            raise ContractError(f"{what}: the status is not described: {answer}")
+        content = answers.get(str(status), answers["default"]).get("content")
+        if content is None:
+            if answer:
+                raise ContractError(f"{what}: a body where none is described: {answer}")
+            return
+        media = content.get(kind.split(";")[0])
+        if media is None:
+            raise ContractError(f"{what}: the type '{kind}' is not described")
+        self._validate(what + ": answer", closed(media["schema"]), self.answer_schemas, answer)
+
+    def _check_query(self, what: str, operation: dict, query: str) -> None:
+        known = {p["name"]: p["schema"] for p in operation.get("parameters", []) if p["in"] == "query"}
+        for name, text in urllib.parse.parse_qsl(query, keep_blank_values=True):
+            if name not in known:
+                continue  # ignored on the published paths, refused elsewhere
+            wanted = known[name]["type"]
+            value = int(text) if wanted == "integer" and re.fullmatch(r"-?\d+", text) else text
+            value = {"true": True, "false": False}.get(text, text) if wanted == "boolean" else value
+            self._validate(f"{what}: accepted ?{name}", known[name], self.request_schemas, value)
+
+    def _check_body(self, what: str, operation: dict, body: Any) -> None:
+        content = operation.get("requestBody", {}).get("content")
+        if content is not None:
+            self._validate(what + ": accepted body", content["application/json"]["schema"], self.request_schemas, body)
+
+    @staticmethod
+    def _validate(what: str, schema: dict, components: dict, value: Any) -> None:
+        validator = jsonschema.Draft202012Validator({**components, "allOf": [schema]}, format_checker=FORMATS)
+        problems = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+        if problems:
+            raise ContractError(what + " does not match its description:\n  " + "\n  ".join(problems[:10])
+                                + "\n" + json.dumps(value, default=str)[:2000])
+
+
+_contracts: dict = {}  # by the server's URL
+
+
+def watch(api: Any, method: str, path: str, body: Any, answer: Any) -> None:
+    """For Api.watch: raises ContractError where a server does not do what it says of itself."""
+    if api.url not in _contracts:
+        _contracts[api.url] = Contract(api.exchange("GET", "/api/openapi.json").body)
+    if isinstance(body, bytes):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            pass  # no JSON: the server has to refuse it, which an object schema says too
+    target = urllib.parse.urlsplit(api.url).path + path
+    _contracts[api.url].check(method, target, body, answer.status, answer.headers.get("Content-Type", ""), answer.body)
