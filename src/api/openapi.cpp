@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "api/errors.h"
 #include "core/text.h"
 
 namespace backstay::api {
@@ -65,7 +66,7 @@ json::object parameter_object(const Parameter& parameter, std::string_view in) {
 
 /// What a call may answer besides its success. Codesphere's paths answer 400, 401 and 404 whatever the refusal is.
 json::object refusals(const Endpoint& endpoint) {
-  const bool contract = endpoint.base == Base::kContract;
+  const bool contract = is_codesphere_path(endpoint.path);
   const bool changes = endpoint.method != "GET";
   const bool named = endpoint.path.find('{') != std::string::npos;
   json::object answers;

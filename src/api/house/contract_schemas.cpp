@@ -98,7 +98,7 @@ constexpr std::string_view kAnswers = R"json({
         "type": "object",
         "required": ["name", "version", "schemaVersion"],
         "properties": {
-          "name": {"type": "string", "pattern": "^[a-z0-9-_]+$"},
+          "name": {"type": "string", "pattern": "^[-a-z0-9_]+$"},
           "version": {"type": "string"},
           "schemaVersion": {"type": "string"}
         }
@@ -195,7 +195,7 @@ constexpr std::string_view kAnswers = R"json({
     "required": ["name", "version", "schemaVersion", "author", "category", "description", "displayName", "iconUrl",
       "configSchema", "detailsSchema", "secretsSchema", "plans", "backend"],
     "properties": {
-      "name": {"type": "string", "pattern": "^[a-z0-9-_]+$"},
+      "name": {"type": "string", "pattern": "^[-a-z0-9_]+$"},
       "version": {"type": "string"},
       "schemaVersion": {"type": "string"},
       "author": {"type": "string"},
