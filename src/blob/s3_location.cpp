@@ -83,7 +83,7 @@ std::string region_of_host(std::string_view host) {
   for (const std::string_view suffix : {".amazonaws.com", ".amazonaws.com.cn"}) {
     if (!host.ends_with(suffix)) continue;
     auto labels = core::split(host.substr(0, host.size() - suffix.size()), '.');
-    const std::string last = labels.back();
+    const std::string& last = labels.back();
     if (last.starts_with("s3-")) return last == "s3-external-1" ? "us-east-1" : last.substr(3);
     return last == "s3" ? "" : last;
   }

@@ -114,7 +114,7 @@ std::string make_complete_request(const std::vector<std::string>& etags) {
   pugi::xml_node root = document.append_child("CompleteMultipartUpload");
   for (std::size_t i = 0; i < etags.size(); ++i) {
     pugi::xml_node part = root.append_child("Part");
-    part.append_child("PartNumber").text() = static_cast<unsigned long long>(i + 1);
+    part.append_child("PartNumber").text() = i + 1;
     part.append_child("ETag").text() = etags[i].c_str();
   }
   return to_text(document);

@@ -16,6 +16,7 @@
 #include "cli/offline_recovery.h"
 #include "cli/repository_access.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "postgres/control_file.h"
 
@@ -134,8 +135,9 @@ class ScratchDirectory {
   ~ScratchDirectory() {
     try {
       files_.remove_all(path_);
-    } catch (const std::exception&) {
-      // It is below the directory for temporary files.
+    } catch (const std::exception& e) {
+      core::log_warning("cli.directory_left", "a temporary directory could not be removed",
+                        {{"directory", path_.string()}, {"error", e.what()}});
     }
   }
   ScratchDirectory(const ScratchDirectory&) = delete;

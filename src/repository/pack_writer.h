@@ -53,7 +53,7 @@ struct PackOptions {
 class PackUploader {
  public:
   /// `repository` must outlive it.
-  PackUploader(Repository& repository, PackOptions options = {});
+  explicit PackUploader(Repository& repository, PackOptions options = {});
   /// Unfinished: packs in the queue are dropped, those being sent are waited for.
   ~PackUploader();
   PackUploader(const PackUploader&) = delete;
