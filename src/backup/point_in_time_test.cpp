@@ -484,6 +484,23 @@ TEST_F(PointInTimeTest, ReplayNeverTouchesATablespaceOfTheSource) {
   }
 }
 
+TEST_F(PointInTimeTest, ReplayThatOnlyWaitsIsAFailure) {
+  start_archiving();
+  cluster_.query("INSERT INTO t VALUES (1)");
+  ASSERT_TRUE(send_all());
+  RecoverRequest request = recover_request(plan(ToLatest{}), "recovered");
+  request.restore_helper = directory_.path() / "never-answers";
+  files_.write_file_durably(request.restore_helper, core::as_bytes("#!/bin/sh\nexec tail -f /dev/null\n"), 0755);
+  request.stall_deadline = std::chrono::seconds(2);
+  try {
+    recover(environment_, request, nullptr, {});
+    FAIL() << "the recovery ended without its WAL";
+  } catch (const core::Error& e) {
+    EXPECT_EQ(e.code(), core::Code::kRecoveryFailed);
+    EXPECT_NE(std::string(e.what()).find("no progress"), std::string::npos) << e.what();
+  }
+}
+
 TEST_F(PointInTimeTest, WalThatCannotBeFetchedStopsTheRecoveryInsteadOfEndingItShort) {
   start_archiving();
   cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");

@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "os/file_system.h"
 #include "postgres/control_file.h"
+#include "postgres/replay_activity.h"
 #include "postgres/server.h"
 #include "postgres/timeline_history.h"
 
@@ -190,7 +191,7 @@ void Recovery::replay() {
 
 void Recovery::wait_for_promotion(const RecoveryWalServer& wal, os::ProcessId process) {
   core::SteadyTime last_step = environment_.clock.steady_now();
-  std::uint64_t served = 0;
+  std::pair<std::uint64_t, std::uint64_t> progress;
   while (true) {
     say("replay", wal.bytes_served(), request_.plan.wal_bytes);
     try {
@@ -200,7 +201,8 @@ void Recovery::wait_for_promotion(const RecoveryWalServer& wal, os::ProcessId pr
       if (e.code() == core::Code::kDatabaseUnavailable) replay_failed(wal, e.what());
       if (e.code() != core::Code::kTimeout) throw;
     }
-    if (std::exchange(served, wal.bytes_served()) != served) last_step = environment_.clock.steady_now();
+    const std::pair now(wal.bytes_served(), postgres::replay_ticks(process.pid).value_or(0));
+    if (std::exchange(progress, now) != now) last_step = environment_.clock.steady_now();
     if (since(last_step) > request_.stall_deadline) {
       replay_failed(wal, fmt::format("replay made no progress for {} s; the server's log ends with: {}",
                                      request_.stall_deadline.count(), server_.log_tail()));

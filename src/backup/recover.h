@@ -46,7 +46,7 @@ struct RecoverRequest {
   /// the management password.
   std::optional<postgres::HandOver> hand_over = {};
   unsigned workers = 4;
-  /// A replay that takes no WAL for this long is a failure.
+  /// A replay that neither takes WAL nor works on what it has for this long is a failure.
   std::chrono::seconds stall_deadline{600};
 };
 
