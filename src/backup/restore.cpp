@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
-#include <map>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -19,6 +16,7 @@
 #include "core/error.h"
 #include "os/file.h"
 #include "os/file_system.h"
+#include "os/untrusted_directory.h"
 #include "postgres/control_file.h"
 #include "repository/manifest.h"
 #include "repository/pack_reader.h"
@@ -34,11 +32,17 @@ constexpr std::size_t kQueuedItems = 16;
 constexpr mode_t kDirectoryMode = 0700;
 constexpr std::string_view kTablespaces = "pg_tblspc/";
 
-using Entry = std::shared_ptr<const repository::FileEntry>;
+/// A file to write, and where: in the data directory or in that of the tablespaces.
+struct Target {
+  repository::FileEntry entry;
+  const os::UntrustedDirectory* directory = nullptr;
+  std::string path;  // in it
+};
+using TargetFile = std::shared_ptr<const Target>;
 
-/// Whole files, or bytes [from, to) of the only one.
+/// Whole files, or bytes [from, to) of the only one, which is there already.
 struct Item {
-  std::vector<Entry> files;
+  std::vector<TargetFile> files;
   std::uint64_t from = 0;
   std::uint64_t to = 0;
 };
@@ -57,15 +61,15 @@ class Restorer {
  private:
   void prepare_target();
   void read_manifest(const std::stop_token& stop);
-  void take_entry(Entry entry);
+  void take_entry(repository::FileEntry entry);
+  [[nodiscard]] Target locate(repository::FileEntry entry) const;
   void add_item(Item item);
   void flush_batch();
-  void make_directory(const repository::FileEntry& entry);
   void make_tablespace(const repository::FileEntry& entry);
+  void open_tablespaces();
   void write_items(const std::stop_token& stop);
-  void write_range(repository::PackReader& reader, const repository::FileEntry& entry,
-                   const std::filesystem::path& path, std::uint64_t from, std::uint64_t to, core::Bytes& buffer);
-  os::Descriptor open_target(const repository::FileEntry& entry, const std::filesystem::path& path) const;
+  void write_range(repository::PackReader& reader, const repository::FileEntry& entry, const os::Descriptor& file,
+                   std::uint64_t from, std::uint64_t to, core::Bytes& buffer);
   void finish();
   void own(const std::filesystem::path& path) const {
     if (request_.identity) environment_.files.set_owner(path, request_.identity->uid, request_.identity->gid);
@@ -78,10 +82,12 @@ class Restorer {
   core::BoundedQueue<Item> items_;
   Item batch_;
   std::uint64_t batch_size_ = 0;
-  Entry control_file_;
-  bool has_tablespaces_ = false;
+  /// What a manifest says is not trusted to stay in these.
+  std::optional<os::UntrustedDirectory> data_;
+  std::optional<os::UntrustedDirectory> tablespaces_;
+  std::set<std::string> tablespace_links_;
+  TargetFile control_file_;
   RestoreResult result_;
-  std::atomic<bool> manifest_read_{false};
   std::atomic<std::uint64_t> written_{0};
 };
 
@@ -117,37 +123,56 @@ void Restorer::prepare_target() {
     files.make_directories(target, kDirectoryMode);
   }
   own(target);
+  data_.emplace(target);
 }
 
 void Restorer::read_manifest(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     auto entry = manifest_.next();
     if (!entry) break;
-    take_entry(std::make_shared<const repository::FileEntry>(*std::move(entry)));
+    take_entry(*std::move(entry));
   }
   flush_batch();
   items_.close();
 }
 
-void Restorer::take_entry(Entry entry) {
-  if (entry->type == repository::EntryType::kDirectory) return make_directory(*entry);
-  if (entry->type == repository::EntryType::kSymlink) return make_tablespace(*entry);
+void Restorer::take_entry(repository::FileEntry entry) {
+  if (entry.type == repository::EntryType::kSymlink) return make_tablespace(entry);
   // The links are made here, to new places; the map would make PostgreSQL link to the old ones.
-  if (entry->path == "tablespace_map") return;
-  ++result_.files;
-  if (entry->path == postgres::kControlFilePath) {
-    control_file_ = std::move(entry);
+  if (entry.path == "tablespace_map") return;
+  auto file = std::make_shared<const Target>(locate(std::move(entry)));
+  if (file->entry.type == repository::EntryType::kDirectory) {
+    file->directory->make_directory(file->path, request_.identity);
     return;
   }
-  if (entry->size <= kItemSize) {
-    batch_size_ += entry->size;
-    batch_.files.push_back(std::move(entry));
+  ++result_.files;
+  if (file->entry.path == postgres::kControlFilePath) {
+    control_file_ = std::move(file);
+    return;
+  }
+  const std::uint64_t size = file->entry.size;
+  if (size <= kItemSize) {
+    batch_size_ += size;
+    batch_.files.push_back(std::move(file));
     if (batch_size_ >= kSmallItemSize || batch_.files.size() >= kSmallItemFiles) flush_batch();
     return;
   }
-  for (std::uint64_t from = 0; from < entry->size; from += kItemSize) {
-    add_item({.files = {entry}, .from = from, .to = std::min(from + kItemSize, entry->size)});
+  file->directory->create(file->path, request_.identity);
+  for (std::uint64_t from = 0; from < size; from += kItemSize) {
+    add_item({.files = {file}, .from = from, .to = std::min(from + kItemSize, size)});
   }
+}
+
+/// What lies behind a tablespace's link goes to where the link leads.
+Target Restorer::locate(repository::FileEntry entry) const {
+  const std::string path = entry.path;
+  if (path.starts_with(kTablespaces)) {
+    const auto slash = path.find('/', kTablespaces.size());
+    if (slash != std::string::npos && tablespace_links_.contains(path.substr(0, slash))) {
+      return {std::move(entry), &*tablespaces_, path.substr(kTablespaces.size())};
+    }
+  }
+  return {std::move(entry), &*data_, path};
 }
 
 void Restorer::add_item(Item item) { items_.push(std::move(item)); }
@@ -157,57 +182,46 @@ void Restorer::flush_batch() {
   batch_size_ = 0;
 }
 
-void Restorer::make_directory(const repository::FileEntry& entry) {
-  const auto path = request_.data_directory / entry.path;
-  environment_.files.make_directories(path, entry.mode);
-  own(path);
+void Restorer::open_tablespaces() {
+  if (tablespaces_) return;
+  environment_.files.make_directories(request_.tablespace_directory, kDirectoryMode);
+  own(request_.tablespace_directory);
+  tablespaces_.emplace(std::filesystem::absolute(request_.tablespace_directory));
 }
 
 void Restorer::make_tablespace(const repository::FileEntry& entry) {
-  const std::string_view path = entry.path;
-  if (!path.starts_with(kTablespaces) || path.find('/', kTablespaces.size()) != std::string_view::npos) {
+  const std::string name = entry.path.starts_with(kTablespaces) ? entry.path.substr(kTablespaces.size()) : "";
+  if (name.empty() || name.find_first_not_of("0123456789") != std::string::npos) {
     throw core::Error(core::Code::kCorruptData,
                       fmt::format("the manifest has a symbolic link '{}' that is no tablespace", entry.path));
   }
-  const auto target = std::filesystem::absolute(request_.tablespace_directory) / path.substr(kTablespaces.size());
-  auto& files = environment_.files;
-  if (files.stat(target) && !files.list(target).empty()) {
-    throw core::Error(core::Code::kConflict,
-                      fmt::format("the tablespace directory '{}' is not empty", target.string()));
+  open_tablespaces();
+  if (!tablespaces_->stat(name)) {
+    tablespaces_->make_directory(name, request_.identity);
+  } else if (!tablespaces_->list(name).empty()) {
+    throw core::Error(core::Code::kConflict, fmt::format("the tablespace directory '{}' is not empty",
+                                                         (tablespaces_->path() / name).string()));
   }
-  files.make_directories(target, kDirectoryMode);
-  own(request_.tablespace_directory);
-  own(target);
-  files.make_symlink(target, request_.data_directory / entry.path);
-  own(request_.data_directory / entry.path);
-  has_tablespaces_ = true;
+  data_->make_symlink(tablespaces_->path() / name, entry.path, request_.identity);
+  tablespace_links_.insert(entry.path);
 }
 
 void Restorer::write_items(const std::stop_token& stop) {
   repository::PackReader reader(packs_);
   core::Bytes buffer(kWriteSize);
   while (const auto item = items_.pop()) {
-    for (const Entry& entry : item->files) {
+    const bool whole = item->to == 0;
+    for (const TargetFile& file : item->files) {
       if (stop.stop_requested()) return;
-      const std::uint64_t to = item->to > 0 ? item->to : entry->size;
-      write_range(reader, *entry, request_.data_directory / entry->path, item->from, to, buffer);
+      const os::Descriptor opened =
+          whole ? file->directory->create(file->path, request_.identity) : file->directory->open(file->path, O_WRONLY);
+      write_range(reader, file->entry, opened, item->from, whole ? file->entry.size : item->to, buffer);
     }
   }
 }
 
-os::Descriptor Restorer::open_target(const repository::FileEntry& entry, const std::filesystem::path& path) const {
-  os::Descriptor file = os::open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW, entry.mode);
-  if (fchmod(file.get(), entry.mode) != 0 ||
-      (request_.identity && fchown(file.get(), request_.identity->uid, request_.identity->gid) != 0)) {
-    throw core::system_error(fmt::format("cannot set the owner and mode of '{}'", path.string()), errno);
-  }
-  return file;
-}
-
 void Restorer::write_range(repository::PackReader& reader, const repository::FileEntry& entry,
-                           const std::filesystem::path& path, std::uint64_t from, std::uint64_t to,
-                           core::Bytes& buffer) {
-  const os::Descriptor file = open_target(entry, path);
+                           const os::Descriptor& file, std::uint64_t from, std::uint64_t to, core::Bytes& buffer) {
   for (std::uint64_t at = from; at < to;) {
     const core::MutableByteSpan piece(buffer.data(), std::min<std::uint64_t>(buffer.size(), to - at));
     reader.read_file(entry.extents, at, piece);
@@ -222,17 +236,17 @@ void Restorer::finish() {
     throw core::Error(core::Code::kCorruptData,
                       fmt::format("the backup '{}' has no '{}'", request_.backup_id, postgres::kControlFilePath));
   }
-  auto& files = environment_.files;
-  files.sync_file_system(request_.data_directory);
-  if (has_tablespaces_) files.sync_file_system(request_.tablespace_directory);
-  const auto final_path = request_.data_directory / postgres::kControlFilePath;
-  const auto temporary = final_path.string() + ".restoring";
+  data_->sync_file_system();
+  if (tablespaces_) tablespaces_->sync_file_system();
+  const std::string final_path(postgres::kControlFilePath);
+  const std::string temporary = final_path + ".restoring";
   repository::PackReader reader(packs_);
   core::Bytes buffer(kWriteSize);
-  write_range(reader, *control_file_, temporary, 0, control_file_->size, buffer);
-  os::sync_file(os::open_file(temporary, O_WRONLY).get());
-  files.rename(temporary, final_path);
-  files.sync_directory(final_path.parent_path());
+  const os::Descriptor file = data_->create(temporary, request_.identity);
+  write_range(reader, control_file_->entry, file, 0, control_file_->entry.size, buffer);
+  os::sync_file(file.get());
+  data_->rename(temporary, final_path);
+  data_->sync_directory(final_path.substr(0, final_path.rfind('/')));
 }
 
 }  // namespace

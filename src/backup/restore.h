@@ -32,9 +32,11 @@ struct RestoreResult {
 };
 
 /// Restores every file of a stored backup; returns when all is on disk. global/pg_control is put in place last, so that
-/// a directory without it is one that was not finished. Every byte is authenticated on the way.
-/// Throws Error: conflict if the directory is not empty, not_found if no such backup is stored, cancelled on stop, and
-/// the store's and the disk's errors. What was written stays; the caller removes it.
+/// a directory without it is one that was not finished. Every byte is authenticated on the way. Nothing but new files,
+/// directories (0600, 0700) and the tablespaces' links is made, and nothing outside of the two directories, whatever
+/// the manifest says: who has the recovery key can write one. Throws Error: conflict if the directory is not empty,
+/// not_found if no such backup is stored, cancelled on stop, and the store's and the disk's errors. What was written
+/// stays; the caller removes it.
 RestoreResult restore_files(const Environment& environment, const RestoreRequest& request,
                             const ProgressCallback& progress, std::stop_token stop);
 

@@ -4,9 +4,13 @@
 #include <atomic>
 #include <regex>
 
+#include <unistd.h>
+
 #include "backup/confirm.h"
 #include "backup/testing/archive_fixture.h"
 #include "core/error.h"
+#include "repository/container_writer.h"
+#include "repository/manifest.h"
 
 namespace backstay::backup {
 namespace {
@@ -189,6 +193,66 @@ TEST_F(RestoreTest, DamagedPageIsCountedAndNamed) {
   ASSERT_EQ(damaged.size(), 1U);
   EXPECT_EQ(damaged[0].at("file").as_string(), file);
   EXPECT_EQ(damaged[0].at("block").to_number<int>(), 3);
+}
+
+/// The bytes of an entry without content, as somebody who has the recovery key may put them into a manifest.
+core::Bytes forged_entry(const std::string& path, repository::EntryType type, std::uint8_t mode) {
+  core::Bytes bytes{std::byte{0}, static_cast<std::byte>(path.size())};
+  core::append(bytes, core::as_bytes(path));
+  bytes.push_back(static_cast<std::byte>(type));
+  bytes.push_back(static_cast<std::byte>(mode));
+  bytes.resize(bytes.size() + (type == repository::EntryType::kFile ? 4 : 2));
+  return bytes;
+}
+
+TEST_F(RestoreTest, ForgedManifestDoesNotReachOtherFiles) {
+  const auto backup = take_backup(instance_, cluster_);
+  const auto outside = directory_.path() / "outside";
+  files_.make_directories(outside, 0700);
+  files_.create(outside / "file", 0600)->close();
+  for (const std::string& path : {(outside / "file").string(), (outside / "new").string(),
+                                  std::string("../outside/new"), std::string("../outside/file"), outside.string()}) {
+    const auto type = path == outside ? repository::EntryType::kDirectory : repository::EntryType::kFile;
+    repository::ContainerWriter container(repository_->data_key(), random_);
+    container.begin(repository::manifest_name(instance_, backup.backup));
+    container.add_group(forged_entry(path, type, 077));
+    container.finish(core::Bytes{std::byte{1}, std::byte{0}, std::byte{0}});
+    memory_.put(container.name().key, container.buffer());
+    RestoreRequest request{.repository = *repository_,
+                           .instance = instance_,
+                           .backup_id = backup.backup,
+                           .data_directory = directory_.path() / "data",
+                           .tablespace_directory = directory_.path() / "tablespaces"};
+    request.identity = cluster_.identity();
+    try {
+      restore_files(environment_, request, nullptr, {});
+      ADD_FAILURE() << path << " was restored";
+    } catch (const core::Error& e) {
+      EXPECT_EQ(e.code(), core::Code::kCorruptData) << e.what();
+      EXPECT_NE(std::string(e.what()).find("not a plain relative one"), std::string::npos) << e.what();
+    }
+    EXPECT_EQ(files_.list(outside).size(), 1U);
+    EXPECT_EQ(files_.stat(outside / "file")->mode, 0600U);
+    EXPECT_EQ(files_.stat(outside)->uid, ::geteuid());
+  }
+}
+
+TEST_F(RestoreTest, FilesAreTheirOwnersAloneWhateverTheirModesWere) {
+  const auto data = cluster_.paths().data();
+  files_.create(data / "base/odd", 04755)->close();
+  files_.set_mode(data / "base/odd", 04755);
+  postgres::give_to(files_, data / "base/odd", cluster_.identity());
+  files_.set_mode(data / "base/odd", 04755);
+  const auto backup = take_backup(instance_, cluster_);
+  RestoreRequest request{.repository = *repository_,
+                         .instance = instance_,
+                         .backup_id = backup.backup,
+                         .data_directory = directory_.path() / "data",
+                         .tablespace_directory = directory_.path() / "tablespaces"};
+  request.identity = cluster_.identity();
+  restore_files(environment_, request, nullptr, {});
+  EXPECT_EQ(files_.stat(directory_.path() / "data/base/odd")->mode, 0600U);
+  EXPECT_EQ(files_.stat(directory_.path() / "data/base")->mode, 0700U);
 }
 
 TEST_F(RestoreTest, DirectoryThatIsNotEmptyIsRefused) {
