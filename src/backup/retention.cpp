@@ -1,6 +1,24 @@
 #include "backup/retention.h"
 
+#include <algorithm>
+
 namespace backstay::backup {
+namespace {
+
+/// The record is written anew with each fact; the manifest never is.
+void add_store_stamp(repository::Repository& repository, model::RetainedBackup& backup) {
+  const auto manifest = repository.store().head(repository::manifest_name(backup.instance_id, backup.id).key);
+  if (manifest) backup.stamps.push_back(manifest->modified);
+}
+
+/// Stored no more, and not on its way out either.
+bool is_gone(repository::Repository& repository, const model::RetainedBackup& backup) {
+  if (!backup.stored) return true;
+  return !repository.store().head(repository::condemned_name(backup.instance_id, backup.id).key) &&
+         !repository.store().head(repository::backup_record_name(backup.instance_id, backup.id).key);
+}
+
+}  // namespace
 
 model::RetainedBackup as_retained(repository::Repository& repository, const repository::BackupRecord& record) {
   model::RetainedBackup backup;
@@ -10,9 +28,7 @@ model::RetainedBackup as_retained(repository::Repository& repository, const repo
   backup.confirmed = record.confirmed && record.problem.empty();
   backup.stamps = {record.stop_time};
   if (record.stored) backup.stamps.push_back(*record.stored);
-  // The record is written anew with each fact; the manifest never is.
-  const auto manifest = repository.store().head(repository::manifest_name(record.instance, record.backup).key);
-  if (manifest) backup.stamps.push_back(manifest->modified);
+  add_store_stamp(repository, backup);
   backup.timeline = record.timeline;
   backup.start_lsn = record.start_lsn;
   backup.stop_lsn = record.stop_lsn;
@@ -32,6 +48,28 @@ void add_to(repository::PruneRequest& request, const model::RetentionDecision& d
     for (const model::WalStart& start : verdict.earlier) wal.earlier[start.timeline] = start.lsn;
     request.wal.push_back(std::move(wal));
   }
+}
+
+RetentionOutcome apply_retention(repository::Repository& repository, model::RetentionQuestion question,
+                                 repository::PruneRequest options, std::stop_token stop) {
+  if (!options.dry_run) question.now.push_back(repository::store_time(repository));
+  for (const model::RetainedInstance& instance : question.instances) options.only.insert(instance.id);
+  for (model::RetainedBackup& backup : question.backups) {
+    if (backup.stored) add_store_stamp(repository, backup);
+  }
+  RetentionOutcome outcome;
+  outcome.decision = model::decide_retention(question);
+  add_to(options, outcome.decision);
+  const core::Timestamp now = *std::ranges::min_element(question.now);
+  if (question.deleted && question.expires_at && *question.expires_at <= now) options.instances = options.only;
+  options.packs = false;
+  if (options.only.empty()) return outcome;
+  outcome.report = repository::prune(repository, options, std::move(stop));
+  for (std::size_t i = 0; i < question.backups.size(); ++i) {
+    const model::RetainedBackup& backup = question.backups[i];
+    if (outcome.decision.backups[i].goes && is_gone(repository, backup)) outcome.gone.insert(backup.id);
+  }
+  return outcome;
 }
 
 }  // namespace backstay::backup

@@ -1,6 +1,10 @@
 // From the retention's rule to what a prune removes, and back: the records of a repository as the rule sees them.
 #pragma once
 
+#include <set>
+#include <stop_token>
+#include <string>
+
 #include "model/retention.h"
 #include "repository/prune.h"
 #include "repository/repository.h"
@@ -12,5 +16,19 @@ model::RetainedBackup as_retained(repository::Repository& repository, const repo
 
 /// Adds what may go to the request.
 void add_to(repository::PruneRequest& request, const model::RetentionDecision& decision);
+
+struct RetentionOutcome {
+  model::RetentionDecision decision;
+  repository::PruneReport report;
+  /// Backups of the question of which nothing is stored (any more).
+  std::set<std::string> gone;
+};
+
+/// Applies the rule to a service whose backups the caller knows better than the repository (pins, expiries, deletions
+/// that were asked for): `question` has the caller's clock and stamps; those of the store are added. The run looks at
+/// the question's instances only, and never for garbage among the packs: `options` gives `ended`, `grace` and
+/// `dry_run`. May be repeated at any time; what was begun before is completed.
+RetentionOutcome apply_retention(repository::Repository& repository, model::RetentionQuestion question,
+                                 repository::PruneRequest options, std::stop_token stop);
 
 }  // namespace backstay::backup

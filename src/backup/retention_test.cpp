@@ -6,6 +6,10 @@
 #include "backup/confirm.h"
 #include "backup/testing/archive_fixture.h"
 #include "core/error.h"
+#include "repository/manifest.h"
+#include "repository/pack_writer.h"
+#include "repository/testing/fixture.h"
+#include "repository/verify.h"
 #include "repository/wal_store.h"
 
 namespace backstay::backup {
@@ -109,7 +113,6 @@ TEST_F(RetentionTest, WhatIsKeptAndWhatIsPromisedCanBeRecovered) {
   EXPECT_THROW(WalArchive(*repository_, instance_).plan(ToTime{lost}, clock_.now()), core::Error);
 
   EXPECT_EQ(rows(ToBackup{pinned.backup}, "pinned"), 0);
-  EXPECT_EQ(rows(ToBackup{base.backup}, "base"), 20);
   EXPECT_EQ(rows(ToTime{cut}, "cut"), 20);
   EXPECT_EQ(rows(ToTime{between}, "between"), 30);
   EXPECT_EQ(rows(ToBackup{newest.backup}, "newest"), 40);
@@ -120,11 +123,11 @@ TEST_F(RetentionTest, ABackupThatFailsLeavesNothingThatStays) {
   take_and_confirm();
   const std::size_t before = packs();
   const BaseBackupRequest failing{.repository = *repository_,
-                            .instance = instance_,
-                            .backup_id = random_.uuid(),
-                            .data_directory = cluster_.paths().data(),
-                            .connection = cluster_.target(),
-                            .receiver = &**receiver_};
+                                  .instance = instance_,
+                                  .backup_id = random_.uuid(),
+                                  .data_directory = cluster_.paths().data(),
+                                  .connection = cluster_.target(),
+                                  .receiver = &**receiver_};
   std::stop_source stop;
   const auto stop_late = [&](const Progress& progress) {
     if (progress.phase == "wal") stop.request_stop();
@@ -137,6 +140,147 @@ TEST_F(RetentionTest, ABackupThatFailsLeavesNothingThatStays) {
   EXPECT_EQ(packs(), before);
   EXPECT_EQ(repository_->backup_ids(instance_).size(), 1U);
   for (const std::string& key : memory_.keys()) EXPECT_EQ(key.find(failing.backup_id), std::string::npos) << key;
+}
+
+/// Six weeks of a service in a store in memory: a backup every twelve hours, WAL all the time, retention once a day.
+class ManyWeeksTest : public repository::testing::RepositoryFixture {
+ protected:
+  static constexpr std::uint64_t kSize = 1024 * 1024;
+
+  ManyWeeksTest() {
+    memory_ = std::make_shared<blob::testing::MemoryStore>(&clock_);
+    repository_ = repository::Repository::create(memory_, key_, random_, clock_);
+    question_.instances = {{.id = repository::testing::kInstance}};
+    question_.keep_at_least = model::keep_at_least(question_.retention_days, 12);
+  }
+  void put_segments(int count) {
+    repository::WalStore wal(*repository_, repository::testing::kInstance, kSize);
+    repository::SegmentIndex index;
+    index.timeline = 1;
+    for (; count > 0; --count) {
+      index.segment = next_++;
+      wal.put_segment(core::Bytes(kSize), index, 1);
+    }
+  }
+  void take_backup() {
+    repository::FileEntry entry{.path = "file", .size = 400};
+    {
+      repository::PackUploader uploader(*repository_);
+      repository::PackWriter writer(uploader);
+      writer.add(0, content(400), entry.extents);
+      writer.finish();
+      uploader.finish();
+    }
+    repository::BackupRecord record;
+    record.backup = random_.uuid();
+    record.instance = repository::testing::kInstance;
+    repository::ManifestWriter manifest(*repository_, record.instance, record.backup);
+    manifest.add(entry);
+    record.manifest_id = manifest.finish().id;
+    record.wal_segment_size = kSize;
+    record.timeline = 1;
+    record.start_lsn = next_ * kSize + 40;
+    put_segments(1);
+    record.stop_lsn = record.start_lsn + 100;
+    record.start_time = record.stop_time = clock_.now();
+    record.stored = record.confirmed = clock_.now();
+    repository_->put_backup(record);
+    known_.push_back(as_retained(*repository_, record));
+  }
+  RetentionOutcome apply() {
+    question_.now = {clock_.now()};
+    question_.backups = known_;
+    auto outcome = apply_retention(*repository_, question_, {}, {});
+    for (std::size_t i = 0; i < known_.size(); ++i) {
+      if (outcome.decision.backups[i].goes) known_[i].state = model::BackupState::kDeleting;
+    }
+    std::erase_if(known_, [&](const auto& backup) { return outcome.gone.contains(backup.id); });
+    return outcome;
+  }
+  std::size_t count(std::string_view containing) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        memory_->keys(), [&](const std::string& key) { return key.find(containing) != std::string::npos; }));
+  }
+  /// Every kept backup is whole, and from the oldest on no segment is missing.
+  void check() {
+    const auto backups = repository_->backups(repository::testing::kInstance);
+    ASSERT_FALSE(backups.empty());
+    EXPECT_TRUE(backups.front().stop_time <= clock_.now() - std::chrono::days(7) || first_ == backups.front().backup);
+    for (const auto& backup : backups) {
+      EXPECT_TRUE(repository::verify_backup(*repository_, backup.instance, backup.backup, {}, {}).ok());
+    }
+    repository::WalStore wal(*repository_, repository::testing::kInstance, kSize);
+    EXPECT_EQ(wal.list(1, backups.front().start_lsn / kSize).size(), next_ - backups.front().start_lsn / kSize);
+  }
+
+  model::RetentionQuestion question_;
+  std::vector<model::RetainedBackup> known_;
+  std::uint64_t next_ = 1;
+  std::string first_;
+};
+
+TEST_F(ManyWeeksTest, TheStoreHoldsWhatIsPromisedAndLittleMore) {
+  take_backup();
+  first_ = known_.front().id;
+  for (int day = 1; day <= 42; ++day) {
+    for (int half = 0; half < 2; ++half) {
+      clock_.advance(hours(6));
+      put_segments(2);
+      clock_.advance(hours(6));
+      take_backup();
+    }
+    apply();
+    repository::PruneRequest garbage;
+    garbage.only = {repository::testing::kInstance};
+    prune(*repository_, garbage, {});
+    if (day % 6 == 0) check();
+    ASSERT_FALSE(HasFailure()) << "day " << day;
+  }
+  EXPECT_LE(count("/record"), 20U) << "two a day for seven days, the base, and what waits for its end";
+  EXPECT_LE(count("packs/"), 24U);
+  EXPECT_LE(count("/wal/"), 70U);
+}
+
+TEST_F(ManyWeeksTest, WhatAnExpiredServiceLeavesIsNothing) {
+  take_backup();
+  clock_.advance(hours(12));
+  take_backup();
+  known_.front().pinned = true;
+  question_.deleted = true;
+  question_.expires_at = clock_.now() + std::chrono::days(7);
+  apply();
+  EXPECT_EQ(count("/record"), 2U);
+  clock_.advance(std::chrono::days(8));
+  for (int i = 0; i < 3; ++i) {
+    apply();
+    clock_.advance(hours(25));
+  }
+  ASSERT_EQ(known_.size(), 1U) << "a pinned backup stays until somebody lets it go";
+  EXPECT_EQ(count("/record"), 1U);
+  EXPECT_TRUE(repository::verify_backup(*repository_, known_[0].instance_id, known_[0].id, {}, {}).ok());
+  known_.front().pinned = false;
+  for (int i = 0; i < 3; ++i) {
+    apply();
+    clock_.advance(hours(25));
+  }
+  EXPECT_TRUE(known_.empty());
+  EXPECT_EQ(count("instances/"), 0U);
+}
+
+TEST_F(ManyWeeksTest, AClockThatTheStoreContradictsRemovesNothing) {
+  take_backup();
+  for (int day = 0; day < 10; ++day) {
+    clock_.advance(hours(24));
+    take_backup();
+  }
+  core::testing::ManualClock wrong(clock_.now() + std::chrono::days(3000));
+  const auto elsewhere = repository::Repository::open(memory_, key_, random_, wrong);
+  question_.keep_at_least = 0;
+  question_.now = {wrong.now()};
+  question_.backups = known_;
+  const auto outcome = apply_retention(*elsewhere, question_, {}, {});
+  for (const auto& verdict : outcome.decision.backups) EXPECT_FALSE(verdict.goes) << verdict.reason;
+  EXPECT_EQ(repository_->backup_ids(repository::testing::kInstance).size(), 11U);
 }
 
 }  // namespace

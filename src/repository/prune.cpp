@@ -23,14 +23,15 @@ class Pruner {
   PruneReport run() {
     ask_clocks();
     live_ = writers();
-    backups_ = detail::list_backups(world_.repository);
+    backups_ = detail::list_backups(world_.repository, world_.request.only);
     for (BackupObjects& backup : backups_) sweep(backup);
     for (const Unwanted& unwanted : world_.request.backups) condemn(unwanted);
     look_again();
     condemn_failed_attempts();
     for (const UnwantedWal& wal : world_.request.wal) detail::prune_wal(world_, wal, backups_, live_in(wal.instance));
     for (const std::string& instance : world_.request.instances) remove_instance(instance);
-    detail::prune_packs(world_);
+    if (world_.request.packs) detail::prune_packs(world_);
+    if (!world_.clock_key.empty()) world_.remove({world_.clock_key});
     return std::move(world_.report);
   }
 
@@ -44,12 +45,13 @@ class Pruner {
     world_.clocks.store = asked.time;
   }
 
-  [[nodiscard]] std::set<std::string> writers() { return detail::live_writers(world_); }
+  [[nodiscard]] std::set<std::string> writers() { return detail::live_writers(world_, world_.request.only); }
 
   /// Whose marks are gone by now has written its record, or never will: the list of backups comes second.
   void look_again() {
     live_ = writers();
-    if (!world_.request.dry_run) backups_ = detail::list_backups(world_.repository);
+    if (world_.request.dry_run) return;
+    backups_ = detail::list_backups(world_.repository, world_.request.only);
   }
 
   [[nodiscard]] bool live_in(const std::string& instance) const {

@@ -48,6 +48,10 @@ struct PruneRequest {
   std::vector<UnwantedWal> wal = {};
   /// Instances of which nothing is wanted once their last backup is gone.
   std::set<std::string> instances = {};
+  /// Looks at the backups of these instances only; empty: of all.
+  std::set<std::string> only = {};
+  /// Looks for packs that nothing refers to, which reads every manifest of the repository. Once a day is enough.
+  bool packs = true;
   /// Backups whose attempts are known to be over, though their writer's mark may have stayed.
   std::set<std::string> ended = {};
   /// How long readers that are at work may take.

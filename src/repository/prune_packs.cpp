@@ -179,9 +179,6 @@ std::string put_pack_list(Repository& repository, const PackList& list) {
   return key;
 }
 
-void prune_packs(PruneWorld& world) {
-  PackPruner(world).run();
-  if (!world.clock_key.empty()) world.remove({world.clock_key});
-}
+void prune_packs(PruneWorld& world) { PackPruner(world).run(); }
 
 }  // namespace backstay::repository::detail

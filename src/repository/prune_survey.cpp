@@ -71,9 +71,12 @@ bool has_ended(Repository& repository, const Clocks& clocks, const BackupObjects
 
 }  // namespace
 
-std::vector<BackupObjects> list_backups(Repository& repository) {
+std::vector<BackupObjects> list_backups(Repository& repository, const std::set<std::string>& only) {
   std::vector<BackupObjects> backups;
-  for (const std::string& instance : repository.instances()) list_instance(repository, instance, backups);
+  if (only.empty()) {
+    for (const std::string& instance : repository.instances()) list_instance(repository, instance, backups);
+  }
+  for (const std::string& instance : only) list_instance(repository, instance, backups);
   return backups;
 }
 
@@ -131,10 +134,10 @@ StoreTime ask_store(Repository& repository) {
   return {key, object->modified};
 }
 
-std::set<std::string> live_writers(const PruneWorld& world) {
+std::set<std::string> live_writers(const PruneWorld& world, const std::set<std::string>& only) {
   std::set<std::string> live;
   std::vector<std::string> stale;
-  for (const BackupObjects& backup : list_backups(world.repository)) {
+  for (const BackupObjects& backup : list_backups(world.repository, only)) {
     if (!backup.marked) continue;
     if (!world.request.ended.contains(backup.backup) && !has_ended(world.repository, world.clocks, backup)) {
       live.insert(backup.backup);

@@ -28,8 +28,8 @@ struct BackupObjects {
   friend bool operator==(const BackupObjects&, const BackupObjects&) = default;
 };
 
-/// Of every instance, in key order.
-std::vector<BackupObjects> list_backups(Repository& repository);
+/// Of these instances, or of every one if there are none, in key order.
+std::vector<BackupObjects> list_backups(Repository& repository, const std::set<std::string>& only = {});
 
 /// The content of a backup's "condemned".
 struct CondemnedMark {
@@ -72,8 +72,9 @@ struct StoreTime {
 };
 StoreTime ask_store(Repository& repository);
 
-/// The ids of the backups that are being written. Marks that a crash left behind are removed.
-std::set<std::string> live_writers(const PruneWorld& world);
+/// The ids of the backups of these instances, or of every one, that are being written. Marks that a crash left behind
+/// are removed.
+std::set<std::string> live_writers(const PruneWorld& world, const std::set<std::string>& only = {});
 
 /// A pack and its size in the store.
 struct PackObject {

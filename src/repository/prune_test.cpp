@@ -427,6 +427,28 @@ TEST_F(PruneTest, AnInstanceThatIsNotWantedGoesWithItsLastBackup) {
   expect_whole(kOther, id(3));
 }
 
+TEST_F(PruneTest, OneInstanceAloneIsLookedAtWhenAskedTo) {
+  put_segments(10, 31);
+  put_segments(30, 31, kOther);
+  for (const int number : {1, 2}) take(number);
+  take(3, kOther);
+  PruneRequest request = without({1});
+  request.backups.push_back({kOther, id(3), "not looked at"});
+  request.only = {kInstance};
+  request.packs = false;
+  const std::size_t before = store_->calls();
+  run_to_the_end(request);
+  EXPECT_LT(store_->calls() - before, 60U);
+  EXPECT_EQ(count(id(1)), 0U);
+  EXPECT_EQ(count("packs/"), 3U) << "packs were not asked for";
+  EXPECT_EQ(count("condemned"), 0U);
+  EXPECT_EQ(repository_->backup_ids(kOther).size(), 1U);
+  request.packs = true;
+  run_to_the_end(request);
+  EXPECT_EQ(count("packs/"), 2U);
+  expect_all_whole();
+}
+
 TEST_F(PruneTest, FewIdsInMemoryAreEnough) {
   put_segments(10, 99);
   for (int number = 1; number < 9; ++number) take(number);
