@@ -32,6 +32,17 @@ bool creates_service(const http::Request& request) {
   return request.method == "POST" && (path == "/managed-services" || path == "/api/managed-services");
 }
 
+/// Clients of the contract look for 409 when they publish a provider that exists, and then replace it.
+bool creates_provider(const http::Request& request) {
+  return request.method == "POST" &&
+         (request.path == "/managed-services/providers" || request.path == "/api/managed-services/providers");
+}
+
+/// What cannot be reached is named by the body: the client can change it, and the code says that a retry may help.
+bool names_unreachable_store(const http::Request& request, core::Code code) {
+  return code == core::Code::kStoreUnreachable && (request.method == "POST" || request.method == "PATCH");
+}
+
 }  // namespace
 
 bool is_codesphere_path(std::string_view path) {
@@ -42,6 +53,8 @@ bool is_codesphere_path(std::string_view path) {
 int status_of(const http::Request& request, core::Code code) {
   const int status = core::code_http_status(code);
   if (!is_codesphere_path(request.path)) return status;
+  if (code == core::Code::kAlreadyExists && creates_provider(request)) return status;
+  if (names_unreachable_store(request, code)) return 400;
   return status == 404 && creates_service(request) ? 400 : narrowed(status);
 }
 

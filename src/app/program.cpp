@@ -22,7 +22,7 @@ int report(const core::Error& error) {
   fmt::print(stderr, "error: {}\n", error.what());
   for (const core::FieldError& field : error.fields()) fmt::print(stderr, "  {}: {}\n", field.pointer, field.message);
   if (!error.hint().empty()) fmt::print(stderr, "hint: {}\n", error.hint());
-  return kFailed;
+  return error.code() == core::Code::kConfigError ? kWrongUsage : kFailed;
 }
 
 }  // namespace

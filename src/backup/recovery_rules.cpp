@@ -199,10 +199,12 @@ RecoveryPlan RecoveryRules::to_backup(const std::string& id) const {
 
 const RecoveryRules::Run& RecoveryRules::run_of(core::Timestamp time, core::Timestamp now) const {
   const std::string wanted = core::format_time(time);
-  if (time > now)
-    out_of_reach(fmt::format("the time {} is in the future; it is {} now", wanted, core::format_time(now)));
   if (runs_.empty()) {
     out_of_reach(fmt::format("no backup of instance '{}' is stored yet, so no time can be reached", state_.instance));
+  }
+  if (time > now) {
+    out_of_reach(fmt::format("the time {} is in the future; the latest time within reach is {}", wanted,
+                             core::format_time(runs_.back().latest)));
   }
   const auto after = std::ranges::find_if(runs_, [&](const Run& run) { return run.earliest > time; });
   if (after == runs_.begin()) {

@@ -149,6 +149,7 @@ TEST(RecoveryRulesTest, ProofBeyondWhatIsStoredCountsForNothing) {
 
 TEST(RecoveryRulesTest, FutureAndPastAreRefusedWithTheNearestTime) {
   EXPECT_NE(simple().refusal(ToTime{at(1001)}).find("future"), std::string::npos);
+  EXPECT_NE(simple().refusal(ToTime{at(1001)}).find(core::format_time(at(40))), std::string::npos);
   EXPECT_NE(simple().refusal(ToTime{at(4)}).find(core::format_time(at(5))), std::string::npos);
 }
 

@@ -1,4 +1,5 @@
 // The conformance suite against a real S3 endpoint, registered only if the environment names one.
+#include <algorithm>
 #include <cstdlib>
 
 #include <gtest/gtest.h>
@@ -6,6 +7,7 @@
 #include "blob/destination.h"
 #include "blob/probe.h"
 #include "blob/testing/store_conformance.h"
+#include "core/testing/manual_clock.h"
 
 namespace backstay::blob {
 namespace {
@@ -81,6 +83,21 @@ class ProbeAccepts final : public S3Live {
   }
 };
 
+class SeesAClockThatIsWrong final : public S3Live {
+  void TestBody() override {
+    Context context;
+    core::testing::ManualClock clock(core::SystemClock().now() + std::chrono::minutes(8));
+    auto late = context.store();
+    const StoreContext here{clock, late.random, late.metrics, {}};
+    const ProbeReport report = probe(destination("clock/", AddressingStyle::kAuto), policy(), here);
+    EXPECT_TRUE(report.accepted()) << "it works until the store refuses requests";
+    const auto check = std::ranges::find(report.checks, "clock_skew", &ProbeCheck::name);
+    ASSERT_NE(check, report.checks.end());
+    EXPECT_FALSE(check->passed);
+    EXPECT_NE(check->message.find("NTP"), std::string::npos) << check->message;
+  }
+};
+
 class SaysWhatIsWrong final : public S3Live {
   void TestBody() override {
     DestinationConfig wrong_secret = destination("", AddressingStyle::kAuto);
@@ -125,6 +142,7 @@ bool register_all() {
                                         [] { return std::make_unique<S3Fixture>(AddressingStyle::kVirtualHost); });
   }
   register_live<ProbeAccepts>("ProbeAccepts");
+  register_live<SeesAClockThatIsWrong>("SeesAClockThatIsWrong");
   register_live<SaysWhatIsWrong>("SaysWhatIsWrong");
   register_live<TellsTheEffectOfVersioningAndLock>("TellsTheEffectOfVersioningAndLock");
   return true;

@@ -142,6 +142,8 @@ TEST_F(HouseCommandsTest, RecoversWithTheSourcesOwnSettings) {
   EXPECT_EQ(body.at("config"), core::parse_json(R"({"max_connections":"100"})"));
   EXPECT_EQ(body.at("recoverFrom"), core::parse_json(std::string(R"({"config":{},"secrets":{},"msId":")") + kId +
                                                      R"(","time":"2026-04-10T12:00:00Z"})"));
+  EXPECT_EQ(run({"recover", "again", "--service", "orders", "--keep-logins"}), 0) << terminal_.errors;
+  EXPECT_EQ(core::parse_json(server_.requests.back().body).at("recoverFrom").at("keepLogins"), true);
 }
 
 TEST_F(HouseCommandsTest, WaitsForTheOperationAndShowsItsFailure) {

@@ -21,6 +21,7 @@ struct Options : ServiceOptions, WaitOptions {
   std::string backup;
   std::vector<std::string> from_config;
   std::vector<std::string> from_secret_files;
+  bool keep_logins = false;
 };
 
 value find_source(CommandContext& context, const Options& options) {
@@ -53,6 +54,7 @@ core::json::object recovery_body(const CLI::App& command, const Options& options
   core::json::object from{
       {"config", parse_key_values(options.from_config)},
       {"secrets", read_secrets(options.from_secret_files, {}, context.files(), context.terminal())}};
+  if (options.keep_logins) from["keepLogins"] = true;
   if (!options.backup.empty()) {
     from["id"] = options.backup;
   } else {
@@ -79,6 +81,8 @@ void add_recover_command(CLI::App& program, CommandContext& context) {
       ->type_name("KEY=VALUE");
   command->add_option("--from-secret-file", options->from_secret_files, "the store's keys there")
       ->type_name("KEY=FILE");
+  command->add_flag("--keep-logins", options->keep_logins,
+                    "other roles than the application's may log in as they could then");
   add_plan_options(*command, *options);
   add_backup_options(*command, *options);
   add_wait_options(*command, *options);

@@ -94,6 +94,11 @@ struct RecoveryQuestion {
   /// A backup's own state, or a time, or neither: the latest.
   std::optional<std::string> backup_id;
   std::optional<core::Timestamp> time;
+  /// Other roles than the application's may log in as they could then.
+  bool keep_logins = false;
+  /// Of what runs elsewhere, instead of instances and `from`: where its backend put the backups.
+  core::json::object config{};
+  model::Secrets secrets{};
 };
 
 /// The answer, checked against what is stored. `facts` is the provider's own; it comes back in recover().
@@ -162,6 +167,8 @@ class Provider {
 
   /// Looks, within a few seconds, and changes nothing. `measure`: also measure the storage.
   virtual Observation observe(const ServiceBody& body, bool measure) = 0;
+  /// Adapts a running instance to what the machine is now, such as its free disk; called when it has been measured.
+  virtual void adjust(const ServiceBody&) {}
   /// Lets applications write or not, when the storage is full or fits again.
   virtual void set_read_only(const ServiceBody& body, bool read_only) = 0;
   /// What users see of the service, by the offer's details schema; `ready` as given.

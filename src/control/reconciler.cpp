@@ -82,6 +82,10 @@ void Reconciler::reconcile(const std::string& service_id) {
   deps_.companions.reconcile(service_id, look->body.instance.id, provider.companions(look->body));
   judge_risk(*look, watch);
   if (seen.liveness == Liveness::kRunning) schedule(*look, model::BackupOrigin::kScheduled);
+  // While a change is being applied, that has the settings in its hands.
+  if (measure && seen.liveness == Liveness::kRunning && !has_open(look->open, kinds::kUpdate)) {
+    provider.adjust(look->body);
+  }
 }
 
 void Reconciler::judge(const Look& look, const Observation& seen, Watch& watch) {
@@ -142,7 +146,9 @@ void Reconciler::restart(const Look& look, const std::string& reason, Watch& wat
   const auto before = static_cast<std::int64_t>(std::min<std::size_t>(watch.restarts.size(), 16));
   const std::int64_t delay = before == 0 ? 0 : std::min(std::int64_t{1} << before, kLongestRestartDelaySeconds);
   watch.restarts.push_back(now);
-  set_unknown(look, events::kServerDied, "the server ended without being asked to: " + reason,
+  set_unknown(look, events::kServerDied,
+              "the server ended without being asked to: " + reason +
+                  "; what was committed is kept, and clients cannot connect meanwhile",
               delay == 0 ? std::string("it is restarted at once") : fmt::format("it is restarted in {} s", delay));
   deps_.database.write([&](auto& tx) {
     deps_.queue.enqueue(tx, {.kind = std::string(kinds::kRestart),

@@ -80,6 +80,7 @@ AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::
   question.instances = source.instances;
   question.backup_id = request.backup_id;
   question.time = request.time;
+  question.keep_logins = request.keep_logins;
   question.from =
       deps_.database.read([&](auto& tx) { return load_target(tx, source.destination_id, source.service.team_id); });
   if (const auto id = core::find_string(request.config, "destinationId", "/recoverFrom/config")) {

@@ -44,6 +44,8 @@ struct RecoverRequest {
   /// Where to look; empty: where the source's backups go.
   core::json::object config;
   model::Secrets secrets;
+  /// Other roles than the application's may log in as they could at the source.
+  bool keep_logins = false;
 };
 
 struct CreateServiceRequest {

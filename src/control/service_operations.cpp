@@ -90,12 +90,14 @@ void mark_not_made(const NoteDependencies& deps, metadata::Transaction& tx, cons
   deps.events.record(tx, service, kind, fmt::format("{}; {}", reason, next_step), {{"operation.id", operation.id}});
 }
 
-OperationKind making_kind(const WorkDependencies& deps, EventKind failure, const std::string& what) {
+/// `meaning`: for the data.
+OperationKind making_kind(const WorkDependencies& deps, EventKind failure, const std::string& what,
+                          const std::string& meaning) {
   OperationKind kind;
   kind.undo = [deps](StepContext& context) { destroy_instance(deps, context); };
-  kind.on_failed = [deps, failure, what](auto& tx, const auto& operation, const core::Error& error) {
+  kind.on_failed = [deps, failure, what, meaning](auto& tx, const auto& operation, const core::Error& error) {
     mark_not_made({deps.events, deps.clock}, tx, operation, failure,
-                  fmt::format("{} failed: {}", what, error.message()),
+                  fmt::format("{} failed: {}; {}", what, error.message(), meaning),
                   fmt::format("{}, then delete this service and create it again", error.hint()));
   };
   kind.on_cancelled = [deps](auto& tx, const auto& operation) {
@@ -118,7 +120,8 @@ void note_cancelled(const NoteDependencies& deps, metadata::Transaction& tx, con
 }
 
 OperationKind create_kind(const WorkDependencies& deps) {
-  auto kind = making_kind(deps, events::kServiceCreateFailed, "making the service");
+  auto kind = making_kind(deps, events::kServiceCreateFailed, "making the service",
+                          "it never held data, and what was made of it is removed");
   kind.steps = {{"provision",
                  [deps](StepContext& context) {
                    const auto body = body_of(deps, context.operation());
@@ -129,7 +132,8 @@ OperationKind create_kind(const WorkDependencies& deps) {
 }
 
 OperationKind recover_kind(const WorkDependencies& deps) {
-  auto kind = making_kind(deps, events::kRecoveryFailed, "the recovery");
+  auto kind = making_kind(deps, events::kRecoveryFailed, "the recovery",
+                          "the source and its backups are untouched, and what was made of the new service is removed");
   kind.steps = {
       {"recover",
        [deps](StepContext& context) {
@@ -156,7 +160,8 @@ OperationKind update_kind(const WorkDependencies& deps) {
                  }}};
   kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
     auto service = metadata::Services(tx).require(operation.service_id);
-    service.status.reason = service.status.last_error = "the change failed: " + error.message();
+    service.status.reason = service.status.last_error =
+        "the change failed: " + error.message() + "; the data is untouched, the settings may be those before it";
     service.status.next_step = error.hint() + ", then send the change again";
     write_status(deps.clock, tx, service);
     deps.events.record(tx, service, events::kServiceUpdateFailed,
@@ -218,9 +223,13 @@ OperationKind restart_kind(const WorkDependencies& deps) {
                    context.event(events::kServerRestarted, "the server runs again; clients can connect");
                  }}};
   kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
-    const auto service = metadata::Services(tx).require(operation.service_id);
-    deps.events.record(tx, service, events::kServerRestartFailed,
-                       fmt::format("the server does not start: {}; {}", error.message(), error.hint()));
+    const auto service = metadata::Services(tx).find(operation.service_id);
+    if (!service) return;  // deleted meanwhile
+    deps.events.record(
+        tx, *service, events::kServerRestartFailed,
+        fmt::format("the server does not start: {}; its data is untouched and its backups can be recovered "
+                    "into a new service; {}",
+                    error.message(), error.hint()));
   };
   return kind;
 }

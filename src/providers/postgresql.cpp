@@ -63,6 +63,7 @@ class PostgresqlProvider final : public control::Provider {
   void destroy(const control::ServiceBody& body, control::WorkContext& context) override;
 
   control::Observation observe(const control::ServiceBody& body, bool measure) override;
+  void adjust(const control::ServiceBody& body) override;
   void set_read_only(const control::ServiceBody& body, bool read_only) override;
   [[nodiscard]] core::json::object details(const control::ServiceBody& body, bool ready) const override;
 
@@ -137,6 +138,7 @@ control::RecoveryPlan PostgresqlProvider::plan_recovery(const control::RecoveryQ
       model::postgres_wishes(world_.offer_of(question.source), question.source.config, question.source.secrets);
   facts["sourceRole"] = then.user;
   facts["sourceDatabase"] = then.database;
+  facts["keepLogins"] = question.keep_logins;
   return {std::move(facts), describe(plan)};
 }
 
@@ -199,7 +201,8 @@ void PostgresqlProvider::recover(const control::ServiceBody& body, const control
       .restore_helper = world_.config.restore_helper,
       .management_password = body.instance_secret,
       .hand_over = postgres::HandOver{core::require_string(plan.facts, "sourceRole"),
-                                      core::require_string(plan.facts, "sourceDatabase"), instance.access(), false}};
+                                      core::require_string(plan.facts, "sourceDatabase"), instance.access(),
+                                      core::find_bool(plan.facts, "keepLogins").value_or(false)}};
   const auto result = backup::recover(
       archives_.environment(), request,
       [&](const backup::Progress& progress) { context.progress(progress.phase, progress.done, progress.total); },
@@ -304,6 +307,20 @@ control::Observation PostgresqlProvider::observe(const control::ServiceBody& bod
     seen.reason = error.message();
   }
   return seen;
+}
+
+void PostgresqlProvider::adjust(const control::ServiceBody& body) {
+  PostgresqlInstance instance(world_, body);
+  const auto rows = instance.server().connect("postgres", {}).query(
+      "SELECT setting::bigint, (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') "
+      "FROM pg_settings WHERE name = 'max_slot_wal_keep_size'");
+  const auto now = static_cast<std::uint64_t>(rows.integer(0, 0));
+  const auto wanted = instance.kept_wal_limit(static_cast<std::uint64_t>(rows.integer(0, 1))) >> 20;
+  if (wanted > now - now / 8 && wanted < now + now / 8) return;
+  core::log_info("postgresql.kept_wal_changed", "the disk allows another amount of WAL to be kept for the store",
+                 {{"service", body.service.id}, {"mib", std::to_string(wanted)}});
+  instance.write_config();
+  instance.server().reload();
 }
 
 void PostgresqlProvider::set_read_only(const control::ServiceBody& body, bool read_only) {

@@ -21,13 +21,12 @@ std::optional<os::Identity> identity_of(const model::Instance& instance) {
   return os::Identity{instance.uid, instance.uid};
 }
 
-std::uint64_t size_of_files(os::FileSystem& files, const std::filesystem::path& directory) {
-  if (!files.stat(directory)) return 0;
-  std::uint64_t size = 0;
-  for (const auto& entry : files.list(directory)) {
-    if (const auto info = files.stat(directory / entry.name)) size += info->size;
-  }
-  return size;
+std::uint64_t count_segments(os::FileSystem& files, const std::filesystem::path& directory) {
+  constexpr std::size_t kNameLength = 24;
+  const auto entries = files.list(directory);
+  return static_cast<std::uint64_t>(std::ranges::count_if(entries, [](const os::DirEntry& entry) {
+    return entry.type == os::FileType::kFile && entry.name.size() == kNameLength;
+  }));
 }
 
 }  // namespace
@@ -80,6 +79,22 @@ postgres::Access PostgresqlInstance::access() const {
   return access;
 }
 
+std::uint64_t PostgresqlInstance::kept_wal_limit(std::uint64_t segment_size) const {
+  auto& files = world_.deps.files;
+  std::uint64_t segments = 0;
+  unsigned services = 0;
+  const auto all = paths_.root.parent_path();
+  for (const auto& entry : files.list(all)) {
+    const auto wal = postgres::InstancePaths{all / entry.name}.data() / "pg_wal";
+    if (!files.stat(wal)) continue;
+    ++services;
+    segments += count_segments(files, wal);
+  }
+  return backup::max_slot_wal_keep_mib(files.free_space(paths_.root), segments * segment_size, segment_size,
+                                       std::max(services, 1U))
+         << 20;
+}
+
 std::string PostgresqlInstance::slot() const {
   std::string name = "backstay_" + body_.instance.id;
   std::replace(name.begin(), name.end(), '-', '_');
@@ -103,10 +118,7 @@ void PostgresqlInstance::write_config() {
   config.tls = postgres::TlsFiles{std::filesystem::path("../tls") / kCertificateFile,
                                   std::filesystem::path("../tls") / kKeyFile};
   config.resources = resources();
-  config.max_slot_wal_keep_bytes =
-      backup::max_slot_wal_keep_mib(world_.deps.files.free_space(paths_.root),
-                                    size_of_files(world_.deps.files, paths_.data() / "pg_wal"))
-      << 20;
+  config.max_slot_wal_keep_bytes = kept_wal_limit(postgres::kDefaultSegmentSize);
   config.user = postgres::validate_settings(wishes_.settings);
   config.major = installation_.major;
   config.read_only = body_.read_only;

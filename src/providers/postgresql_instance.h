@@ -51,6 +51,8 @@ class PostgresqlInstance {
   [[nodiscard]] control::InstancePlace place() const;
   [[nodiscard]] RuntimeLauncher launcher() const { return {world_.deps.runtime, place()}; }
   [[nodiscard]] postgres::Access access() const;
+  /// How much WAL the server may keep for a store that is away: this service's part of the disk.
+  [[nodiscard]] std::uint64_t kept_wal_limit(std::uint64_t segment_size) const;
   /// The name of the replication slot.
   [[nodiscard]] std::string slot() const;
 

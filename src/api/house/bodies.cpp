@@ -55,6 +55,7 @@ control::RecoverRequest recover_request(const core::json::object& object, Fields
   request.backup_id = fields.text("id");
   request.service_id = fields.text("msId");
   request.time = fields.time("time");
+  request.keep_logins = fields.flag("keepLogins").value_or(false);
   request.config = object_or_empty(fields, "config");
   request.secrets = secrets_or_none(fields);
   if (request.backup_id && (request.service_id || object.contains("time"))) {

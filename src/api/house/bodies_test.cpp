@@ -79,6 +79,10 @@ TEST(BodiesTest, ReadsBothFormsOfRecoverFrom) {
   const auto timed = create_service_request(parse(with(R"({"msId":")" + id + R"(","time":"2026-04-10T12:00:00Z"})")));
   EXPECT_EQ(timed.recover_from->service_id, id);
   EXPECT_EQ(timed.recover_from->time, core::parse_time("2026-04-10T12:00:00Z"));
+  EXPECT_FALSE(timed.recover_from->keep_logins);
+  EXPECT_TRUE(
+      create_service_request(parse(with(R"({"msId":")" + id + R"(","keepLogins":true})"))).recover_from->keep_logins);
+  EXPECT_EQ(refusals(create_service_request, with(R"({"msId":")" + id + R"(","keepLogins":"yes"})")).size(), 1U);
   EXPECT_EQ(refusals(create_service_request, with(R"({"id":")" + id + R"(","msId":")" + id + R"("})")),
             Texts{"/recoverFrom/id excludes msId and time"});
   EXPECT_EQ(refusals(create_service_request, with("{}")), Texts{"/recoverFrom/msId is required where id is not given"});

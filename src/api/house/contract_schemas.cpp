@@ -74,7 +74,8 @@ constexpr std::string_view kRequests = R"json({
       "msId": {"type": ["string", "null"], "format": "uuid", "description": "a managed service"},
       "time": {"type": ["string", "null"], "format": "date-time"},
       "config": {"type": ["object", "null"]},
-      "secrets": {"$ref": "#/components/schemas/SecretValues"}
+      "secrets": {"$ref": "#/components/schemas/SecretValues"},
+      "keepLogins": {"type": ["boolean", "null"], "description": "other roles than the application's keep their LOGIN"}
     }
   },
   "CreateTeam": {
