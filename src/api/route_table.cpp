@@ -93,7 +93,7 @@ class Route {
                           : handler_(request, with_terms(principal, {.key = begun.key}));
       services_.keys.finish(begun.key, response.status, core::Secret(response.body));
       return response;
-    } catch (const Error&) {
+    } catch (...) {
       services_.keys.abandon(begun.key);
       throw;
     }

@@ -65,7 +65,7 @@ void IdempotencyGate::finish(const IdempotencyKey& key, std::int64_t status, con
 }
 
 void IdempotencyGate::abandon(const IdempotencyKey& key) {
-  database_.write([&](auto& tx) { metadata::IdempotencyKeys(tx).remove_running(key); });
+  database_.write([&](auto& tx) { metadata::IdempotencyKeys(tx).release(key); });
 }
 
 void IdempotencyGate::end_leases() {

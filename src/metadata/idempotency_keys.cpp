@@ -90,10 +90,12 @@ void IdempotencyKeys::put_answer(const IdempotencyKey& key, std::int64_t status,
                    kOfAttempt, of_attempt(key));
 }
 
-void IdempotencyKeys::remove_running(const IdempotencyKey& key) {
+void IdempotencyKeys::release(const IdempotencyKey& key) {
   Query(tx_, std::string("DELETE FROM idempotency_keys WHERE ") + kOfAttempt + " AND state = 'running'")
       .bind(of_attempt(key))
       .run();
+  metadata::update(tx_, "idempotency_keys", Values().set("lease_until", core::Timestamp()), kOfAttempt,
+                   of_attempt(key));
 }
 
 void IdempotencyKeys::end_leases() { Query(tx_, "UPDATE idempotency_keys SET lease_until = 0").run(); }

@@ -48,8 +48,8 @@ class IdempotencyKeys {
   /// False if the key is not running, or another attempt's by now.
   bool make_effective(const IdempotencyKey& key, const std::string& subject);
   void put_answer(const IdempotencyKey& key, std::int64_t status, std::string_view answer);
-  /// Removes the attempt's key unless it is effective.
-  void remove_running(const IdempotencyKey& key);
+  /// Ends the attempt without an answer: its key goes, unless it is effective; then only its lease ends.
+  void release(const IdempotencyKey& key);
   /// Ends every lease: at start, when no other process works on this state.
   void end_leases();
   void prune(core::Timestamp now);

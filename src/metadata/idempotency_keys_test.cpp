@@ -62,17 +62,18 @@ TEST_F(IdempotencyKeysTest, TakesEffectOnceAndForItsOwnAttemptOnly) {
   EXPECT_FALSE(write([](auto keys) { return keys.make_effective(make_key("other"), "s1"); }));
   EXPECT_TRUE(write([](auto keys) { return keys.make_effective(make_key(), "s1"); }));
   EXPECT_FALSE(write([](auto keys) { return keys.make_effective(make_key(), "s2"); }));
-  write([](auto keys) { keys.remove_running(make_key()); });
+  write([](auto keys) { keys.release(make_key()); });
   EXPECT_EQ(find()->subject, "s1") << "what took effect is not forgotten";
+  EXPECT_LT(find()->lease_until, kNow);
 }
 
 TEST_F(IdempotencyKeysTest, BelongsToTheAttemptThatTookItOver) {
   insert();
   write([](auto keys) { keys.take_over(make_key("second")); });
   EXPECT_FALSE(write([](auto keys) { return keys.make_effective(make_key("first"), "s1"); }));
-  write([](auto keys) { keys.remove_running(make_key("first")); });
+  write([](auto keys) { keys.release(make_key("first")); });
   EXPECT_TRUE(find());
-  write([](auto keys) { keys.remove_running(make_key("second")); });
+  write([](auto keys) { keys.release(make_key("second")); });
   EXPECT_FALSE(find());
 }
 

@@ -310,7 +310,7 @@ TEST_F(HouseApiTest, GivesEveryListInPages) {
     answer("POST", "/teams", R"({"name":"team )" + name + "\"}");
     answer(
         "POST", "/api/destinations",
-        fmt::format(R"({{"teamId":{},"name":"d","config":{{"destinationPath":"file:///{}"}}}})", world_.team_id, name));
+        fmt::format(R"({{"teamId":{},"name":"d","config":{{"destinationPath":"file:///d-{}"}}}})", world_.team_id, name));
     make_token({"read"}, true);
   }
   for (const auto& list :
