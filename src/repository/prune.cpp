@@ -137,7 +137,6 @@ class Pruner {
     if (left.empty()) return;
     live_ = writers();
     for (const BackupObjects* backup : left) {
-      if (live_.contains(backup->backup)) continue;
       if (world_.repository.store().head(backup_record_name(backup->instance, backup->backup).key)) continue;
       condemn({backup->instance, backup->backup, "an attempt that failed left it behind"});
     }
