@@ -4,8 +4,6 @@
 #include <atomic>
 #include <deque>
 
-#include <fcntl.h>
-
 #include <fmt/format.h>
 
 #include "backup/page_verifier.h"
@@ -13,6 +11,7 @@
 #include "core/error.h"
 #include "core/mutex.h"
 #include "os/file.h"
+#include "os/untrusted_directory.h"
 #include "postgres/cluster_files.h"
 
 namespace backstay::backup {
@@ -75,7 +74,7 @@ class Copier {
 };
 
 void Copier::walk(std::stop_token stop) {
-  postgres::walk_cluster(environment_.files, request_.data_directory, stop,
+  postgres::walk_cluster(request_.data_directory, stop,
                          [&](const postgres::ClusterEntry& entry) { files_.emplace_back().source = entry; });
   plan_items();
 }
@@ -129,7 +128,7 @@ void Copier::copy_range(repository::PackWriter& writer, CopiedFile& file, std::u
   thread_local core::Bytes buffer(kReadSize);
   os::Descriptor source;
   try {
-    source = os::open_file(request_.data_directory / file.source.path, O_RDONLY | O_NOFOLLOW);
+    source = file.source.open();
   } catch (const core::Error& e) {
     if (e.code() != core::Code::kNotFound) throw;
     const core::LockGuard lock(file.mutex);
@@ -207,11 +206,9 @@ ClusterCopy copy_cluster(const Environment& environment, const CopyRequest& requ
 }
 
 core::Bytes read_control_file(core::Clock& clock, const std::filesystem::path& data_directory, std::stop_token stop) {
-  const auto path = data_directory / postgres::kControlFilePath;
+  const os::UntrustedDirectory directory(data_directory);
   for (int attempt = 1;; ++attempt) {
-    const os::Descriptor file = os::open_file(path, O_RDONLY);
-    core::Bytes bytes(os::file_size(file.get()));
-    bytes.resize(os::read_at(file.get(), 0, bytes));
+    auto bytes = directory.read_file(std::string(postgres::kControlFilePath), postgres::kControlFileLimit);
     try {
       postgres::parse_control_file(bytes);
       return bytes;

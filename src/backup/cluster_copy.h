@@ -39,7 +39,8 @@ struct ClusterCopy {
 };
 
 /// Walks the directory and copies every file but pg_control. A file that vanished meanwhile has no entry; one that
-/// shrank is as short as it was found. Every writer is finished on return; the uploader is not.
+/// shrank is as short as it was found. Only the cluster's own files are read, whatever its superuser puts in their
+/// place meanwhile (see walk_cluster). Every writer is finished on return; the uploader is not.
 ClusterCopy copy_cluster(const Environment& environment, const CopyRequest& request, repository::PackUploader& uploader,
                          const ProgressCallback& progress, std::stop_token stop);
 

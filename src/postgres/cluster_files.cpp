@@ -3,6 +3,8 @@
 #include <array>
 #include <set>
 
+#include <fcntl.h>
+
 #include <fmt/format.h>
 
 #include "core/bytes.h"
@@ -14,6 +16,9 @@ namespace backstay::postgres {
 namespace {
 
 namespace fs = std::filesystem;
+using Found = os::UntrustedDirectory::Entry;
+
+constexpr std::size_t kVersionLimit = 64;
 
 constexpr std::array<std::string_view, 8> kEmptiedDirectories = {
     "pg_wal", "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_stat_tmp", "pg_subtrans"};
@@ -50,70 +55,94 @@ bool holds_relations(const std::vector<std::string>& parts) {
   return parts.size() == 4 && parts[0] == "pg_tblspc" && is_digits(parts[3]);
 }
 
+/// A directory that can be walked on its own: the data directory or a tablespace.
+struct Tree {
+  std::shared_ptr<const os::UntrustedDirectory> directory;
+  /// Of what lies in it, as the backup names it: "", "pg_tblspc/16400/".
+  std::string prefix;
+
+  [[nodiscard]] std::string name_of(const std::string& path) const { return path.substr(prefix.size()); }
+};
+
 class Walk {
  public:
-  Walk(os::FileSystem& files, const fs::path& root, std::stop_token stop,
-       const std::function<void(const ClusterEntry&)>& each)
-      : files_(files), root_(root), stop_(std::move(stop)), each_(each) {
-    const auto version = files.read_file(root / "PG_VERSION");
+  Walk(const fs::path& root, std::stop_token stop, const std::function<void(const ClusterEntry&)>& each)
+      : root_{std::make_shared<const os::UntrustedDirectory>(root), ""}, stop_(std::move(stop)), each_(each) {
+    const auto version = root_.directory->read_file("PG_VERSION", kVersionLimit);
     tablespace_prefix_ = fmt::format("PG_{}_", core::trim(core::as_text(version)));
   }
 
-  void run() { directory("", root_); }
+  void run() { directory(root_, ""); }
 
  private:
-  /// `path` as the backup names it, `place` where it is.
-  void directory(const std::string& path, const fs::path& place) {
+  /// `path` as the backup names it.
+  void directory(const Tree& tree, const std::string& path) {
     if (stop_.stop_requested())
       throw core::Error(core::Code::kCancelled, "the walk of the data directory was cancelled");
-    const auto listed = list(place);
+    const auto listed = list(tree, path);
     if (!listed) return;
     const auto parts = path.empty() ? std::vector<std::string>{} : core::split(path, '/');
     const bool relations = holds_relations(parts);
     const auto unlogged = relations ? unlogged_relations(*listed) : std::set<std::uint32_t>{};
-    for (const auto& entry : *listed) {
-      if (leave_out(parts, entry.name)) continue;
-      const auto file = relations ? parse_relation_file(entry.name) : std::nullopt;
+    for (const auto& found : *listed) {
+      if (leave_out(parts, found.name)) continue;
+      const auto file = relations ? parse_relation_file(found.name) : std::nullopt;
       if (file && file->fork != "init" && unlogged.contains(file->node)) continue;
-      visit(path.empty() ? entry.name : path + '/' + entry.name, place / entry.name, parts, entry.name, file);
+      visit(tree, path.empty() ? found.name : path + '/' + found.name, parts, found, file);
     }
   }
 
-  void visit(const std::string& path, const fs::path& place, const std::vector<std::string>& parts,
-             const std::string& name, const std::optional<RelationFile>& file) {
-    const auto info = files_.stat(place);
-    if (!info) return;
-    ClusterEntry entry{path, EntryType::kFile, info->size, info->mode, info->modified, {}, {}};
+  void visit(const Tree& tree, const std::string& path, const std::vector<std::string>& parts, const Found& found,
+             const std::optional<RelationFile>& file) {
+    const auto& info = found.info;
+    ClusterEntry entry{path, EntryType::kFile, info.size,         info.mode, info.modified, {},
+                       {},   tree.directory,   tree.prefix.size()};
     const bool tablespace = parts.size() == 1 && parts[0] == "pg_tblspc";
-    if (info->type == os::FileType::kDirectory || (path == "pg_wal" && info->type == os::FileType::kSymlink)) {
-      emit_directory(entry, place, parts.empty() && contains(kEmptiedDirectories, name));
-    } else if (info->type == os::FileType::kSymlink && tablespace) {
-      emit_tablespace(entry, place);
-    } else if (info->type == os::FileType::kFile) {
+    if (info.type == os::FileType::kDirectory || (path == "pg_wal" && info.type == os::FileType::kSymlink)) {
+      emit_directory(tree, entry, parts.empty() && contains(kEmptiedDirectories, found.name));
+    } else if (info.type == os::FileType::kSymlink && tablespace) {
+      emit_tablespace(entry);
+    } else if (info.type == os::FileType::kFile) {
       if (file) entry.first_block = file->segment * kRelationSegmentBlocks;
       each_(entry);
     }
   }
 
-  void emit_directory(ClusterEntry& entry, const fs::path& place, bool emptied) {
+  void emit_directory(const Tree& tree, ClusterEntry& entry, bool emptied) {
     entry.type = EntryType::kDirectory;
     entry.size = 0;
     if (entry.path == "pg_wal") entry.mode = 0700;  // also where it is a symlink
     each_(entry);
-    if (!emptied) return directory(entry.path, place);
+    if (!emptied) return directory(tree, entry.path);
     if (entry.path == "pg_wal") {
       entry.path += "/archive_status";
       each_(entry);
     }
   }
 
-  void emit_tablespace(ClusterEntry& entry, const fs::path& place) {
+  void emit_tablespace(ClusterEntry& entry) {
     entry.type = EntryType::kSymlink;
     entry.size = 0;
-    const auto target = files_.read_link(place);
+    const auto target = root_.directory->read_link(entry.path);
     entry.link_target = target.string();
     each_(entry);
-    directory(entry.path, target.is_absolute() ? target : place.parent_path() / target);
+    if (const auto opened = open_tablespace(target)) directory({opened, entry.path + '/'}, entry.path);
+  }
+
+  /// PostgreSQL makes a tablespace in a directory of its own user only.
+  std::shared_ptr<const os::UntrustedDirectory> open_tablespace(const fs::path& target) const {
+    std::shared_ptr<const os::UntrustedDirectory> opened;
+    try {
+      opened = std::make_shared<const os::UntrustedDirectory>(root_.directory->path() / "pg_tblspc" / target);
+    } catch (const core::Error& e) {
+      if (e.code() == core::Code::kNotFound) return nullptr;  // dropped during the walk
+      throw;
+    }
+    if (opened->owner() == root_.directory->owner()) return opened;
+    throw core::Error(core::Code::kPathNotAllowed,
+                      fmt::format("the tablespace directory '{}' belongs to another user than the data directory '{}'",
+                                  target.string(), root_.directory->path().string()))
+        .with_hint("remove the link from pg_tblspc, or give the directory to the user that the server runs as");
   }
 
   bool leave_out(const std::vector<std::string>& parts, const std::string& name) const {
@@ -124,7 +153,7 @@ class Walk {
     return holds_relations(parts) && is_temporary_relation(name);
   }
 
-  static std::set<std::uint32_t> unlogged_relations(const std::vector<os::DirEntry>& entries) {
+  static std::set<std::uint32_t> unlogged_relations(const std::vector<Found>& entries) {
     std::set<std::uint32_t> result;
     for (const auto& entry : entries) {
       const auto file = parse_relation_file(entry.name);
@@ -133,10 +162,12 @@ class Walk {
     return result;
   }
 
-  std::optional<std::vector<os::DirEntry>> list(const fs::path& place) {
-    if (place == root_) return files_.list(place);
+  static std::optional<std::vector<Found>> list(const Tree& tree, const std::string& path) {
+    // A tablespace itself is named without the separator at the prefix's end.
+    const auto name = path.size() < tree.prefix.size() ? "" : tree.name_of(path);
+    if (path.empty()) return tree.directory->list(name);
     try {
-      return files_.list(place);
+      return tree.directory->list(name);
     } catch (const core::Error& e) {
       // A database or a tablespace may be dropped during the walk.
       if (e.code() == core::Code::kNotFound) return std::nullopt;
@@ -144,8 +175,7 @@ class Walk {
     }
   }
 
-  os::FileSystem& files_;
-  const fs::path root_;
+  const Tree root_;
   const std::stop_token stop_;
   const std::function<void(const ClusterEntry&)>& each_;
   std::string tablespace_prefix_;
@@ -153,9 +183,11 @@ class Walk {
 
 }  // namespace
 
-void walk_cluster(os::FileSystem& files, const fs::path& data_directory, std::stop_token stop,
+os::Descriptor ClusterEntry::open() const { return directory->open(path.substr(name_begin), O_RDONLY); }
+
+void walk_cluster(const fs::path& data_directory, std::stop_token stop,
                   const std::function<void(const ClusterEntry&)>& each) {
-  Walk(files, data_directory, std::move(stop), each).run();
+  Walk(data_directory, std::move(stop), each).run();
 }
 
 std::optional<RelationFile> parse_relation_file(std::string_view name) {

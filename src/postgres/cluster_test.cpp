@@ -2,6 +2,8 @@
 #include <map>
 #include <set>
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include "core/error.h"
@@ -29,8 +31,7 @@ class ClusterTest : public ::testing::Test {
 
   static std::map<std::string, ClusterEntry> walk() {
     std::map<std::string, ClusterEntry> result;
-    os::RealFileSystem files;
-    walk_cluster(files, cluster_->paths().data(), {}, [&](const ClusterEntry& entry) {
+    walk_cluster(cluster_->paths().data(), {}, [&](const ClusterEntry& entry) {
       EXPECT_TRUE(result.emplace(entry.path, entry).second) << entry.path << " came twice";
     });
     return result;
@@ -211,19 +212,55 @@ TEST_F(ClusterTest, FollowsTablespaces) {
   cluster_->query("DROP TABLESPACE space");
 }
 
+/// What a tenant with a shell may do between the walk and the copy: a directory becomes a link to somewhere else.
+TEST_F(ClusterTest, OpensNothingBehindADirectoryThatBecameALink) {
+  const testing::TemporaryDirectory elsewhere;
+  const auto data = cluster_->paths().data();
+  os::RealFileSystem files;
+  files.make_directories(data / "odd", 0700);
+  for (const auto& directory : {data / "odd", elsewhere.path()}) files.create(directory / "state.key", 0600)->close();
+  give_to(files, data / "odd", cluster_->identity());
+  const auto entries = walk();
+  EXPECT_TRUE(entries.at("odd/state.key").open().valid());
+  files.rename(data / "odd", data / "real");
+  files.make_symlink(elsewhere.path(), data / "odd");
+  try {
+    EXPECT_FALSE(entries.at("odd/state.key").open().valid());
+  } catch (const core::Error& e) {
+    EXPECT_EQ(e.code(), core::Code::kPathNotAllowed) << e.what();
+  }
+  EXPECT_FALSE(walk().contains("odd/state.key"));
+  files.remove(data / "odd");
+  files.remove_all(data / "real");
+}
+
+TEST_F(ClusterTest, WalksNoTablespaceOfAnotherUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "all files belong to one user";
+  const testing::TemporaryDirectory elsewhere;
+  const auto link = cluster_->paths().data() / "pg_tblspc" / "99999";
+  os::RealFileSystem files;
+  files.make_directories(elsewhere.path() / "PG_15_202209061" / "1", 0755);
+  files.make_symlink(elsewhere.path(), link);
+  try {
+    walk();
+    ADD_FAILURE() << "a directory of root was walked";
+  } catch (const core::Error& e) {
+    EXPECT_EQ(e.code(), core::Code::kPathNotAllowed) << e.what();
+  }
+  files.remove(link);
+}
+
 TEST_F(ClusterTest, WalksInComponentWiseOrder) {
   std::vector<std::vector<std::string>> order;
-  os::RealFileSystem files;
-  walk_cluster(files, cluster_->paths().data(), {},
+  walk_cluster(cluster_->paths().data(), {},
                [&](const ClusterEntry& entry) { order.push_back(core::split(entry.path, '/')); });
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
 }
 
 TEST_F(ClusterTest, StopsWhenAsked) {
   std::stop_source stop;
-  os::RealFileSystem files;
   std::size_t seen = 0;
-  EXPECT_THROW(walk_cluster(files, cluster_->paths().data(), stop.get_token(),
+  EXPECT_THROW(walk_cluster(cluster_->paths().data(), stop.get_token(),
                             [&](const ClusterEntry&) { stop.request_stop(), ++seen; }),
                core::Error);
   EXPECT_LT(seen, 50u);

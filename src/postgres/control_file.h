@@ -1,6 +1,7 @@
 // global/pg_control: what the cluster is and where its WAL stands.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -11,6 +12,8 @@
 namespace backstay::postgres {
 
 inline constexpr std::string_view kControlFilePath = "global/pg_control";
+/// More than any version's has.
+inline constexpr std::size_t kControlFileLimit = 64 * 1024;
 
 enum class ClusterState : std::uint32_t {
   kStartup = 0,
