@@ -6,12 +6,14 @@
 
 #include <fmt/format.h>
 
+#include "backup/cluster_copy.h"
 #include "backup/recovery_state.h"
 #include "backup/recovery_wal_server.h"
 #include "backup/restore.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "os/file_system.h"
+#include "os/untrusted_directory.h"
 #include "postgres/control_file.h"
 #include "postgres/replay_activity.h"
 #include "postgres/server.h"
@@ -22,6 +24,7 @@ namespace {
 
 constexpr auto kReadySlice = std::chrono::milliseconds(250);
 constexpr auto kStopDeadline = std::chrono::minutes(10);
+constexpr std::size_t kHistoryLimit = 1024 * 1024;
 
 class Recovery {
  public:
@@ -137,7 +140,7 @@ void Recovery::restore() {
 /// The control file names the new timeline as soon as a promotion is final.
 bool Recovery::is_promoted() {
   const auto control =
-      postgres::parse_control_file(environment_.files.read_file(request_.paths.data() / postgres::kControlFilePath));
+      postgres::parse_control_file(read_control_file(environment_.clock, request_.paths.data(), stop_));
   return std::max(control.checkpoint_timeline, control.min_recovery_timeline) > request_.plan.timeline;
 }
 
@@ -149,7 +152,7 @@ bool Recovery::can_replay() {
 
 void Recovery::write_config(bool recovering) {
   const auto control =
-      postgres::parse_control_file(environment_.files.read_file(request_.paths.data() / postgres::kControlFilePath));
+      postgres::parse_control_file(read_control_file(environment_.clock, request_.paths.data(), stop_));
   postgres::ClosedServerConfig config;
   config.resources = request_.resources;
   config.limits = control.limits;
@@ -259,12 +262,12 @@ void Recovery::hand_over() {
 
 /// Where the new timeline left its parent stands in its history file.
 void Recovery::note_branch() {
-  const auto wal = request_.paths.data() / "pg_wal";
-  for (const auto& entry : environment_.files.list(wal)) {
+  const os::UntrustedDirectory data(request_.paths.data());
+  for (const auto& entry : data.list("pg_wal")) {
     const auto timeline = postgres::parse_history_name(entry.name);
     if (!timeline || *timeline <= request_.plan.timeline || *timeline < state_.result.timeline) continue;
     const auto history =
-        postgres::parse_timeline_history(core::as_text(environment_.files.read_file(wal / entry.name)));
+        postgres::parse_timeline_history(core::as_text(data.read_file("pg_wal/" + entry.name, kHistoryLimit)));
     state_.result.timeline = *timeline;
     state_.result.lsn = history.back().end;
   }

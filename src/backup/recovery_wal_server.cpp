@@ -93,7 +93,7 @@ void RecoveryWalServer::Impl::listen() {
       ::listen(listener_.get(), 8) != 0) {
     throw core::system_error(fmt::format("cannot listen on '{}'", path.string()), errno);
   }
-  environment_.files.set_mode(config_.directory / "fetch.sock", 0600);
+  // Nobody else can enter the directory, so the socket's mode is of no interest.
   if (config_.identity) {
     environment_.files.set_owner(config_.directory / "fetch.sock", config_.identity->uid, config_.identity->gid);
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -12,6 +11,7 @@
 #include "core/log.h"
 #include "os/file.h"
 #include "os/file_system.h"
+#include "os/untrusted_directory.h"
 
 namespace backstay::backup {
 namespace {
@@ -63,7 +63,7 @@ FetchAnswer WalPrefetcher::fetch(const std::string& name, core::Duration deadlin
 
 std::optional<std::string> WalPrefetcher::find_tablespace(postgres::SegmentName name) {
   const std::string file = postgres::segment_name(name.timeline, name.segment, config_.segment_size);
-  const core::Bytes content = environment_.files.read_file(config_.directory / "wal" / file);
+  const core::Bytes content = os::UntrustedDirectory(config_.directory).read_file("wal/" + file, config_.segment_size);
   core::ByteSpan rest = content;
   postgres::Lsn at = postgres::segment_start(name.segment, config_.segment_size);
   if (parser_.at_end() || parser_.position() != at) parser_.restart();
@@ -195,19 +195,18 @@ FetchAnswer WalPrefetcher::bring(postgres::SegmentName name) {
 
 /// Shorter content is padded with zeros, which PostgreSQL takes for the end of the WAL.
 void WalPrefetcher::lay_down(const std::string& name, core::ByteSpan content, std::uint64_t size) const {
-  const auto path = config_.directory / "wal" / name;
-  const std::filesystem::path temporary = path.string() + ".part";
+  const os::UntrustedDirectory directory(config_.directory);
+  const std::string path = "wal/" + name;
+  const std::string temporary = path + ".part";
+  environment_.files.remove(config_.directory / temporary);
   {
-    const os::Descriptor file = os::open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+    const os::Descriptor file = directory.create(temporary, config_.identity);
     os::write_at(file.get(), 0, content);
     if (ftruncate(file.get(), static_cast<off_t>(size)) != 0) {
-      throw core::system_error(fmt::format("cannot extend '{}'", temporary.string()), errno);
-    }
-    if (config_.identity && fchown(file.get(), config_.identity->uid, config_.identity->gid) != 0) {
-      throw core::system_error(fmt::format("cannot set the owner of '{}'", temporary.string()), errno);
+      throw core::system_error(fmt::format("cannot extend '{}'", temporary), errno);
     }
   }
-  environment_.files.rename(temporary, path);
+  directory.rename(temporary, path);
 }
 
 std::uint64_t WalPrefetcher::bytes_served() const {

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/types.h>
+
 #include "core/secret.h"
 
 namespace backstay::postgres {
@@ -30,6 +32,9 @@ struct ConnectionTarget {
   std::filesystem::path ssl_root_cert;  ///< for verify-ca and verify-full
   std::string options;                  ///< libpq's options, e.g. kManagementOptions
   std::chrono::milliseconds connect_deadline{10'000};
+  /// Who must be at the other end of the socket: in a tenant's directory it may be a link to another tenant's. Not
+  /// asked if absent.
+  std::optional<uid_t> server_user;
 };
 
 /// For sessions with power in databases that others own: nothing that an owner sets for the database or puts into a

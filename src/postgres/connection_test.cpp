@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <thread>
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include "core/error.h"
@@ -53,6 +55,14 @@ TEST_F(ConnectionTest, AnswersWithRows) {
   EXPECT_THROW((void)rows.text(1, 0), core::Error);
   EXPECT_GE(connection.server_version(), 130000);
   EXPECT_EQ(connection.execute("CREATE TEMP TABLE x (a int); INSERT INTO x VALUES (1), (2)").affected, 2u);
+}
+
+TEST_F(ConnectionTest, SpeaksOnlyToTheRightUsersServer) {
+  auto target = cluster_->target();
+  target.server_user = cluster_->identity() ? cluster_->identity()->uid : ::geteuid();
+  EXPECT_EQ(Connection(target).query("SELECT 1").integer(0, 0), 1);
+  target.server_user = *target.server_user + 1;
+  EXPECT_EQ(code_of([&] { Connection{target}; }), Code::kDatabaseUnavailable);
 }
 
 TEST_F(ConnectionTest, TellsErrorsApartAndGoesOn) {

@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -108,7 +109,19 @@ void LibpqSession::connect(const ConnectionTarget& target, bool replication) {
     if (std::string_view(key) == "password") std::fill(value.begin(), value.end(), '\0');
   }
   if (connection_ == nullptr) throw std::bad_alloc();
+  // Before the first word: it would be the password.
+  if (target.server_user && PQstatus(connection_) != CONNECTION_BAD) check_server_user(*target.server_user);
   finish_connecting(target, after(target.connect_deadline));
+}
+
+void LibpqSession::check_server_user(uid_t expected) const {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(PQsocket(connection_), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    throw core::system_error("cannot ask who is at the other end of a socket", errno);
+  }
+  if (peer.uid == expected) return;
+  throw Error(Code::kDatabaseUnavailable, fmt::format("{} is of the user {} instead of {}", name_, peer.uid, expected));
 }
 
 void LibpqSession::finish_connecting(const ConnectionTarget& target, core::SteadyTime deadline) {

@@ -57,6 +57,7 @@ class LibpqSession {
 
  private:
   void connect(const ConnectionTarget& target, bool replication);
+  void check_server_user(uid_t expected) const;
   void finish_connecting(const ConnectionTarget& target, core::SteadyTime deadline);
 
   std::stop_token stop_;

@@ -7,6 +7,7 @@
 #include "core/bytes.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "os/untrusted_directory.h"
 
 namespace backstay::postgres {
 namespace {
@@ -16,6 +17,7 @@ namespace fs = std::filesystem;
 // Lines of the file, counted from 0.
 constexpr std::size_t kPidLine = 0;
 constexpr std::size_t kStatusLine = 7;
+constexpr std::size_t kFileLimit = 8192;
 
 fs::path process_link(pid_t pid, std::string_view name) {
   std::error_code ignored;
@@ -29,7 +31,8 @@ bool works_in(pid_t pid, const fs::path& directory) {
 }
 
 /// Field 4 of /proc/<pid>/stat; 0 if the process is gone.
-pid_t parent_of(os::FileSystem& files, pid_t pid) {
+pid_t parent_of(pid_t pid) {
+  os::RealFileSystem files;
   try {
     const auto bytes = files.read_file(fmt::format("/proc/{}/stat", pid));
     const auto text = core::as_text(bytes);
@@ -42,14 +45,12 @@ pid_t parent_of(os::FileSystem& files, pid_t pid) {
 
 }  // namespace
 
-std::optional<PostmasterFile> read_postmaster_file(os::FileSystem& files, const fs::path& data_directory) {
-  const auto path = data_directory / kPostmasterFile;
-  if (!files.stat(path)) return std::nullopt;
+std::optional<PostmasterFile> read_postmaster_file(const fs::path& data_directory) {
   core::Bytes bytes;
   try {
-    bytes = files.read_file(path);
+    bytes = os::UntrustedDirectory(data_directory).read_file(std::string(kPostmasterFile), kFileLimit);
   } catch (const core::Error& e) {
-    if (e.code() == core::Code::kNotFound) return std::nullopt;
+    if (e.code() == core::Code::kNotFound || e.code() == core::Code::kPathNotAllowed) return std::nullopt;
     throw;
   }
   const auto lines = core::split(core::as_text(bytes), '\n');
@@ -71,8 +72,7 @@ std::optional<os::ProcessId> find_postmaster(const PostmasterFile& file, const f
   // The program's file was replaced by an upgrade.
   if (const auto at = program.find(" (deleted)"); at != std::string::npos) program.resize(at);
   if (program != "postgres" || !works_in(file.pid, data_directory)) return std::nullopt;
-  os::RealFileSystem files;
-  const auto parent = parent_of(files, file.pid);
+  const auto parent = parent_of(file.pid);
   if (parent > 1 && process_link(parent, "exe").filename() == "postgres" && works_in(parent, data_directory)) {
     return std::nullopt;
   }

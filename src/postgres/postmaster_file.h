@@ -8,7 +8,6 @@
 
 #include <sys/types.h>
 
-#include "os/file_system.h"
 #include "os/process.h"
 
 namespace backstay::postgres {
@@ -20,8 +19,9 @@ struct PostmasterFile {
   bool ready = false;  ///< accepts connections; a recovering one does not
 };
 
-/// Nothing if there is no file, or none that is complete enough to name a process.
-std::optional<PostmasterFile> read_postmaster_file(os::FileSystem& files, const std::filesystem::path& data_directory);
+/// Nothing if there is no file, or none that is complete enough to name a process. The server's user may have put
+/// anything in its place: what is no small regular file names no process either.
+std::optional<PostmasterFile> read_postmaster_file(const std::filesystem::path& data_directory);
 
 /// The server's process, if the one with this number is a server of this data directory: it runs a program named
 /// postgres, works in the directory, and its parent does not (else it is one of a server's children).

@@ -20,6 +20,9 @@ using core::Error;
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 constexpr auto kImmediateDeadline = std::chrono::seconds(30);
 constexpr std::uint64_t kLogTailBytes = 16384;
+constexpr std::uint64_t kKeptOfLog = 1 << 20;
+
+fs::path log_before(const fs::path& log) { return log.string() + ".before"; }
 
 }  // namespace
 
@@ -27,7 +30,7 @@ Server::Server(ServerDescription description, os::FileSystem& files, core::Clock
     : description_(std::move(description)), files_(files), clock_(clock) {}
 
 std::optional<os::ProcessId> Server::find() const {
-  const auto file = read_postmaster_file(files_, description_.paths.data());
+  const auto file = read_postmaster_file(description_.paths.data());
   if (!file) return std::nullopt;
   return find_postmaster(*file, description_.paths.data());
 }
@@ -37,7 +40,7 @@ os::ProcessId Server::start(Launcher& launcher) {
   const auto data = description_.paths.data();
   // The number in a file left behind may belong to another process of this user by now, and then PostgreSQL would not
   // start. Without a process that works in the directory the file means nothing.
-  if (read_postmaster_file(files_, data)) {
+  if (files_.stat(data / kPostmasterFile)) {
     if (any_process_in(data)) {
       throw Error(Code::kDatabaseUnavailable,
                   fmt::format("processes of an earlier server still work in '{}'", data.string()));
@@ -47,7 +50,7 @@ os::ProcessId Server::start(Launcher& launcher) {
   // What an earlier server wrote would explain nothing of this one. The server may write its log but not put something
   // else in its place.
   const auto log = description_.paths.log_file();
-  if (files_.stat(log)) files_.rename(log, log.string() + ".before");
+  if (files_.stat(log)) files_.rename(log, log_before(log));
   files_.create(log, 0600)->close();
   give_to(files_, log, description_.identity);
   ServerSpec spec;
@@ -69,7 +72,7 @@ os::ProcessId Server::start(Launcher& launcher) {
 void Server::wait_until_ready(os::ProcessId process, std::chrono::milliseconds deadline, std::stop_token stop) {
   const auto end = clock_.steady_now() + deadline;
   while (true) {
-    const auto file = read_postmaster_file(files_, description_.paths.data());
+    const auto file = read_postmaster_file(description_.paths.data());
     if (file && file->pid == process.pid && file->ready) return;
     if (!os::is_alive(process)) {
       throw Error(Code::kDatabaseUnavailable,
@@ -124,11 +127,30 @@ ConnectionTarget Server::management_target(const std::string& database) const {
   target.password = description_.management_password;
   target.database = database;
   target.options = kManagementOptions;
+  if (description_.identity) target.server_user = description_.identity->uid;
   return target;
 }
 
 Connection Server::connect(const std::string& database, std::stop_token stop) const {
   return Connection(management_target(database), std::move(stop));
+}
+
+void Server::bound_log(std::uint64_t limit) {
+  const auto log = description_.paths.log_file();
+  // Programs of an earlier server may still write to its log.
+  for (const auto& path : {log_before(log), log}) {
+    const auto info = files_.stat(path);
+    if (!info || info->size <= limit) continue;
+    core::Bytes end(std::min(info->size, kKeptOfLog));
+    end.resize(files_.open_read(path)->read_at(info->size - end.size(), end));
+    const auto file = files_.open_write(path);
+    file->truncate(0);
+    file->close();
+    if (path != log) continue;
+    const auto before = files_.create(log_before(log), 0600);
+    before->append(end);
+    before->close();
+  }
 }
 
 std::string Server::log_tail(std::size_t lines) const {

@@ -78,6 +78,9 @@ class Server {
 
   /// The last lines that the server wrote since its last start, for people.
   [[nodiscard]] std::string log_tail(std::size_t lines = 6) const;
+  /// Cuts the log once it is longer than `limit`; its end is kept as the log before. A tenant can make the server write
+  /// to it without end.
+  void bound_log(std::uint64_t limit);
 
   [[nodiscard]] const ServerDescription& description() const { return description_; }
 

@@ -6,6 +6,7 @@
 
 #include "core/bytes.h"
 #include "core/text.h"
+#include "os/untrusted_directory.h"
 #include "postgres/postmaster_file.h"
 
 namespace backstay::postgres {
@@ -93,6 +94,7 @@ SettingValues raised_to(SettingValues settings, const StartLimits& needed, int m
   return settings;
 }
 
+constexpr std::string_view kRecoverySignal = "recovery.signal";
 constexpr std::string_view kHelperName = "backstay-restore-wal";
 
 /// For a shell, and with the percent sign as restore_command wants it.
@@ -130,13 +132,8 @@ void write_files(os::FileSystem& files, const InstancePaths& paths, const std::s
   // ALTER SYSTEM would win over our file.
   files.remove(paths.data() / "postgresql.auto.conf");
   files.remove(paths.data() / "standby.signal");
-  const auto signal_file = paths.data() / "recovery.signal";
-  if (recovering) {
-    files.write_file_durably(signal_file, {}, 0600);
-    if (owner) files.set_owner(signal_file, owner->uid, owner->gid);
-  } else {
-    files.remove(signal_file);
-  }
+  files.remove(paths.data() / kRecoverySignal);
+  if (recovering) os::UntrustedDirectory(paths.data()).create(std::string(kRecoverySignal), owner);
   files.sync_directory(paths.data());
 }
 
@@ -152,13 +149,15 @@ void install_helper(os::FileSystem& files, const InstancePaths& paths, const fs:
 }  // namespace
 
 StartLimits start_limits(os::FileSystem& files, const InstancePaths& paths) {
-  const auto data = paths.data();
-  if (!files.stat(data / kControlFilePath)) return {};
-  if (const auto file = read_postmaster_file(files, data); file && find_postmaster(*file, data)) return {};
-  const auto control = parse_control_file(files.read_file(data / kControlFilePath));
+  if (!files.stat(paths.data())) return {};
+  if (const auto file = read_postmaster_file(paths.data()); file && find_postmaster(*file, paths.data())) return {};
+  const os::UntrustedDirectory data(paths.data());
+  const std::string control_file(kControlFilePath);
+  if (!data.stat(control_file)) return {};
+  const auto control = parse_control_file(data.read_file(control_file, kControlFileLimit));
   const auto& limits = control.limits;
   const bool clean = control.state == ClusterState::kShutDown;
-  const auto pending = files.stat(data / "pg_twophase") ? files.list(data / "pg_twophase").size() : 0;
+  const auto pending = data.stat("pg_twophase") ? data.list("pg_twophase").size() : 0;
   if (clean && pending == 0) return {};
   // After a crash some may be in the WAL only: then what the server ran with is what is enough for certain.
   return {.max_prepared_transactions = clean ? static_cast<int>(pending) : limits.max_prepared_transactions,

@@ -188,6 +188,24 @@ TEST_F(ServerTest, SaysOnlyWhatItsLastStartWrote) {
   EXPECT_LE(std::count(brief.begin(), brief.end(), '\n'), 5);
 }
 
+TEST_F(ServerTest, BoundsItsLogAndKeepsTheEnd) {
+  initialize();
+  start(config());
+  const auto log = description_.paths.log_file();
+  server().connect().execute("DO $$ BEGIN FOR i IN 1..40 LOOP RAISE LOG '%', repeat('x', 100000); END LOOP; END $$");
+  server().connect().execute("DO $$ BEGIN RAISE LOG 'the end'; END $$");
+  server().bound_log(16 << 20);
+  EXPECT_GT(files_.stat(log)->size, 4000000U);
+  server().bound_log(3 << 20);
+  EXPECT_EQ(files_.stat(log)->size, 0U);
+  const auto before = files_.read_file(log.string() + ".before");
+  EXPECT_LE(before.size(), std::size_t{1} << 20);
+  EXPECT_NE(core::as_text(before).find("the end"), std::string::npos);
+  server().connect().execute("DO $$ BEGIN RAISE LOG 'goes on'; END $$");
+  EXPECT_LT(files_.stat(log)->size, 10000U) << "it is written at its new end";
+  EXPECT_NE(server().log_tail().find("goes on"), std::string::npos);
+}
+
 TEST_F(ServerTest, TakesSettingsOnReload) {
   initialize();
   start(config());
