@@ -98,6 +98,8 @@ void initialize_cluster(os::ProcessRunner& runner, os::FileSystem& files, const 
     throw e.add_context("a new cluster cannot be made");
   }
   files.remove(password_file);
+  // Other programs run under the user that stood in: from here on they cannot exchange what is handed over.
+  if (identity) files.set_owner(staging, ::geteuid(), ::getegid());
   if (request.identity) give_to(files, staging / "data", request.identity);
   files.rename(staging / "data", request.paths.data());
   files.sync_directory(request.paths.root);

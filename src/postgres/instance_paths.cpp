@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/bytes.h"
+#include "os/untrusted_directory.h"
 
 namespace backstay::postgres {
 namespace {
@@ -35,9 +36,7 @@ void give_to(os::FileSystem& files, const fs::path& path, const std::optional<os
   if (!identity) return;
   const auto info = files.stat(path);
   if (!info) return;
-  if (info->type == os::FileType::kDirectory) {
-    for (const auto& entry : files.list(path)) give_to(files, path / entry.name, identity);
-  }
+  if (info->type == os::FileType::kDirectory) return os::UntrustedDirectory(path).give_to(*identity);
   files.set_owner(path, identity->uid, identity->gid);
 }
 

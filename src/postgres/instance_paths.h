@@ -29,7 +29,8 @@ struct InstancePaths {
 void prepare_directories(os::FileSystem& files, const InstancePaths& paths,
                          const std::optional<os::Identity>& identity);
 
-/// Gives everything below `path` to the identity, symlinks themselves included; nothing if there is none.
+/// Gives `path` and everything below it to the identity, symlinks themselves included; nothing if there is none. Its
+/// owner until then may work against it: nothing outside and nothing of a third user is given away.
 void give_to(os::FileSystem& files, const std::filesystem::path& path, const std::optional<os::Identity>& identity);
 
 /// Writes a file that the identity may read and only we may write: 0640 with its group, else 0600.
