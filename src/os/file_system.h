@@ -73,6 +73,8 @@ class FileSystem {
   virtual std::unique_ptr<WritableFile> open_write(const Path& path) = 0;
   /// A new file, or an existing one emptied.
   virtual std::unique_ptr<WritableFile> create(const Path& path, mode_t mode) = 0;
+  /// A new file; throws already_exists if there is anything of that name.
+  virtual std::unique_ptr<WritableFile> create_new(const Path& path, mode_t mode) = 0;
   /// Replaces `to` if it is there.
   virtual void rename(const Path& from, const Path& to) = 0;
   /// A file, a symlink or an empty directory; a missing path is fine.
@@ -91,8 +93,11 @@ class FileSystem {
   virtual void set_mode(const Path& path, mode_t mode) = 0;
 
   /// Atomic and durable: after a crash the path has the old content or the new one. Temporary file, sync, rename, sync
-  /// of the directory.
+  /// of the directory. Any number may write the same path at once: it has what one of them wrote, the last that ended.
   void write_file_durably(const Path& path, core::ByteSpan content, mode_t mode);
+
+ private:
+  void remove_quietly(const Path& path) noexcept;
 };
 
 /// The machine's own files.
@@ -105,6 +110,7 @@ class RealFileSystem final : public FileSystem {
   std::unique_ptr<ReadableFile> open_read(const Path& path) override;
   std::unique_ptr<WritableFile> open_write(const Path& path) override;
   std::unique_ptr<WritableFile> create(const Path& path, mode_t mode) override;
+  std::unique_ptr<WritableFile> create_new(const Path& path, mode_t mode) override;
   void rename(const Path& from, const Path& to) override;
   void remove(const Path& path) override;
   void remove_all(const Path& path) override;

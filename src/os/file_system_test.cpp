@@ -1,5 +1,7 @@
 #include "os/file_system.h"
 
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include <unistd.h>
@@ -133,6 +135,37 @@ TEST_P(FileSystemTest, WriteFileDurablyReplacesAndLeavesNoTemporary) {
   EXPECT_EQ(read(root_ / "a"), "two");
   EXPECT_EQ(files_->stat(root_ / "a")->mode, 0644U);
   EXPECT_EQ(files_->list(root_).size(), 1U);
+}
+
+TEST_P(FileSystemTest, CreatesNewFilesOnly) {
+  files_->create_new(root_ / "a", 0640)->close();
+  EXPECT_EQ(files_->stat(root_ / "a")->mode, 0640U);
+  EXPECT_EQ(code_of([&] { files_->create_new(root_ / "a", 0600); }), core::Code::kAlreadyExists);
+  files_->make_symlink("nowhere", root_ / "b");
+  EXPECT_EQ(code_of([&] { files_->create_new(root_ / "b", 0600); }), core::Code::kAlreadyExists);
+}
+
+TEST_P(FileSystemTest, ManyWriteOneFileDurably) {
+  const std::string one(10000, '1');
+  const std::string two(20000, '2');
+  {
+    const auto write = [&](const std::string& content) {
+      for (int i = 0; i < 50; ++i) files_->write_file_durably(root_ / "a", core::as_bytes(content), 0600);
+    };
+    const std::jthread first([&] { write(one); });
+    const std::jthread second([&] { write(two); });
+  }
+  const auto content = read(root_ / "a");
+  EXPECT_TRUE(content == one || content == two);
+  EXPECT_EQ(files_->list(root_).size(), 1U);
+}
+
+TEST_P(FileSystemTest, WhatAnotherOneWritesIsNotFollowed) {
+  write(root_ / "victim", "kept");
+  files_->make_symlink(root_ / "victim", root_ / "a.writing");
+  files_->write_file_durably(root_ / "a", core::as_bytes("new"), 0600);
+  EXPECT_EQ(read(root_ / "victim"), "kept");
+  EXPECT_EQ(read(root_ / "a"), "new");
 }
 
 TEST_P(FileSystemTest, SyncsAndFreeSpace) {

@@ -172,6 +172,12 @@ std::unique_ptr<WritableFile> RealFileSystem::create(const Path& path, mode_t mo
   return file;
 }
 
+std::unique_ptr<WritableFile> RealFileSystem::create_new(const Path& path, mode_t mode) {
+  auto file = std::make_unique<RealWritableFile>(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+  file->set_mode(mode);
+  return file;
+}
+
 void RealFileSystem::rename(const Path& from, const Path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) fail("rename", from);
 }

@@ -103,6 +103,10 @@ std::unique_ptr<WritableFile> FaultyFileSystem::create(const Path& path, mode_t 
   count("create");
   return std::make_unique<FaultyWritable>(*this, inner_->create(path, mode));
 }
+std::unique_ptr<WritableFile> FaultyFileSystem::create_new(const Path& path, mode_t mode) {
+  count("create_new");
+  return std::make_unique<FaultyWritable>(*this, inner_->create_new(path, mode));
+}
 void FaultyFileSystem::rename(const Path& from, const Path& to) {
   count("rename");
   inner_->rename(from, to);

@@ -199,6 +199,15 @@ std::unique_ptr<WritableFile> MemoryFileSystem::create(const Path& path, mode_t 
   return std::make_unique<File>(state_, slot);
 }
 
+std::unique_ptr<WritableFile> MemoryFileSystem::create_new(const Path& path, mode_t mode) {
+  const core::LockGuard lock(state_->mutex);
+  auto& slot = state_->parent(path)->children[State::name(path)];
+  if (slot) throw core::Error(core::Code::kAlreadyExists, fmt::format("'{}' exists", path.native()));
+  slot = std::make_shared<Node>(FileType::kFile);
+  slot->mode = mode;
+  return std::make_unique<File>(state_, slot);
+}
+
 void MemoryFileSystem::rename(const Path& from, const Path& to) {
   const core::LockGuard lock(state_->mutex);
   const auto node = state_->require(from);

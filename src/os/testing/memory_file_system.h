@@ -28,6 +28,7 @@ class MemoryFileSystem final : public FileSystem {
   std::unique_ptr<ReadableFile> open_read(const Path& path) override;
   std::unique_ptr<WritableFile> open_write(const Path& path) override;
   std::unique_ptr<WritableFile> create(const Path& path, mode_t mode) override;
+  std::unique_ptr<WritableFile> create_new(const Path& path, mode_t mode) override;
   void rename(const Path& from, const Path& to) override;
   void remove(const Path& path) override;
   void remove_all(const Path& path) override;
