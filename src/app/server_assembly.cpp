@@ -162,7 +162,8 @@ struct ServerAssembly::Parts {
                 .clock = clock,
                 .random = random,
                 .metrics = metrics},
-               {.workers = static_cast<unsigned>(configuration.control_worker_threads)}),
+               {.workers = static_cast<unsigned>(configuration.control_worker_threads),
+                .membership = {.server_id = state.server_id(), .shared = !configuration.server_state.empty()}}),
         authentication([this](std::string_view token) { return commands.authenticate(token); }),
         limits(rate_limits(configuration), clock) {
     metrics.gauge("backstay_build_info", "the version that runs; always 1", {{"version", BACKSTAY_VERSION}}).set(1);

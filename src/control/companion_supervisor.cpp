@@ -38,17 +38,12 @@ void CompanionSupervisor::reconcile(const std::string& service_id, const std::st
   {
     const core::LockGuard lock(mutex_);
     if (retired_.contains(instance_id)) return;
-    for (auto it = running_.begin(); it != running_.end();) {
-      const bool ours = it->first.first == instance_id;
+    for (auto it = running_.lower_bound({instance_id, ""}); it != running_.end() && it->first.first == instance_id;) {
       const bool stays = std::any_of(wanted.begin(), wanted.end(), [&](const Companion& companion) {
         return companion.name == it->first.second && companion.fingerprint == it->second.fingerprint;
       });
-      if (ours && !stays) {
-        unwanted.push_back(std::move(it->second));
-        it = running_.erase(it);
-      } else {
-        ++it;
-      }
+      if (!stays) unwanted.push_back(std::move(it->second));
+      it = stays ? std::next(it) : running_.erase(it);
     }
   }
   for (auto& gone : unwanted) gone.thread.request_stop();
@@ -60,7 +55,7 @@ void CompanionSupervisor::reconcile(const std::string& service_id, const std::st
     const Key key{instance_id, companion.name};
     if (running_.contains(key)) continue;
     std::string fingerprint = companion.fingerprint;
-    running_.emplace(key, Running{std::move(fingerprint),
+    running_.emplace(key, Running{service_id, std::move(fingerprint),
                                   std::jthread([this, service_id, instance_id, companion](const std::stop_token& stop) {
                                     run(stop, service_id, instance_id, companion);
                                   })});
@@ -68,17 +63,25 @@ void CompanionSupervisor::reconcile(const std::string& service_id, const std::st
 }
 
 void CompanionSupervisor::retire(const std::string& instance_id) {
-  std::vector<Running> gone;
   {
     const core::LockGuard lock(mutex_);
     retired_.insert(instance_id);
+  }
+  end([&](const Key& key, const Running& /*running*/) { return key.first == instance_id; });
+}
+
+void CompanionSupervisor::release(const std::string& service_id) {
+  end([&](const Key& /*key*/, const Running& running) { return running.service_id == service_id; });
+}
+
+void CompanionSupervisor::end(const std::function<bool(const Key& key, const Running& running)>& which) {
+  std::vector<Running> gone;
+  {
+    const core::LockGuard lock(mutex_);
     for (auto it = running_.begin(); it != running_.end();) {
-      if (it->first.first == instance_id) {
-        gone.push_back(std::move(it->second));
-        it = running_.erase(it);
-      } else {
-        ++it;
-      }
+      const bool ends = which(it->first, it->second);
+      if (ends) gone.push_back(std::move(it->second));
+      it = ends ? running_.erase(it) : std::next(it);
     }
   }
   for (auto& running : gone) running.thread.request_stop();

@@ -1,6 +1,7 @@
 // Keeps companions running beside their instances.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -33,14 +34,18 @@ class CompanionSupervisor {
   void reconcile(const std::string& service_id, const std::string& instance_id, std::vector<Companion> wanted);
   /// Ends the instance's companions for good, and waits: nothing is started for it any more.
   void retire(const std::string& instance_id);
+  /// Ends what runs beside the service's instances, and waits, for another server to start it.
+  void release(const std::string& service_id);
   void stop_all();
 
  private:
   struct Running {
+    std::string service_id;
     std::string fingerprint;
     std::jthread thread;
   };
   using Key = std::pair<std::string, std::string>;  // instance, companion
+  void end(const std::function<bool(const Key& key, const Running& running)>& which);
   void run(const std::stop_token& stop, const std::string& service_id, const std::string& instance_id,
            const Companion& companion);
 

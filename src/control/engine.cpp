@@ -10,32 +10,35 @@
 #include "control/service_operations.h"
 #include "core/error.h"
 #include "core/log.h"
-#include "metadata/operations.h"
+#include "metadata/servers.h"
 
 namespace backstay::control {
+namespace {
 
-class Engine::Impl {
+constexpr auto kBeatEvery = std::chrono::seconds(1);
+constexpr auto kWatchEvery = std::chrono::milliseconds(250);
+constexpr std::size_t kReleasedAtOnce = 20;
+
+}  // namespace
+
+/// What works under one epoch: made when the server has entered, destroyed (which stops it and waits) when it leaves or
+/// has lost its leases.
+class Engine::Life {
  public:
-  Impl(EngineDependencies dependencies, EngineConfig config)
+  Life(const EngineDependencies& dependencies, const EngineConfig& config, std::int64_t epoch)
       : deps_(dependencies),
         config_(config),
+        epoch_(epoch),
+        database_(deps_.database.fenced(epoch)),
         events_(deps_.clock, deps_.random),
-        companions_({deps_.database, events_, deps_.clock}),
-        runner_({deps_.database, deps_.operations, events_, deps_.clock, deps_.metrics},
-                all_kinds({deps_.database, deps_.providers, events_, deps_.clock,
+        companions_({*database_, events_, deps_.clock}),
+        runner_({*database_, deps_.operations, events_, deps_.clock, deps_.metrics},
+                all_kinds({*database_, deps_.providers, events_, deps_.clock,
                            [this](const auto& instance) { companions_.retire(instance); }}),
-                deps_.random.uuid()),
-        reconciler_({deps_.database, deps_.providers, deps_.operations, events_, companions_, deps_.clock, deps_.random,
-                     deps_.metrics},
-                    config_.measure_every) {}
-  ~Impl() { stop(); }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
-
-  void start() {
-    const auto abandoned =
-        deps_.database.write([&](auto& tx) { return metadata::Operations(tx).requeue_abandoned(deps_.clock.now()); });
-    if (abandoned > 0) core::log_info("operations.resumed", fmt::format("{} operations go on", abandoned));
+                epoch),
+        reconciler_({*database_, deps_.providers, deps_.operations, events_, companions_, deps_.clock, deps_.random,
+                     deps_.metrics, epoch},
+                    config_.measure_every, config_.reconcile_every) {
     for (unsigned i = 0; i < config_.workers; ++i) {
       threads_.emplace_back([this](const std::stop_token& stop) { work(stop, {}); });
     }
@@ -43,12 +46,13 @@ class Engine::Impl {
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop, {std::string(kinds::kRestart)}); });
     threads_.emplace_back([this](const std::stop_token& stop) { reconcile(stop); });
   }
-
-  void stop() {
+  ~Life() {
     for (auto& thread : threads_) thread.request_stop();
     threads_.clear();
     companions_.stop_all();
   }
+  Life(const Life&) = delete;
+  Life& operator=(const Life&) = delete;
 
  private:
   void work(const std::stop_token& stop, const std::vector<std::string>& only) {
@@ -65,18 +69,41 @@ class Engine::Impl {
   }
 
   void reconcile(const std::stop_token& stop) {
+    bool more = false;
     do {
+      more = false;
       try {
-        reconciler_.tick();
+        give_up_excess();
+        more = reconciler_.tick();
         runner_.heartbeat();
       } catch (...) {
         core::log_error("reconciler.failed", core::as_error(std::current_exception()).message());
       }
-    } while (deps_.clock.wait(stop, config_.reconcile_every));
+    } while (deps_.clock.wait(stop, more ? core::Duration(0) : core::Duration(config_.reconcile_every)));
   }
 
-  EngineDependencies deps_;
-  EngineConfig config_;
+  /// A server that came later gets its share, a few services at a time.
+  void give_up_excess() {
+    if (!config_.membership.shared) return;
+    const auto services = database_->read([&](auto& tx) {
+      metadata::Servers servers(tx);
+      const auto excess = servers.excess(epoch_);
+      return excess == 0 ? std::vector<std::string>{}
+                         : servers.idle_services(epoch_, std::min(excess, kReleasedAtOnce));
+    });
+    for (const auto& service : services) {
+      companions_.release(service);
+      reconciler_.forget(service);
+      const bool released = database_->write([&](auto& tx) { return metadata::Servers(tx).release(service, epoch_); });
+      // Work began meanwhile: it stays, and what ran beside it is started again.
+      if (!released) reconciler_.hurry(service);
+    }
+  }
+
+  const EngineDependencies& deps_;
+  const EngineConfig& config_;
+  const std::int64_t epoch_;
+  std::unique_ptr<metadata::Database> database_;
   EventLog events_;
   CompanionSupervisor companions_;
   OperationRunner runner_;
@@ -84,8 +111,72 @@ class Engine::Impl {
   std::vector<std::jthread> threads_;
 };
 
+class Engine::Impl {
+ public:
+  Impl(EngineDependencies dependencies, EngineConfig config)
+      : deps_(dependencies), config_(std::move(config)), membership_(deps_.database, deps_.clock, config_.membership) {}
+  ~Impl() { stop(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void start() {
+    life_ = std::make_unique<Life>(deps_, config_, membership_.join());
+    if (!membership_.is_shared()) return;
+    beating_ = std::jthread([this](const std::stop_token& stop) { beat(stop); });
+    watching_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
+  }
+
+  void stop() {
+    beating_ = {};
+    watching_ = {};
+    if (!life_) return;
+    life_.reset();
+    try {
+      membership_.leave();
+    } catch (...) {
+      // Others notice when the beats stand still.
+      core::log_warning("server.leave_failed", core::as_error(std::current_exception()).message());
+    }
+  }
+
+ private:
+  void beat(const std::stop_token& stop) {
+    do {
+      try {
+        membership_.beat();
+      } catch (...) {
+        core::log_error("server.beat_failed", core::as_error(std::current_exception()).message());
+      }
+    } while (deps_.clock.wait(stop, kBeatEvery));
+  }
+
+  /// Besides beat(), which waits as long as the state does.
+  void watch(const std::stop_token& stop) {
+    while (deps_.clock.wait(stop, kWatchEvery)) {
+      if (membership_.is_valid()) continue;
+      if (life_) {
+        core::log_error("server.lease_lost", "the leases cannot be relied on any more; all work stops until they can");
+        life_.reset();
+      }
+      try {
+        life_ = std::make_unique<Life>(deps_, config_, membership_.join());
+        core::log_info("server.rejoined", "the work goes on");
+      } catch (...) {
+        core::log_error("server.rejoin_failed", core::as_error(std::current_exception()).message());
+      }
+    }
+  }
+
+  EngineDependencies deps_;
+  EngineConfig config_;
+  Membership membership_;
+  std::unique_ptr<Life> life_;
+  std::jthread beating_;
+  std::jthread watching_;
+};
+
 Engine::Engine(EngineDependencies dependencies, EngineConfig config)
-    : impl_(std::make_unique<Impl>(dependencies, config)) {}
+    : impl_(std::make_unique<Impl>(dependencies, std::move(config))) {}
 Engine::~Engine() = default;
 void Engine::start() { impl_->start(); }
 void Engine::stop() { impl_->stop(); }

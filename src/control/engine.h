@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 
+#include "control/membership.h"
 #include "control/operation_queue.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
@@ -20,6 +21,7 @@ struct EngineConfig {
   std::chrono::milliseconds reconcile_every{1000};
   /// Between two measurements of storage.
   std::chrono::seconds measure_every{30};
+  MembershipConfig membership{};
 };
 
 /// What the engine needs; all outlive it.
@@ -38,13 +40,14 @@ class Engine {
   /// Stops.
   ~Engine();
 
-  /// Requeues what a process before left running, then starts the threads. Once.
+  /// Enters among the servers of the state, requeues what a process before left running, then starts the threads. Once.
   void start();
   /// Asks all work to stop and waits for it: running operations go back into the queue and continue at the next start;
-  /// services keep running.
+  /// services keep running, and other servers of the state take everything over.
   void stop();
 
  private:
+  class Life;
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

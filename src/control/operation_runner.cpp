@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "metadata/instances.h"
 #include "metadata/operations.h"
+#include "metadata/servers.h"
 #include "metadata/services.h"
 
 namespace backstay::control {
@@ -119,15 +120,16 @@ class OperationRunner::Run final : public StepContext {
   core::SteadyTime written_at_;
 };
 
-OperationRunner::OperationRunner(RunnerDependencies dependencies, OperationKinds operation_kinds, std::string owner)
+OperationRunner::OperationRunner(RunnerDependencies dependencies, OperationKinds operation_kinds, std::int64_t server)
     : deps_(dependencies),
       kinds_(std::move(operation_kinds)),
-      owner_(std::move(owner)),
+      server_(server),
+      owner_(metadata::lease_owner(server)),
       running_gauge_(dependencies.metrics.gauge("backstay_control_operations_running", "Operations running now")) {}
 
 bool OperationRunner::run_one(std::stop_token stop, const std::vector<std::string>& only) {
   auto claimed = deps_.database.write(
-      [&](auto& tx) { return metadata::Operations(tx).claim({owner_, deps_.clock.now(), kLease, only}); });
+      [&](auto& tx) { return metadata::Operations(tx).claim({server_, deps_.clock.now(), kLease, only}); });
   if (!claimed) return false;
   const std::string id = claimed->id;
   {
@@ -185,8 +187,17 @@ void OperationRunner::run(model::Operation operation, std::stop_token stop) {
   }
 }
 
+bool OperationRunner::is_ours(const model::Operation& operation) {
+  return deps_.database.read([&](auto& tx) { return metadata::Operations(tx).is_leased(operation.id, owner_); });
+}
+
 void OperationRunner::settle(Run& run, const OperationKind* kind, const core::Error& error, bool stopping) {
   const auto& operation = run.operation();
+  // Another server goes on with it: above all nothing may be undone.
+  if (!is_ours(operation)) {
+    core::log_warning("operation.taken_over", error.message(), {{"operation", operation.id}});
+    return;
+  }
   const std::int64_t failures = failures_so_far(operation) + 1;
   if (stopping && !run.cancelled()) {
     deps_.database.write(

@@ -29,8 +29,8 @@ struct RunnerDependencies {
 /// Thread-safe: any number of workers call run_one.
 class OperationRunner {
  public:
-  /// `owner` is unique for this run of the process.
-  OperationRunner(RunnerDependencies dependencies, OperationKinds operation_kinds, std::string owner);
+  /// `server` is the epoch of this run of the server.
+  OperationRunner(RunnerDependencies dependencies, OperationKinds operation_kinds, std::int64_t server);
 
   /// Claims one operation (of `only`, if given) and runs it to its end, to its next retry or until `stop`. False if
   /// none was due.
@@ -41,12 +41,14 @@ class OperationRunner {
  private:
   class Run;
   void run(model::Operation operation, std::stop_token stop);
+  bool is_ours(const model::Operation& operation);
   void settle(Run& run, const OperationKind* kind, const core::Error& error, bool stopping);
   void finish(Run& run, model::OperationState state, const core::Error* error, const OperationKind* kind);
 
   RunnerDependencies deps_;
   OperationKinds kinds_;
-  std::string owner_;
+  const std::int64_t server_;
+  const std::string owner_;
   core::Gauge running_gauge_;
   core::Mutex mutex_;
   std::vector<std::string> running_ GUARDED_BY(mutex_);

@@ -31,7 +31,6 @@ class KilledAt {
     first.provider->on_call({});
     EXPECT_TRUE(std::filesystem::exists(killed)) << "the step '" << step << "' was never reached";
     second = std::make_unique<ControlWorld>(killed, first.provider);
-    second->resume();
   }
 
   ControlWorld first;

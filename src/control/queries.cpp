@@ -37,14 +37,23 @@ T require_visible(std::optional<T> found, const Principal& principal, std::strin
   return std::move(*found);
 }
 
-ServiceView view_of(metadata::Transaction& tx, model::Service service) {
-  metadata::BackupFilter filter;
-  filter.service_id = service.id;
-  auto backups = metadata::Backups(tx).list(filter);
-  std::erase_if(backups, [](const auto& backup) { return backup.state == model::BackupState::kFailed; });
-  std::reverse(backups.begin(), backups.end());
-  auto events = metadata::Events(tx).recent(service.id, kRecentEvents);
-  return {std::move(service), std::move(events), std::move(backups)};
+/// With as many statements for a page as for one service.
+std::vector<ServiceView> views_of(metadata::Transaction& tx, std::vector<model::Service> services) {
+  std::vector<std::string> ids;
+  ids.reserve(services.size());
+  for (const auto& service : services) ids.push_back(service.id);
+  auto events = metadata::Events(tx).recent_of(ids, kRecentEvents);
+  auto backups = metadata::Backups(tx).list_of(ids);
+  std::vector<ServiceView> views;
+  views.reserve(services.size());
+  for (auto& service : services) {
+    auto& its = backups[service.id];
+    std::erase_if(its, [](const auto& backup) { return backup.state == model::BackupState::kFailed; });
+    std::reverse(its.begin(), its.end());
+    auto& told = events[service.id];
+    views.push_back({std::move(service), std::move(told), std::move(its)});
+  }
+  return views;
 }
 
 /// What a page goes on after must be there: its place in the order is its own row's.
@@ -62,10 +71,10 @@ std::vector<model::ProviderDefinition> Queries::providers(std::optional<std::int
   const auto catalogue = providers_.catalogue();
   std::vector<model::ProviderDefinition> seen;
   for (const auto& offer : catalogue->all()) {
-    const bool visible = team_id ? offer.visible_to(*team_id)
-                                 : offer.scope.global || principal.all_teams ||
-                                       std::ranges::any_of(offer.scope.team_ids,
-                                                           [&](auto team) { return principal.sees_team(team); });
+    const bool visible =
+        team_id ? offer.visible_to(*team_id)
+                : offer.scope.global || principal.all_teams ||
+                      std::ranges::any_of(offer.scope.team_ids, [&](auto team) { return principal.sees_team(team); });
     if (visible) seen.push_back(offer);
   }
   return seen;
@@ -80,16 +89,16 @@ std::vector<ServiceView> Queries::services(const ServiceFilter& filter, const Pr
   query.limit = filter.limit;
   return database_.read([&](auto& tx) {
     require_position(metadata::Services(tx), filter.after_id);
-    std::vector<ServiceView> views;
-    for (auto& service : metadata::Services(tx).list(query)) views.push_back(view_of(tx, std::move(service)));
-    return views;
+    return views_of(tx, metadata::Services(tx).list(query));
   });
 }
 
 ServiceView Queries::service(const std::string& id, const Principal& principal) {
   require_read(principal);
   return database_.read([&](auto& tx) {
-    return view_of(tx, require_visible(metadata::Services(tx).find(id), principal, "service", id));
+    std::vector<model::Service> found;
+    found.push_back(require_visible(metadata::Services(tx).find(id), principal, "service", id));
+    return std::move(views_of(tx, std::move(found)).front());
   });
 }
 

@@ -7,6 +7,7 @@
 #include "metadata/backups.h"
 #include "metadata/instances.h"
 #include "metadata/operations.h"
+#include "metadata/servers.h"
 #include "metadata/services.h"
 #include "metadata/settings.h"
 
@@ -14,6 +15,12 @@ namespace backstay::control {
 namespace {
 
 constexpr int kUnansweredTicks = 3;
+// A tick is short, so that what changed does not wait for thousands of looks; and looks that find nothing new take at
+// most a part of the time.
+constexpr auto kTickBudget = std::chrono::milliseconds(80);
+constexpr std::int64_t kFew = 50;
+constexpr auto kLookTakes = std::chrono::milliseconds(10);
+constexpr core::Duration kLongestPause = std::chrono::seconds(60);
 constexpr auto kRestartMemory = std::chrono::minutes(10);
 constexpr std::int64_t kLongestRestartDelaySeconds = 300;
 constexpr auto kBehindAfter = std::chrono::seconds(60);
@@ -35,19 +42,74 @@ std::uint64_t storage_limit(const model::Service& service) {
 
 }  // namespace
 
-void Reconciler::tick() {
+Reconciler::Reconciler(ReconcilerDependencies dependencies, core::Duration measure_every, core::Duration look_every)
+    : deps_(dependencies),
+      measure_every_(measure_every),
+      look_every_(look_every),
+      tick_seconds_(deps_.metrics.histogram("backstay_control_tick_seconds", "How long a tick of the reconciler took",
+                                            {0.01, 0.025, 0.05, 0.1, 0.25, 1, 5})) {}
+
+bool Reconciler::tick() {
+  const auto now = deps_.clock.steady_now();
   deps_.providers.refresh(deps_.database);
-  const auto ids = deps_.database.read([](auto& tx) { return metadata::Services(tx).list_living_ids(); });
-  for (const auto& id : ids) {
-    try {
-      reconcile(id);
-    } catch (...) {
-      core::log_error("reconcile.failed", core::as_error(std::current_exception()).message(), {{"service", id}});
-    }
+  take_and_follow();
+  std::vector<std::pair<std::string, core::SteadyTime>> looked;
+  while (deps_.clock.steady_now() - now < kTickBudget) {
+    const auto id = schedule_.take_due(now);
+    if (!id) break;
+    const auto pace = look_at(*id);
+    const auto pause = pause_after(*id, pace);
+    if (pace != Pace::kGone) looked.emplace_back(*id, now + pause);
   }
-  std::erase_if(watches_,
-                [&](const auto& watch) { return std::find(ids.begin(), ids.end(), watch.first) == ids.end(); });
+  const bool more = schedule_.has_due(now);
+  for (const auto& [id, next] : looked) schedule_.set(id, next);
   count_states();
+  tick_seconds_.observe(std::chrono::duration<double>(deps_.clock.steady_now() - now).count());
+  return more;
+}
+
+void Reconciler::take_and_follow() {
+  const bool any_free = deps_.database.read([](auto& tx) { return metadata::Servers(tx).has_free_services(); });
+  if (any_free) deps_.database.write([&](auto& tx) { metadata::Servers(tx).take_services(deps_.server); });
+  const auto changes =
+      deps_.database.read([&](auto& tx) { return metadata::Services(tx).list_changes(deps_.server, changes_seen_); });
+  for (const auto& id : changes.ids) schedule_.hurry(id);
+  changes_seen_ = changes.until;
+}
+
+bool Reconciler::is_there(const std::string& service_id) {
+  return deps_.database.read([&](auto& tx) { return metadata::Services(tx).find(service_id).has_value(); });
+}
+
+Reconciler::Pace Reconciler::look_at(const std::string& service_id) {
+  try {
+    return reconcile(service_id);
+  } catch (...) {
+    core::log_error("reconcile.failed", core::as_error(std::current_exception()).message(), {{"service", service_id}});
+    return Pace::kSoon;
+  }
+}
+
+core::Duration Reconciler::pause_after(const std::string& service_id, Pace pace) {
+  if (pace == Pace::kGone) {
+    forget(service_id);
+    return {};
+  }
+  const bool runs = pace != Pace::kIdle;
+  auto& watch = watches_[service_id];
+  running_ += static_cast<int>(runs) - static_cast<int>(watch.runs);
+  watch.runs = runs;
+  if (pace == Pace::kIdle) return kLongestPause;
+  if (pace == Pace::kSoon || running_ <= kFew) return look_every_;
+  return std::clamp<core::Duration>(running_ * kLookTakes, look_every_, kLongestPause);
+}
+
+void Reconciler::forget(const std::string& service_id) {
+  schedule_.forget(service_id);
+  const auto found = watches_.find(service_id);
+  if (found == watches_.end()) return;
+  if (found->second.runs) --running_;
+  watches_.erase(found);
 }
 
 std::optional<Reconciler::Look> Reconciler::load(const std::string& service_id) {
@@ -65,9 +127,10 @@ std::optional<Reconciler::Look> Reconciler::load(const std::string& service_id) 
   });
 }
 
-void Reconciler::reconcile(const std::string& service_id) {
+Reconciler::Pace Reconciler::reconcile(const std::string& service_id) {
   const auto look = load(service_id);
-  if (!look || has_open(look->open, kinds::kDelete)) return;
+  if (!look) return is_there(service_id) ? Pace::kIdle : Pace::kGone;
+  if (has_open(look->open, kinds::kDelete)) return Pace::kIdle;
   Watch& watch = watches_[service_id];
   Provider& provider = deps_.providers.of_kind(look->body.service.provider.kind);
 
@@ -86,6 +149,7 @@ void Reconciler::reconcile(const std::string& service_id) {
   if (measure && seen.liveness == Liveness::kRunning && !has_open(look->open, kinds::kUpdate)) {
     provider.adjust(look->body);
   }
+  return seen.liveness == Liveness::kRunning && look->open.empty() ? Pace::kRoutine : Pace::kSoon;
 }
 
 void Reconciler::judge(const Look& look, const Observation& seen, Watch& watch) {
@@ -255,16 +319,17 @@ void Reconciler::schedule(const Look& look, model::BackupOrigin origin) {
 }
 
 void Reconciler::count_states() {
-  std::map<std::string, int, std::less<>> counts;
+  std::map<std::string, std::int64_t, std::less<>> counts;
   for (const auto state :
        {model::ServiceState::kCreating, model::ServiceState::kUpdating, model::ServiceState::kDeleting,
         model::ServiceState::kSynchronized, model::ServiceState::kUnknown, model::ServiceState::kPaused}) {
     counts[std::string(model::to_text(state))] = 0;
   }
-  const auto services = deps_.database.read([](auto& tx) { return metadata::Services(tx).list({}); });
-  for (const auto& service : services) ++counts[std::string(model::to_text(service.status.state))];
+  const auto found = deps_.database.read([](auto& tx) { return metadata::Services(tx).count_states(); });
+  for (const auto& [state, count] : found) counts[state] = count;
   for (const auto& [state, count] : counts) {
-    deps_.metrics.gauge("backstay_control_services", "Services by state", {{"state", state}}).set(count);
+    deps_.metrics.gauge("backstay_control_services", "Services by state", {{"state", state}})
+        .set(static_cast<double>(count));
   }
 }
 

@@ -8,6 +8,7 @@
 #include "control/backup_schedule.h"
 #include "control/companion_supervisor.h"
 #include "control/event_log.h"
+#include "control/look_schedule.h"
 #include "control/operation_queue.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
@@ -28,20 +29,36 @@ struct ReconcilerDependencies {
   core::Clock& clock;
   core::Random& random;
   core::Metrics& metrics;
+  /// The epoch of this run of the server: it looks at the services that it drives.
+  std::int64_t server = 0;
 };
 
 /// For one thread. What it remembers is only how to tell a thing once; it may be lost at any time.
 class Reconciler {
  public:
-  Reconciler(ReconcilerDependencies dependencies, core::Duration measure_every)
-      : deps_(dependencies), measure_every_(measure_every) {}
+  /// `look_every`: between two looks at a service, as long as there are few of them.
+  Reconciler(ReconcilerDependencies dependencies, core::Duration measure_every, core::Duration look_every = {});
 
   /// One look at every service. A service that cannot be judged is logged and tried again at the next tick.
-  void tick();
+  /// Services that changed come first, then those that were not looked at for longest. After a while it ends although
+  /// others are due, and returns true: it should be called again at once.
+  bool tick();
+  /// The service is another server's from now on.
+  void forget(const std::string& service_id);
+  /// The service is looked at in the next tick.
+  void hurry(const std::string& service_id) { schedule_.hurry(service_id); }
 
  private:
+  /// How soon a service wants the next look.
+  enum class Pace {
+    kGone,     ///< never
+    kIdle,     ///< when it changes: nothing of it runs
+    kRoutine,  ///< when it is its turn
+    kSoon      ///< at every tick: something is not as it should be
+  };
   /// What was seen of one service before.
   struct Watch {
+    bool runs = false;
     std::optional<core::SteadyTime> measured_at;
     int unanswered = 0;
     bool reported_unreachable = false;
@@ -58,7 +75,11 @@ class Reconciler {
   };
 
   std::optional<Look> load(const std::string& service_id);
-  void reconcile(const std::string& service_id);
+  void take_and_follow();
+  bool is_there(const std::string& service_id);
+  Pace look_at(const std::string& service_id);
+  core::Duration pause_after(const std::string& service_id, Pace pace);
+  Pace reconcile(const std::string& service_id);
   void judge(const Look& look, const Observation& seen, Watch& watch);
   void restart(const Look& look, const std::string& reason, Watch& watch);
   void set_unknown(const Look& look, EventKind kind, const std::string& reason, const std::string& next_step);
@@ -70,6 +91,12 @@ class Reconciler {
 
   ReconcilerDependencies deps_;
   core::Duration measure_every_;
+  core::Duration look_every_;
+  core::Histogram tick_seconds_;
+  LookSchedule schedule_;
+  std::int64_t changes_seen_ = 0;
+  /// How many services run.
+  std::int64_t running_ = 0;
   std::map<std::string, Watch> watches_;
 };
 

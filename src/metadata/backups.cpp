@@ -95,6 +95,22 @@ model::Backup Backups::require(const std::string& id) {
   return std::move(*found);
 }
 
+std::map<std::string, std::vector<model::Backup>> Backups::list_of(const std::vector<std::string>& service_ids) {
+  std::map<std::string, std::vector<model::Backup>> backups;
+  for_each_batch(service_ids, [&](const std::vector<std::string>& batch) {
+    Conditions conditions;
+    conditions.add_in("service_id", batch);
+    conditions.add("state <> 'deleted'");
+    Query(tx_, "SELECT * FROM backups" + conditions.where() + " ORDER BY service_id, scheduled_at DESC, id DESC")
+        .bind(conditions.values())
+        .each([&](const Row& row) {
+          auto backup = read_backup(row);
+          backups[backup.service_id].push_back(std::move(backup));
+        });
+  });
+  return backups;
+}
+
 std::vector<model::Backup> Backups::list(const BackupFilter& filter) {
   auto conditions = conditions_of(filter);
   return Query(tx_, "SELECT * FROM backups" + conditions.where() + " ORDER BY scheduled_at DESC, id DESC" +

@@ -1,6 +1,7 @@
 // Backups in the state store.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ class Backups {
   std::optional<model::Backup> find(const std::string& id);
   /// Throws Error(not_found).
   model::Backup require(const std::string& id);
+  /// All of these services that are not deleted, by service, the newest first.
+  std::map<std::string, std::vector<model::Backup>> list_of(const std::vector<std::string>& service_ids);
   /// Newest first by scheduled_at.
   std::vector<model::Backup> list(const BackupFilter& filter);
   /// Writes everything but id, service, team, mechanism, origin and scheduled_at. Throws Error(conflict) for a state

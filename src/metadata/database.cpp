@@ -5,6 +5,7 @@
 #include "metadata/back_end.h"
 #include "metadata/migrations.h"
 #include "metadata/query.h"
+#include "metadata/servers.h"
 #include "metadata/session_pool.h"
 #include "metadata/settings.h"
 
@@ -32,7 +33,7 @@ void check_key(Database& database) {
 
 int Database::schema_version() { return migrations().back().version; }
 
-Database::Database(std::shared_ptr<SessionPool> pool) : pool_(std::move(pool)) {}
+Database::Database(std::shared_ptr<SessionPool> pool, std::int64_t fence) : pool_(std::move(pool)), fence_(fence) {}
 Database::~Database() = default;
 
 std::unique_ptr<Database> Database::open(const DatabaseConfig& config, core::Random& random) {
@@ -53,6 +54,10 @@ std::unique_ptr<Database> Database::open(const DatabaseConfig& config, core::Ran
   }
 }
 
+std::unique_ptr<Database> Database::fenced(std::int64_t epoch) {
+  return std::unique_ptr<Database>(new Database(pool_, epoch));
+}
+
 struct Transaction::Held {
   std::shared_ptr<SessionPool> pool;
   std::unique_ptr<Session> session;
@@ -67,6 +72,9 @@ Transaction Database::begin(Access access) {
   Transaction transaction(std::move(held));
   pool_->back_end->begin(transaction.session(), access);
   transaction.held_->open = true;
+  if (access == Access::kWrite && fence_ != 0 && !Servers(transaction).is_member(fence_)) {
+    throw core::Error(core::Code::kConflict, "this server has lost its leases; another one has taken over");
+  }
   return transaction;
 }
 

@@ -78,6 +78,10 @@ class Database {
   static std::unique_ptr<Database> open(const DatabaseConfig& config, core::Random& random);
   ~Database();
 
+  /// The same state, for what the server of this epoch (see servers.h) does as a holder of leases: every write throws
+  /// Error(conflict) once the server is retired. May outlive this object.
+  std::unique_ptr<Database> fenced(std::int64_t epoch);
+
   /// Waits for a free session. Throws Error(state_error) after the configured patience.
   Transaction begin(Access access);
 
@@ -104,9 +108,11 @@ class Database {
   static int schema_version();
 
  private:
-  explicit Database(std::shared_ptr<SessionPool> pool);
+  explicit Database(std::shared_ptr<SessionPool> pool, std::int64_t fence = 0);
   /// Shared with open transactions.
   std::shared_ptr<SessionPool> pool_;
+  /// The epoch that writers must have; 0 for any.
+  std::int64_t fence_;
 };
 
 }  // namespace backstay::metadata

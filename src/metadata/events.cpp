@@ -80,6 +80,30 @@ std::vector<model::Event> Events::recent(const std::string& service_id, std::siz
   return list({.service_id = service_id, .newest_first = true, .limit = count});
 }
 
+std::map<std::string, std::vector<model::Event>> Events::recent_of(const std::vector<std::string>& service_ids,
+                                                                   std::size_t count) {
+  std::map<std::string, std::vector<model::Event>> events;
+  if (count == 0) return events;
+  for_each_batch(service_ids, [&](const std::vector<std::string>& batch) {
+    Conditions page;
+    page.add_in("id", batch);
+    page.values().set("skip", count - 1);
+    // For each service first the sequence that its last events begin with, by its index.
+    Query(tx_,
+          "SELECT events.* FROM (SELECT id AS service, COALESCE((SELECT nth.sequence FROM events AS nth WHERE "
+          "nth.service_id = services.id ORDER BY nth.sequence DESC LIMIT 1 OFFSET :skip), 0) AS begins FROM services" +
+              page.where() +
+              ") AS page JOIN events ON events.service_id = page.service AND events.sequence >= page.begins "
+              "ORDER BY events.sequence DESC")
+        .bind(page.values())
+        .each([&](const Row& row) {
+          auto event = read_event(row);
+          events[event.service_id].push_back(std::move(event));
+        });
+  });
+  return events;
+}
+
 std::vector<model::Event> Events::list(const EventFilter& filter) {
   auto conditions = conditions_of(filter);
   return Query(tx_, "SELECT * FROM events" + conditions.where() + " ORDER BY sequence" +

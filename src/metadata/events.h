@@ -1,6 +1,7 @@
 // The event log.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,9 @@ class Events {
   std::int64_t append(const model::Event& event);
   /// The last `count` events of a service, newest first.
   std::vector<model::Event> recent(const std::string& service_id, std::size_t count);
+  /// The same for many services that exist, by service.
+  std::map<std::string, std::vector<model::Event>> recent_of(const std::vector<std::string>& service_ids,
+                                                             std::size_t count);
   std::vector<model::Event> list(const EventFilter& filter);
   /// Removes events older than `older_than`, and of each service all but the last `keep_each`.
   std::size_t prune(core::Timestamp older_than, std::size_t keep_each);

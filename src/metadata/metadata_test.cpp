@@ -14,6 +14,7 @@
 #include "metadata/instances.h"
 #include "metadata/operations.h"
 #include "metadata/query.h"
+#include "metadata/servers.h"
 #include "metadata/services.h"
 #include "metadata/settings.h"
 #include "metadata/teams.h"
@@ -83,6 +84,10 @@ model::Operation an_operation(const std::string& id, const std::string& lane = "
   return operation;
 }
 
+constexpr std::int64_t kFirst = 1;
+constexpr std::int64_t kSecond = 2;
+const std::string kOwner = lease_owner(kFirst);
+
 class MetadataTest : public ::testing::TestWithParam<testing::Store> {
  protected:
   template <typename Body>
@@ -95,11 +100,15 @@ class MetadataTest : public ::testing::TestWithParam<testing::Store> {
   }
   Database& database() { return temporary_.database(); }
   void SetUp() override {
-    write([](Transaction& tx) { Teams(tx).insert({.id = 7, .name = "Seven", .slug = "seven", .created_at = at(0)}); });
+    write([](Transaction& tx) {
+      Teams(tx).insert({.id = 7, .name = "Seven", .slug = "seven", .created_at = at(0)});
+      ASSERT_EQ(Servers(tx).enter("first", at(0)), kFirst);
+      ASSERT_EQ(Servers(tx).enter("second", at(0)), kSecond);
+    });
   }
-  std::optional<model::Operation> claim(const std::string& owner, int second) {
+  std::optional<model::Operation> claim(std::int64_t server, int second) {
     return write([&](Transaction& tx) {
-      return Operations(tx).claim({.owner = owner, .now = at(second), .lease = std::chrono::seconds(10)});
+      return Operations(tx).claim({.server = server, .now = at(second), .lease = std::chrono::seconds(10)});
     });
   }
 
@@ -353,8 +362,8 @@ TEST_P(MetadataTest, BackupsAreListedNewestFirst) {
 
 TEST_P(MetadataTest, AnOperationRunsThroughItsLife) {
   write([](Transaction& tx) { Operations(tx).enqueue(an_operation("o1")); });
-  EXPECT_FALSE(claim("w", -1)) << "it is not due yet";
-  const auto claimed = claim("w", 1);
+  EXPECT_FALSE(claim(kFirst, -1)) << "it is not due yet";
+  const auto claimed = claim(kFirst, 1);
   ASSERT_TRUE(claimed);
   EXPECT_EQ(claimed->state, OperationState::kRunning);
   EXPECT_EQ(claimed->attempts, 1);
@@ -364,11 +373,11 @@ TEST_P(MetadataTest, AnOperationRunsThroughItsLife) {
   EXPECT_EQ(claimed->secrets.at("secretKey").reveal(), "k");
   write([](Transaction& tx) {
     Operations operations(tx);
-    operations.update_progress("o1", "w", "copy", 2, 5, {{"done", 10}});
-    EXPECT_FALSE(operations.heartbeat("o1", "w", at(20)));
+    operations.update_progress("o1", kOwner, "copy", 2, 5, {{"done", 10}});
+    EXPECT_FALSE(operations.heartbeat("o1", kOwner, at(20)));
     EXPECT_EQ(operations.request_cancel("o1", at(2)), OperationState::kRunning);
-    EXPECT_TRUE(operations.heartbeat("o1", "w", at(20)));
-    operations.finish("o1", "w", OperationState::kCancelled, {}, {{"code", "cancelled"}}, at(3));
+    EXPECT_TRUE(operations.heartbeat("o1", kOwner, at(20)));
+    operations.finish("o1", kOwner, OperationState::kCancelled, {}, {{"code", "cancelled"}}, at(3));
   });
   const auto ended = read([](Transaction& tx) { return Operations(tx).require("o1"); });
   EXPECT_EQ(ended.state, OperationState::kCancelled);
@@ -382,8 +391,8 @@ TEST_P(MetadataTest, AnOperationRunsThroughItsLife) {
 
 TEST_P(MetadataTest, ATerminalOperationDoesNotChange) {
   write([](Transaction& tx) { Operations(tx).enqueue(an_operation("o1")); });
-  claim("w", 1);
-  write([](Transaction& tx) { Operations(tx).finish("o1", "w", OperationState::kSucceeded, {}, {}, at(2)); });
+  claim(kFirst, 1);
+  write([](Transaction& tx) { Operations(tx).finish("o1", kOwner, OperationState::kSucceeded, {}, {}, at(2)); });
   const auto refused = [&](const std::function<void(Operations&)>& change) {
     EXPECT_EQ(code_of([&] {
                 write([&](Transaction& tx) {
@@ -393,30 +402,29 @@ TEST_P(MetadataTest, ATerminalOperationDoesNotChange) {
               }),
               Code::kConflict);
   };
-  refused([](Operations& o) { o.update_progress("o1", "w", "x", 1, 1, {}); });
-  refused([](Operations& o) { o.heartbeat("o1", "w", at(30)); });
-  refused([](Operations& o) { o.finish("o1", "w", OperationState::kFailed, {}, {}, at(3)); });
-  refused([](Operations& o) { o.requeue("o1", "w", at(3), {}); });
+  refused([](Operations& o) { o.update_progress("o1", kOwner, "x", 1, 1, {}); });
+  refused([](Operations& o) { o.heartbeat("o1", kOwner, at(30)); });
+  refused([](Operations& o) { o.finish("o1", kOwner, OperationState::kFailed, {}, {}, at(3)); });
+  refused([](Operations& o) { o.requeue("o1", kOwner, at(3), {}); });
   refused([](Operations& o) { o.request_cancel("o1", at(3)); });
-  EXPECT_FALSE(claim("w", 1000));
-  EXPECT_EQ(write([](Transaction& tx) { return Operations(tx).requeue_abandoned(at(5)); }), 0U);
+  EXPECT_FALSE(claim(kFirst, 1000));
+  EXPECT_EQ(write([](Transaction& tx) { return Operations(tx).requeue_abandoned(kOwner, at(5)); }), 0U);
   EXPECT_EQ(read([](Transaction& tx) { return Operations(tx).require("o1").state; }), OperationState::kSucceeded);
 }
 
 TEST_P(MetadataTest, ALostLeaseIsAnothers) {
   write([](Transaction& tx) { Operations(tx).enqueue(an_operation("o1")); });
-  ASSERT_TRUE(claim("first", 0));
-  EXPECT_FALSE(claim("second", 9));
-  const auto again = claim("second", 11);
+  ASSERT_TRUE(claim(kFirst, 0));
+  EXPECT_FALSE(claim(kSecond, 9));
+  const auto again = claim(kSecond, 11);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->attempts, 2);
   EXPECT_EQ(again->started_at, at(0));
-  EXPECT_EQ(code_of([&] {
-              write([](Transaction& tx) {
-                Operations(tx).finish("o1", "first", OperationState::kSucceeded, {}, {}, at(12));
-              });
-            }),
-            Code::kConflict);
+  EXPECT_EQ(
+      code_of([&] {
+        write([](Transaction& tx) { Operations(tx).finish("o1", kOwner, OperationState::kSucceeded, {}, {}, at(12)); });
+      }),
+      Code::kConflict);
 }
 
 TEST_P(MetadataTest, ALaneRunsOneAtATimeInOrder) {
@@ -425,21 +433,21 @@ TEST_P(MetadataTest, ALaneRunsOneAtATimeInOrder) {
     Operations(tx).enqueue(an_operation("o2", "s1"));
     Operations(tx).enqueue(an_operation("o3", "s2"));
   });
-  EXPECT_EQ(claim("w", 0)->id, "o1");
-  EXPECT_EQ(claim("w", 0)->id, "o3");
-  EXPECT_FALSE(claim("w", 0));
-  write([](Transaction& tx) { Operations(tx).requeue("o1", "w", at(50), {{"code", "timeout"}}); });
-  EXPECT_FALSE(claim("w", 1)) << "o2 must not overtake o1";
-  EXPECT_EQ(claim("w", 51)->id, "o1");
-  write([](Transaction& tx) { Operations(tx).finish("o1", "w", OperationState::kSucceeded, {}, {}, at(52)); });
-  EXPECT_EQ(claim("w", 53)->id, "o2");
+  EXPECT_EQ(claim(kFirst, 0)->id, "o1");
+  EXPECT_EQ(claim(kFirst, 0)->id, "o3");
+  EXPECT_FALSE(claim(kFirst, 0));
+  write([](Transaction& tx) { Operations(tx).requeue("o1", kOwner, at(50), {{"code", "timeout"}}); });
+  EXPECT_FALSE(claim(kFirst, 1)) << "o2 must not overtake o1";
+  EXPECT_EQ(claim(kFirst, 51)->id, "o1");
+  write([](Transaction& tx) { Operations(tx).finish("o1", kOwner, OperationState::kSucceeded, {}, {}, at(52)); });
+  EXPECT_EQ(claim(kFirst, 53)->id, "o2");
 }
 
 TEST_P(MetadataTest, AQueuedOperationIsCancelledAtOnce) {
   write([](Transaction& tx) { Operations(tx).enqueue(an_operation("o1")); });
   EXPECT_EQ(write([](Transaction& tx) { return Operations(tx).request_cancel("o1", at(1)); }),
             OperationState::kCancelled);
-  EXPECT_FALSE(claim("w", 2));
+  EXPECT_FALSE(claim(kFirst, 2));
   EXPECT_EQ(write([](Transaction& tx) { return Operations(tx).prune(at(1)); }), 0U);
   EXPECT_EQ(write([](Transaction& tx) { return Operations(tx).prune(at(2)); }), 1U);
 }
@@ -449,9 +457,9 @@ TEST_P(MetadataTest, AbandonedOperationsGoBackIntoTheQueue) {
     Operations(tx).enqueue(an_operation("o1"));
     Operations(tx).enqueue(an_operation("o2"));
   });
-  claim("before the crash", 0);
-  EXPECT_EQ(write([](Transaction& tx) { return Operations(tx).requeue_abandoned(at(1)); }), 1U);
-  EXPECT_EQ(claim("w", 1)->id, "o1");
+  claim(kFirst, 0);
+  EXPECT_EQ(write([](Transaction& tx) { return Operations(tx).requeue_abandoned(kOwner, at(1)); }), 1U);
+  EXPECT_EQ(claim(kFirst, 1)->id, "o1");
   const auto queued = read([](Transaction& tx) { return Operations(tx).list({.state = OperationState::kQueued}); });
   ASSERT_EQ(queued.size(), 1U);
   EXPECT_EQ(queued[0].id, "o2");
@@ -464,12 +472,12 @@ TEST_P(MetadataTest, AClaimIsExclusive) {
     for (int i = 0; i < kOperations; ++i) Operations(tx).enqueue(an_operation("o" + std::to_string(i)));
   });
   std::atomic<int> claims = 0;
-  const auto work = [&](const std::string& owner) {
-    while (claim(owner, 1)) ++claims;
+  const auto work = [&](std::int64_t server) {
+    while (claim(server, 1)) ++claims;
   };
   {
-    const std::jthread first([&] { work("first"); });
-    const std::jthread second([&] { work("second"); });
+    const std::jthread first([&] { work(kFirst); });
+    const std::jthread second([&] { work(kSecond); });
   }
   EXPECT_EQ(claims, kOperations);
   for (const auto& operation : read([](Transaction& tx) { return Operations(tx).list({}); })) {

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "metadata/query.h"
 #include "metadata/sealer.h"
+#include "metadata/servers.h"
 
 namespace backstay::metadata {
 namespace {
@@ -71,6 +72,23 @@ constexpr auto kLaneFree =
     "(lane = '' OR NOT EXISTS (SELECT 1 FROM operations AS other WHERE other.is_open = 1 AND other.lane = "
     "candidate.lane "
     "AND other.id <> candidate.id AND (other.state = 'running' OR other.sequence < candidate.sequence)))";
+
+/// Only a service's driver works on it.
+constexpr auto kDriven =
+    "NOT EXISTS (SELECT 1 FROM services AS driven WHERE driven.id = candidate.service_id AND driven.driver <> :server)";
+
+std::optional<std::string> find_candidate(Transaction& tx, const ClaimRequest& request) {
+  Conditions conditions;
+  conditions.add("is_open = 1");
+  conditions.add(kDue);
+  conditions.add(kLaneFree);
+  conditions.add(kDriven);
+  if (!request.kinds.empty()) conditions.add_in("kind", request.kinds);
+  conditions.values().set("now", request.now).set("server", request.server);
+  return Query(tx, "SELECT id FROM operations AS candidate" + conditions.where() + " ORDER BY sequence LIMIT 1")
+      .bind(conditions.values())
+      .first<std::string>([](const Row& row) { return row.text("id"); });
+}
 
 Conditions conditions_of(const OperationFilter& filter) {
   Conditions conditions;
@@ -143,29 +161,21 @@ std::vector<model::Operation> Operations::list(const OperationFilter& filter) {
 }
 
 std::optional<model::Operation> Operations::claim(const ClaimRequest& request) {
-  Conditions conditions;
-  conditions.add("is_open = 1");
-  conditions.add(kDue);
-  conditions.add(kLaneFree);
-  if (!request.kinds.empty()) conditions.add_in("kind", request.kinds);
-  conditions.values().set("now", request.now);
-  const auto id =
-      Query(tx_, "SELECT id FROM operations AS candidate" + conditions.where() + " ORDER BY sequence LIMIT 1")
-          .bind(conditions.values())
-          .first<std::string>([](const Row& row) { return row.text("id"); });
+  Servers servers(tx_);
+  if (!servers.is_member(request.server)) return std::nullopt;
+  const auto candidate = [&] { return find_candidate(tx_, request); };
+  auto id = candidate();
+  if (!id && servers.take_services(request.server) > 0) id = candidate();
   if (!id) return std::nullopt;
-  // Guarded once more, for a store where others may have written since the SELECT.
-  const auto changed =
-      Query(tx_, std::string("UPDATE operations SET state = 'running', attempts = attempts + 1, lease_owner = :owner, "
-                             "lease_until = :until, started_at = COALESCE(started_at, :now) WHERE id = :id AND ") +
-                     kDue)
-          .bind(Values()
-                    .set("owner", request.owner)
-                    .set("until", request.now + request.lease)
-                    .set("now", request.now)
-                    .set("id", *id))
-          .run();
-  if (changed == 0) return std::nullopt;
+  Query(tx_, std::string("UPDATE operations SET state = 'running', attempts = attempts + 1, lease_owner = :owner, "
+                         "lease_until = :until, started_at = COALESCE(started_at, :now) WHERE id = :id AND ") +
+                 kDue)
+      .bind(Values()
+                .set("owner", lease_owner(request.server))
+                .set("until", request.now + request.lease)
+                .set("now", request.now)
+                .set("id", *id))
+      .run();
   return find(*id);
 }
 
@@ -213,9 +223,22 @@ OperationState Operations::request_cancel(const std::string& id, core::Timestamp
   }
 }
 
-std::size_t Operations::requeue_abandoned(core::Timestamp now) {
-  return update(tx_, "operations", state_values(OperationState::kQueued).set("not_before", now), "state = 'running'",
-                {});
+bool Operations::is_leased(const std::string& id, const std::string& owner) {
+  const auto operation = find(id);
+  return operation && operation->state == OperationState::kRunning && operation->lease_owner == owner;
+}
+
+std::vector<std::string> Operations::list_to_cancel(const std::string& owner) {
+  return Query(tx_,
+               "SELECT id FROM operations WHERE is_open = 1 AND state = 'running' AND cancel_requested = 1 AND "
+               "lease_owner = :owner")
+      .bind(Values().set("owner", owner))
+      .list<std::string>([](const Row& row) { return row.text("id"); });
+}
+
+std::size_t Operations::requeue_abandoned(const std::string& owner, core::Timestamp now) {
+  return update(tx_, "operations", state_values(OperationState::kQueued).set("not_before", now),
+                "is_open = 1 AND state = 'running' AND lease_owner = :the_owner", Values().set("the_owner", owner));
 }
 
 std::size_t Operations::prune(core::Timestamp finished_before) {

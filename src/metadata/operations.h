@@ -22,8 +22,8 @@ struct OperationFilter {
 };
 
 struct ClaimRequest {
-  /// Unique for this run of the process.
-  std::string owner{};
+  /// The server that asks: it gets operations of services that it drives, or that nobody drives and it may take.
+  std::int64_t server = 0;
   core::Timestamp now{};
   core::Duration lease{};
   /// Empty: any kind.
@@ -43,7 +43,7 @@ class Operations {
   std::vector<model::Operation> list(const OperationFilter& filter);
 
   /// Takes the oldest operation that is due, or whose lease has run out, and whose lane is free: makes it running with
-  /// one more attempt. Nothing if there is none.
+  /// one more attempt, its lease owned by lease_owner(server). Nothing if there is none, or if the server is retired.
   std::optional<model::Operation> claim(const ClaimRequest& request);
   /// Extends the lease; true if the operation should be cancelled.
   bool heartbeat(const std::string& id, const std::string& owner, core::Timestamp lease_until);
@@ -57,8 +57,12 @@ class Operations {
                const core::json::object& error);
   /// A queued operation is cancelled at once, a running one is asked to stop. Returns its state after that.
   model::OperationState request_cancel(const std::string& id, core::Timestamp now);
-  /// At start, when no other process works on this state: every running operation goes back into the queue, due now.
-  std::size_t requeue_abandoned(core::Timestamp now);
+  /// Whether the operation runs for this owner.
+  [[nodiscard]] bool is_leased(const std::string& id, const std::string& owner);
+  /// Those of the owner's running operations that should be cancelled.
+  std::vector<std::string> list_to_cancel(const std::string& owner);
+  /// Every operation that runs for an owner that is no more goes back into the queue, due now.
+  std::size_t requeue_abandoned(const std::string& owner, core::Timestamp now);
   /// Removes terminal operations that finished before.
   std::size_t prune(core::Timestamp finished_before);
 

@@ -4,6 +4,7 @@
 #include <soci/sqlite3/soci-sqlite3.h>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace backstay::metadata {
 namespace {
@@ -78,7 +79,14 @@ void translated(const std::function<void()>& work) {
   }
 }
 
-std::int64_t Row::integer(const char* column) const { return row_.get<long long>(column); }
+std::int64_t Row::integer(const char* column) const {
+  switch (row_.get_properties(column).get_data_type()) {
+    case soci::dt_integer: return row_.get<int>(column);
+    // What SQLite computes, such as a count, has no declared type.
+    case soci::dt_string: return core::parse_int(row_.get<std::string>(column)).value_or(0);
+    default: return row_.get<long long>(column);
+  }
+}
 std::string Row::text(const char* column) const { return row_.get<std::string>(column); }
 core::Timestamp Row::time(const char* column) const { return core::Timestamp(core::Duration(integer(column))); }
 
@@ -199,6 +207,16 @@ void Conditions::add_in(const std::string& column, const std::vector<std::string
 }
 
 std::string Conditions::where() const { return text_; }
+
+void for_each_batch(const std::vector<std::string>& texts,
+                    const std::function<void(const std::vector<std::string>& batch)>& work) {
+  constexpr std::ptrdiff_t kBatch = 500;
+  for (auto begin = texts.begin(); begin != texts.end();) {
+    const auto end = begin + std::min(kBatch, texts.end() - begin);
+    work({begin, end});
+    begin = end;
+  }
+}
 
 std::int64_t next_number(Transaction& tx, const std::string& counter) {
   const auto name = Values().set("name", counter);

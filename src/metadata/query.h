@@ -125,6 +125,10 @@ class Conditions {
   Values values_;
 };
 
+/// Calls `work` with the texts in groups that are small enough to be bound in one statement.
+void for_each_batch(const std::vector<std::string>& texts,
+                    const std::function<void(const std::vector<std::string>& batch)>& work);
+
 /// The next number of a counter; it is the caller's when the transaction commits.
 std::int64_t next_number(Transaction& tx, const std::string& counter);
 

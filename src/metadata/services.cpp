@@ -144,7 +144,8 @@ void Services::insert(const model::Service& service) {
       .set("provider_name", service.provider.name)
       .set("provider_version", service.provider.version)
       .set("provider_kind", service.provider.kind)
-      .set("created_at", service.created_at);
+      .set("created_at", service.created_at)
+      .set("change", next_number(tx_, "changes"));
   add_status(values, service.status);
   try {
     metadata::insert(tx_, "services", values);
@@ -188,9 +189,29 @@ std::vector<std::string> Services::list_living_ids() {
       .list<std::string>([](const Row& row) { return row.text("id"); });
 }
 
+Changes Services::list_changes(std::int64_t server, std::int64_t since) {
+  Changes changes{.until = since};
+  Query(tx_, "SELECT id, change FROM services WHERE driver = :server AND change > :since ORDER BY change")
+      .bind(Values().set("server", server).set("since", since))
+      .each([&](const Row& row) {
+        changes.ids.push_back(row.text("id"));
+        changes.until = row.integer("change");
+      });
+  return changes;
+}
+
+std::map<std::string, std::int64_t> Services::count_states() {
+  std::map<std::string, std::int64_t> counts;
+  Query(tx_, "SELECT state, count(*) AS number FROM services GROUP BY state").each([&](const Row& row) {
+    counts[row.text("state")] = row.integer("number");
+  });
+  return counts;
+}
+
 void Services::update_desired(const model::Service& service) {
   try {
-    const auto values = desired_values(service, tx_.sealer());
+    auto values = desired_values(service, tx_.sealer());
+    values.set("change", next_number(tx_, "changes"));
     if (metadata::update(tx_, "services", values, "id = :id", Values().set("id", service.id)) == 0) {
       throw_not_found(service.id);
     }
@@ -202,7 +223,7 @@ void Services::update_desired(const model::Service& service) {
 void Services::update_status(const std::string& id, const model::ServiceStatus& status, core::Timestamp now) {
   Values values;
   add_status(values, status);
-  values.set("updated_at", now);
+  values.set("updated_at", now).set("change", next_number(tx_, "changes"));
   const auto changed =
       metadata::update(tx_, "services", values, "id = :id AND (state <> 'deleted' OR state = :new_state)",
                        Values().set("id", id).set("new_state", model::to_text(status.state)));

@@ -1,6 +1,7 @@
 // Services in the state store.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,12 @@ struct ServiceFilter {
   std::size_t limit = 0;
 };
 
+/// Services that changed, by id.
+struct Changes {
+  std::vector<std::string> ids{};
+  std::int64_t until = 0;
+};
+
 class Services {
  public:
   explicit Services(Transaction& tx) : tx_(tx) {}
@@ -34,6 +41,11 @@ class Services {
   std::vector<model::Service> list(const ServiceFilter& filter);
   /// The ids of all that the reconciler must look at: everything but deleted ones.
   std::vector<std::string> list_living_ids();
+  /// What changed since among the services that the server drives (see servers.h), and those that it came to drive.
+  /// `since` is 0 for all of them, else the `until` of the call before.
+  Changes list_changes(std::int64_t server, std::int64_t since);
+  /// How many services there are of each state.
+  std::map<std::string, std::int64_t> count_states();
   /// Writes everything that the owner decides (name, plan, config, secrets, backups, pause, deletion) and updated_at,
   /// with the generation given; leaves the status alone.
   void update_desired(const model::Service& service);

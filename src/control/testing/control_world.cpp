@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "control/membership.h"
 #include "control/service_operations.h"
-#include "metadata/operations.h"
 #include "metadata/teams.h"
 
 namespace backstay::control::testing {
@@ -66,20 +66,20 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
   fs::create_directories(directory);
   database = metadata::Database::open({directory / "state.db", {}}, random);
   registry = std::make_unique<ProviderRegistry>(only(provider));
+  server = Membership(*database, clock, {}).join();
   queue = std::make_unique<OperationQueue>(clock, random, feed);
   log = std::make_unique<EventLog>(clock, random);
   commands = std::make_unique<ServiceCommands>(CommandDependencies{*database, *registry, *queue, gate, clock, random},
                                                CommandConfig{20000, 20999, 70000, 70999});
-  provider_commands = std::make_unique<ProviderCommands>(
-      ProviderCommandDependencies{*database, *registry, backends, clock, random});
+  provider_commands =
+      std::make_unique<ProviderCommands>(ProviderCommandDependencies{*database, *registry, backends, clock, random});
   queries = std::make_unique<Queries>(*database, *registry);
   companions = std::make_unique<CompanionSupervisor>(SupervisorDependencies{*database, *log, clock});
   runner = std::make_unique<OperationRunner>(
       RunnerDependencies{*database, *queue, *log, clock, metrics},
-      all_kinds({*database, *registry, *log, clock, [this](const auto& id) { companions->retire(id); }}),
-      random.uuid());
+      all_kinds({*database, *registry, *log, clock, [this](const auto& id) { companions->retire(id); }}), server);
   reconciler = std::make_unique<Reconciler>(
-      ReconcilerDependencies{*database, *registry, *queue, *log, *companions, clock, random, metrics},
+      ReconcilerDependencies{*database, *registry, *queue, *log, *companions, clock, random, metrics, server},
       std::chrono::seconds(30));
   admin.token_name = "test";
   admin.admin = admin.may_read = admin.may_write = admin.all_teams = true;
@@ -121,10 +121,6 @@ model::Service ControlWorld::make_service(bool with_backups) {
   const auto id = commands->create_service(request, admin).service.id;
   settle();
   return service(id);
-}
-
-void ControlWorld::resume() {
-  database->write([&](auto& tx) { metadata::Operations(tx).requeue_abandoned(clock.now()); });
 }
 
 bool ControlWorld::run_one() { return runner->run_one({}); }

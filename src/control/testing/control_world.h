@@ -24,8 +24,8 @@ namespace backstay::control::testing {
 
 class ControlWorld {
  public:
-  /// A new state, or the one in `directory`, as a process that starts finds it. The provider is shared: what it runs
-  /// outlives a process.
+  /// A new state, or the one in `directory`, as a process that starts finds it: what one before left running goes on.
+  /// The provider is shared: what it runs outlives a process.
   explicit ControlWorld(std::filesystem::path directory = {}, std::shared_ptr<FakeProvider> shared = nullptr);
   ~ControlWorld();
   ControlWorld(const ControlWorld&) = delete;
@@ -35,8 +35,6 @@ class ControlWorld {
   [[nodiscard]] BackupsRequest backups_request() const;
   /// Creates a service and settles.
   model::Service make_service(bool with_backups = false);
-  /// What a process does at its start with operations that one before left running.
-  void resume();
   /// Ticks and runs what is due, until nothing is left to do now.
   void settle();
   /// Runs one operation if one is due.
@@ -69,6 +67,8 @@ class ControlWorld {
   std::unique_ptr<OperationRunner> runner;
   std::unique_ptr<Reconciler> reconciler;
   Principal admin;
+  /// Its epoch.
+  std::int64_t server = 0;
   std::int64_t team_id = 0;
 
  private:
