@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ class Runtime {
   virtual std::filesystem::path make_directory(const InstancePlace& place) = 0;
   /// Removes the directory and the limits' groups. Missing is fine.
   virtual void remove_directory(const std::string& instance_id) = 0;
+  /// Ends everything that runs as the instance's user, whoever started it. Does nothing where instances have no users
+  /// of their own. Throws Error(timeout) if something does not end.
+  virtual void end_processes(const InstancePlace& place, core::Clock& clock, std::stop_token stop) = 0;
   /// Starts a process in a new session; it survives us. Limits are set where the machine lets us; where it does not,
   /// that is logged once and the process runs without them.
   virtual RuntimeProcess start(const InstancePlace& place, const RunCommand& command) = 0;

@@ -23,6 +23,7 @@ constexpr auto kStopDeadline = std::chrono::seconds(60);
 constexpr auto kReloadDeadline = std::chrono::seconds(20);
 constexpr auto kSlotDeadline = std::chrono::seconds(60);
 constexpr auto kPoll = std::chrono::milliseconds(100);
+constexpr std::uint64_t kLogLimit = 64 << 20;
 constexpr auto kObserveDeadline = std::chrono::milliseconds(3000);
 constexpr std::size_t kLogLines = 5;
 
@@ -276,6 +277,8 @@ void PostgresqlProvider::destroy(const control::ServiceBody& body, control::Work
   PostgresqlInstance instance(world_, body);
   context.progress("stop", 0, 0);
   instance.server().stop(postgres::StopMode::kImmediate, kStopDeadline, context.stop());
+  // Not only the server: whoever got a shell may have left something behind, and may have hidden the server itself.
+  world_.deps.runtime.end_processes(instance.place(), world_.deps.clock, context.stop());
   context.progress("remove", 0, 0);
   world_.deps.runtime.remove_directory(body.instance.id);
 }
@@ -284,6 +287,7 @@ control::Observation PostgresqlProvider::observe(const control::ServiceBody& bod
   PostgresqlInstance instance(world_, body);
   control::Observation seen;
   if (!world_.deps.files.stat(instance.paths().data() / "PG_VERSION")) return seen;
+  instance.server().bound_log(kLogLimit);
   if (!instance.server().find()) {
     seen.liveness = control::Liveness::kDead;
     const auto tail = instance.server().log_tail(kLogLines);

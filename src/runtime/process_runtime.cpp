@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "os/file.h"
+#include "os/user_processes.h"
 
 namespace backstay::runtime {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 constexpr mode_t kPassable = 0711;
 constexpr mode_t kPrivate = 0700;
 constexpr mode_t kGroupMayEnter = 0750;
+constexpr auto kEndDeadline = std::chrono::seconds(30);
 
 std::string own_groups(os::FileSystem& files) {
   try {
@@ -32,8 +34,10 @@ ProcessRuntime::ProcessRuntime(ProcessRuntimeConfig config, os::FileSystem& file
   files_.make_directories(config_.state_dir, kPassable);
   files_.make_directories(config_.state_dir / "instances", kPassable);
   if (isolates()) {
-    files_.set_mode(config_.state_dir, kPassable);
-    files_.set_mode(config_.state_dir / "instances", kPassable);
+    // An existing one keeps what it allows.
+    for (const auto& directory : {config_.state_dir, config_.state_dir / "instances"}) {
+      files_.set_mode(directory, files_.stat(directory).value_or(os::FileInfo{}).mode | kPassable);
+    }
   } else {
     core::log_warning("runtime.shared_user",
                       "Backstay does not run as root: all services run under one user, so their owners must trust each "
@@ -78,6 +82,10 @@ void ProcessRuntime::remove_directory(const std::string& instance_id) {
   }
   groups_.remove(instance_id);
   set_limits_problem(instance_id, std::nullopt);
+}
+
+void ProcessRuntime::end_processes(const control::InstancePlace& place, core::Clock& clock, std::stop_token stop) {
+  if (isolates() && place.uid != 0) os::end_processes_of(place.uid, clock, kEndDeadline, std::move(stop));
 }
 
 void ProcessRuntime::set_limits_problem(const std::string& instance_id, std::optional<std::string> problem) {

@@ -29,6 +29,7 @@ class ProcessRuntime final : public control::Runtime {
   [[nodiscard]] std::filesystem::path directory(const std::string& instance_id) const override;
   std::filesystem::path make_directory(const control::InstancePlace& place) override;
   void remove_directory(const std::string& instance_id) override;
+  void end_processes(const control::InstancePlace& place, core::Clock& clock, std::stop_token stop) override;
   control::RuntimeProcess start(const control::InstancePlace& place, const control::RunCommand& command) override;
   [[nodiscard]] std::optional<std::string> limits_problem(const std::string& instance_id) const override;
   void set_limits(const control::InstancePlace& place) override;

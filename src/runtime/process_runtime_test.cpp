@@ -89,6 +89,31 @@ TEST_F(ProcessRuntimeTest, StartsAProcessOfTheInstancesUserThatIsNotOurChild) {
   EXPECT_EQ(read(made / "log" / "out"), std::to_string(place().uid) + "\n" + made.string() + "\nof the test\n");
 }
 
+TEST_F(ProcessRuntimeTest, EndsWhateverRunsAsTheInstancesUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root gives instances users of their own";
+  ProcessRuntime runtime({root_ / "state", root_ / "cgroup"}, files_, runner_);
+  core::SystemClock clock;
+  const control::InstancePlace instance{"one", 64007, 64007, {}};
+  os::Command command;
+  command.argv = {"/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"};
+  command.environment["PATH"] = "/usr/bin:/bin";
+  command.identity = os::Identity{instance.uid, instance.gid};
+  const auto left_behind = runner_.start_detached(command);
+  runtime.end_processes(instance, clock, {});
+  EXPECT_FALSE(os::is_alive(left_behind));
+  auto nobodys = instance;
+  nobodys.uid = 0;
+  runtime.end_processes(nobodys, clock, {});
+}
+
+TEST_F(ProcessRuntimeTest, AnExistingDirectoryKeepsWhatItAllows) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root gives instances users of their own";
+  files_.make_directories(root_ / "state", 0700);
+  files_.set_mode(root_ / "state", 0755);
+  const ProcessRuntime runtime({root_ / "state", root_ / "cgroup"}, files_, runner_);
+  EXPECT_EQ(files_.stat(root_ / "state")->mode, 0755u);
+}
+
 TEST_F(ProcessRuntimeTest, WritesTheLimitsOfThePlan) {
   make_groups("cpu", {"cpu.cfs_period_us", "cpu.cfs_quota_us", "cgroup.procs"});
   make_groups("memory", {"memory.limit_in_bytes", "cgroup.procs"});
