@@ -1,5 +1,6 @@
 #include "providers/postgresql_instance.h"
 
+#include "backup/cluster_copy.h"
 #include "backup/wal_receiver.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -112,13 +113,15 @@ void PostgresqlInstance::prepare() {
 }
 
 void PostgresqlInstance::write_config() {
+  const auto control =
+      postgres::parse_control_file(backup::read_control_file(world_.deps.clock, paths_.data(), std::stop_token()));
   postgres::OpenServerConfig config;
   config.listen_addresses = world_.config.service_address;
   config.port = body_.instance.port;
   config.tls = postgres::TlsFiles{std::filesystem::path("../tls") / kCertificateFile,
                                   std::filesystem::path("../tls") / kKeyFile};
   config.resources = resources();
-  config.max_slot_wal_keep_bytes = kept_wal_limit(postgres::kDefaultSegmentSize);
+  config.max_slot_wal_keep_bytes = kept_wal_limit(control.wal_segment_size);
   config.user = postgres::validate_settings(wishes_.settings);
   config.major = installation_.major;
   config.read_only = body_.read_only;
