@@ -1,5 +1,6 @@
 #include "api/errors.h"
 
+#include "api/adapter/adapter_routes.h"
 #include "api/json_response.h"
 #include "api/rate_limits.h"
 #include "core/json.h"
@@ -59,6 +60,7 @@ int status_of(const http::Request& request, core::Code code) {
 }
 
 http::Response error_response(const http::Request& request, const core::Error& error) {
+  if (adapter::is_adapter_path(request.path)) return adapter::error_response(error);
   const int status = status_of(request, error.code());
   core::json::object body{{"status", status},
                           {"title", http::reason_phrase(status)},

@@ -76,6 +76,8 @@ const std::array kSettings = {
     Setting{"server", "refusal_burst", &C::server_refusal_burst,
             "requests without a valid token that one address may send at once after a pause", 1, 1000000},
     Setting{"control", "worker_threads", &C::control_worker_threads, "operations that run at the same time", 1, 64},
+    Setting{"control", "keep_history_days", &C::control_keep_history_days,
+            "how long events, and operations that have ended, are kept", 1, 36500},
     Setting{"postgres", "service_address", &C::postgres_service_address,
             "the address that database services listen on and that their details name"},
     Setting{"postgres", "installation_roots", &C::postgres_installation_roots,
@@ -84,6 +86,9 @@ const std::array kSettings = {
             "the program that fetches WAL for a recovering server; empty: `backstay-restore-wal` beside this program"},
     Setting{"postgres", "first_port", &C::postgres_first_port, "first port for database services", 1024, 65535},
     Setting{"postgres", "last_port", &C::postgres_last_port, "last port for database services", 1024, 65535},
+    Setting{"postgres", "first_uid", &C::postgres_first_uid,
+            "as root: first user number for services; nobody else on the machine may use the range", 1000, 4000000000},
+    Setting{"postgres", "last_uid", &C::postgres_last_uid, "as root: last user number for services", 1000, 4000000000},
     Setting{"stores", "directory_roots", &C::stores_directory_roots,
             "backups to `file://` directories are allowed below these only; empty: `stores` in the services directory"},
     Setting{"stores", "ca_file", &C::stores_ca_file,
@@ -233,6 +238,9 @@ void complete(Configuration& configuration) {
   }
   if (configuration.postgres_first_port > configuration.postgres_last_port) {
     refuse("postgres.first_port is above postgres.last_port");
+  }
+  if (configuration.postgres_first_uid > configuration.postgres_last_uid) {
+    refuse("postgres.first_uid is above postgres.last_uid");
   }
   if (configuration.server_services_dir.empty()) configuration.server_services_dir = configuration.server_state_dir;
   for (std::string* directory : {&configuration.server_state_dir, &configuration.server_services_dir}) {

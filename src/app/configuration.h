@@ -33,11 +33,14 @@ struct Configuration {
   std::int64_t server_refusals_per_second = 10;
   std::int64_t server_refusal_burst = 200;
   std::int64_t control_worker_threads = 4;
+  std::int64_t control_keep_history_days = 90;
   std::string postgres_service_address = "127.0.0.1";
   std::vector<std::string> postgres_installation_roots = {"/usr/lib/postgresql"};
   std::string postgres_restore_helper_file;
   std::int64_t postgres_first_port = 20000;
   std::int64_t postgres_last_port = 29999;
+  std::int64_t postgres_first_uid = 70000;
+  std::int64_t postgres_last_uid = 79999;
   std::vector<std::string> stores_directory_roots;
   std::string stores_ca_file;
   bool stores_allow_loopback = true;

@@ -132,6 +132,9 @@ TEST(ConfigurationTest, ChecksWhatSpansSettings) {
   configuration.postgres_last_port = 30000;
   EXPECT_NE(refusal([&] { complete(configuration); }).find("postgres.first_port"), std::string::npos);
   configuration = {};
+  configuration.postgres_first_uid = 80000;
+  EXPECT_NE(refusal([&] { complete(configuration); }).find("postgres.first_uid"), std::string::npos);
+  configuration = {};
   configuration.server_public_url = "backstay.example";
   EXPECT_NE(refusal([&] { complete(configuration); }).find("'backstay.example'"), std::string::npos);
   configuration = {};

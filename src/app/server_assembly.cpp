@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "api/adapter/adapter_routes.h"
 #include "api/authentication.h"
 #include "api/errors.h"
 #include "api/house/routes.h"
@@ -14,6 +15,7 @@
 #include "app/state_directory.h"
 #include "control/archive_memory.h"
 #include "control/engine.h"
+#include "control/provider_commands.h"
 #include "control/queries.h"
 #include "control/service_commands.h"
 #include "core/error.h"
@@ -23,6 +25,7 @@
 #include "http/server.h"
 #include "os/process.h"
 #include "providers/postgresql.h"
+#include "providers/rest_provider.h"
 #include "providers/store_gate.h"
 #include "runtime/process_runtime.h"
 
@@ -32,8 +35,6 @@ namespace {
 using core::Code;
 using core::Error;
 
-constexpr std::uint32_t kFirstUid = 70000;
-constexpr std::uint32_t kLastUid = 79999;
 constexpr auto kStopGrace = std::chrono::seconds(10);
 
 blob::StorePolicy store_policy(const Configuration& configuration) {
@@ -43,6 +44,15 @@ blob::StorePolicy store_policy(const Configuration& configuration) {
   policy.egress.allow_private = configuration.stores_allow_private_networks;
   policy.ca_file = configuration.stores_ca_file;
   return policy;
+}
+
+/// Backends of published providers are reached by the rules for stores.
+http::ClientConfig backend_client_config(const Configuration& configuration) {
+  http::ClientConfig config;
+  config.egress = store_policy(configuration).egress;
+  config.ca_file = configuration.stores_ca_file;
+  config.connect_timeout = std::chrono::seconds(5);
+  return config;
 }
 
 /// Our own default is made. What the operator named is not: an absent one may be a disk that is not mounted.
@@ -90,13 +100,17 @@ metadata::DatabaseConfig database_config(const Configuration& configuration, con
           .key = load_master_key(key_file, state_exists, files, random)};
 }
 
+control::PortRange ports(const Configuration& configuration) {
+  return {static_cast<std::uint16_t>(configuration.postgres_first_port),
+          static_cast<std::uint16_t>(configuration.postgres_last_port)};
+}
+
 control::CommandConfig command_config(const Configuration& configuration) {
   control::CommandConfig config;
-  config.first_port = static_cast<std::uint16_t>(configuration.postgres_first_port);
-  config.last_port = static_cast<std::uint16_t>(configuration.postgres_last_port);
+  config.ports = ports(configuration);
   if (::geteuid() == 0) {
-    config.first_uid = kFirstUid;
-    config.last_uid = kLastUid;
+    config.first_uid = static_cast<std::uint32_t>(configuration.postgres_first_uid);
+    config.last_uid = static_cast<std::uint32_t>(configuration.postgres_last_uid);
   }
   return config;
 }
@@ -146,6 +160,8 @@ struct ServerAssembly::Parts {
         database(open_database(configuration, environment)),
         operations(clock, random, feed),
         runtime({.state_dir = configuration.server_services_dir}, files, runner),
+        backend_client(backend_client_config(configuration)),
+        backends(backend_client),
         providers(built_in_providers(configuration)),
         gate(store_policy(configuration), {.clock = clock, .random = random, .metrics = &metrics, .stop = {}}),
         commands({.database = *database,
@@ -155,6 +171,10 @@ struct ServerAssembly::Parts {
                   .clock = clock,
                   .random = random},
                  command_config(configuration)),
+        provider_commands(
+            {.database = *database, .providers = providers, .backends = backends, .clock = clock, .random = random}),
+        external_services(
+            {.database = *database, .providers = providers, .commands = commands, .clock = clock, .random = random}),
         queries(*database, providers),
         engine({.database = *database,
                 .providers = providers,
@@ -163,15 +183,20 @@ struct ServerAssembly::Parts {
                 .random = random,
                 .metrics = metrics},
                {.workers = static_cast<unsigned>(configuration.control_worker_threads),
+                .ports = ports(configuration),
+                .keep_history = std::chrono::hours(24 * configuration.control_keep_history_days),
                 .membership = {.server_id = state.server_id(), .shared = !configuration.server_state.empty()}}),
         authentication([this](std::string_view token) { return commands.authenticate(token); }),
         limits(rate_limits(configuration), clock) {
     metrics.gauge("backstay_build_info", "the version that runs; always 1", {{"version", BACKSTAY_VERSION}}).set(1);
     prepare_directory_roots(configuration, files);
+    providers.refresh(*database);
     // Servers that share a state wait for each other's leases; alone, whoever held one is gone.
     if (configuration.server_state.empty()) keys.end_leases();
     ensure_admin_token();
+    api::adapter::add_routes(routes, external_services);
     api::house::add_routes(routes, {.commands = commands,
+                                    .providers = provider_commands,
                                     .queries = queries,
                                     .feed = feed,
                                     .authentication = authentication,
@@ -194,6 +219,10 @@ struct ServerAssembly::Parts {
                                                             .metrics = metrics,
                                                             .memory = memory},
                                                            postgresql_config(configuration, files)));
+    built_in.push_back(providers::make_rest_provider(
+        {.transport = backend_client, .clock = clock, .find = [this](std::string_view name, std::string_view version) {
+           return providers.find(name, version);
+         }}));
     return built_in;
   }
 
@@ -233,9 +262,13 @@ struct ServerAssembly::Parts {
   control::OperationFeed feed;
   control::OperationQueue operations;
   runtime::ProcessRuntime runtime;
+  http::Client backend_client;
+  providers::RestBackendGate backends;
   control::ProviderRegistry providers;
   providers::BlobStoreGate gate;
   control::ServiceCommands commands;
+  control::ProviderCommands provider_commands;
+  control::ExternalServices external_services;
   control::Queries queries;
   control::Engine engine;
   api::Authentication authentication;

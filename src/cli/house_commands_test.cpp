@@ -124,6 +124,21 @@ TEST_F(HouseCommandsTest, DeletesOnlyWhenTheNameIsConfirmed) {
   EXPECT_EQ(server_.requests.back().target, std::string("DELETE /api/managed-services/") + kId);
 }
 
+TEST_F(HouseCommandsTest, PausesResumesUndeletesAndDeletesWithoutAFinalBackup) {
+  const std::string service = std::string("/api/managed-services/") + kId;
+  server_.on("PATCH " + service, kService);
+  server_.on("POST " + service + "/undelete", kService);
+  server_.on("GET /api/managed-services?includeDeleted=true", list_of_one());
+  server_.on("DELETE " + service + "?finalBackup=skip", "");
+  EXPECT_EQ(run({"services", "pause", kId}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, R"({"pause":true})");
+  EXPECT_EQ(run({"services", "resume", kId}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, R"({"pause":false})");
+  EXPECT_EQ(run({"services", "undelete", kId}), 0) << terminal_.errors;
+  EXPECT_EQ(run({"services", "delete", "orders", "--confirm", "orders", "--final-backup", "skip"}), 0)
+      << terminal_.errors;
+}
+
 TEST_F(HouseCommandsTest, RefusesANameThatTwoServicesHave) {
   const std::string two = std::string("[") + kService + "," + kService + "]";
   server_.on("GET /api/managed-services?includeDeleted=true", two);

@@ -1,5 +1,8 @@
 #include "cli/service_commands.h"
 
+#include <functional>
+#include <set>
+
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
@@ -105,16 +108,19 @@ void add_delete(CLI::App& group, CommandContext& context) {
   struct Options : WaitOptions {
     std::string service;
     std::string confirmed;
+    std::string final_backup;
   };
   auto options = std::make_shared<Options>();
   auto* command = group.add_subcommand("delete", "delete a service and its data; asks for its name");
   command->add_option("service", options->service, "id or name")->required();
   command->add_option("--confirm", options->confirmed, "the service's name, where nobody can be asked");
+  command->add_option("--final-backup", options->final_backup, "required (the default), best-effort or skip");
   add_wait_options(*command, *options);
   context.add_command(*command, [&context, options] {
     const value service = find_service(context, options->service);
     confirm_deletion(context, cell(service, "name"), options->confirmed);
-    const std::string path = fmt::format("{}/{}", kServices, cell(service, "id"));
+    const std::string query = options->final_backup.empty() ? "" : "?finalBackup=" + options->final_backup;
+    const std::string path = fmt::format("{}/{}{}", kServices, cell(service, "id"), query);
     const value answer = context.client().send("DELETE", path, nullptr);
     const std::string operation = cell(answer, "operationId");
     if (options->wait && !operation.empty()) {
@@ -123,6 +129,34 @@ void add_delete(CLI::App& group, CommandContext& context) {
     context.print(answer, [&](const value&) {
       return fmt::format("'{}' is {}\n", cell(service, "name"), options->wait ? "deleted" : "being deleted");
     });
+  });
+}
+
+/// A command that changes one service and takes nothing but its name.
+void add_change(CLI::App& group, CommandContext& context, const std::string& name, const std::string& what,
+                const std::function<value(const std::string& id)>& change) {
+  struct Options : WaitOptions {
+    std::string service;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = group.add_subcommand(name, what);
+  command->add_option("service", options->service, "id or name")->required();
+  add_wait_options(*command, *options);
+  context.add_command(*command, [&context, options, change] {
+    finish_change(context, change(find_service_id(context, options->service)), *options);
+  });
+}
+
+void add_changes(CLI::App& group, CommandContext& context) {
+  const auto set_pause = [&context](bool pause) {
+    return [&context, pause](const std::string& id) {
+      return context.client().send("PATCH", fmt::format("{}/{}", kServices, id), {{"pause", pause}});
+    };
+  };
+  add_change(group, context, "pause", "stop its server and keep its data", set_pause(true));
+  add_change(group, context, "resume", "start a paused service again", set_pause(false));
+  add_change(group, context, "undelete", "bring a deleted service back (by its id)", [&context](const std::string& id) {
+    return context.client().send("POST", fmt::format("{}/{}/undelete", kServices, id), nullptr);
   });
 }
 
@@ -162,7 +196,8 @@ value wait_for_service(CommandContext& context, const value& answer, std::chrono
       if (cell(item, "id") == id) service = item;
     }
     const std::string state = state_of(service);
-    return state != "creating" && state != "updating" && state != "deleting";
+    static const std::set<std::string> under_way{"creating", "updating", "pausing", "unpausing", "deleting"};
+    return !under_way.contains(state);
   });
   return service;
 }
@@ -181,6 +216,7 @@ void add_service_commands(CLI::App& program, CommandContext& context) {
   add_details(*group, context);
   add_create(*group, context);
   add_update(*group, context);
+  add_changes(*group, context);
   add_delete(*group, context);
 }
 

@@ -4,6 +4,7 @@
 #include "control/refusals.h"
 #include "control/service_commands.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "metadata/destinations.h"
 #include "metadata/teams.h"
@@ -112,13 +113,22 @@ void ServiceCommands::delete_token(const std::string& id, const Principal& princ
   });
 }
 
+void ServiceCommands::touch(const std::string& token_id, core::Timestamp now) {
+  try {
+    deps_.database.write([&](auto& tx) { metadata::Tokens(tx).touch(token_id, now); });
+  } catch (const core::Error& error) {
+    // A state that takes no writes must not end what only reads.
+    core::log_warning("token.use_not_noted", error.message(), {{"token", token_id}});
+  }
+}
+
 std::optional<Principal> ServiceCommands::authenticate(std::string_view token_text) {
   const auto now = deps_.clock.now();
   const auto token =
       deps_.database.read([&](auto& tx) { return metadata::Tokens(tx).find_by_hash(hash_token(token_text)); });
   if (!token || !model::is_usable(*token, now)) return std::nullopt;
   if (!token->last_used_at || now - *token->last_used_at > kTouchInterval) {
-    deps_.database.write([&](auto& tx) { metadata::Tokens(tx).touch(token->id, now); });
+    touch(token->id, now);
   }
   return to_principal(*token);
 }

@@ -42,13 +42,12 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
     refusals.add("/teamId", fmt::format("there is no team {} that this token may use", request.team_id));
   }
   const auto catalogue = deps_.providers.catalogue();
-  const auto& offer =
-      catalogue->require(request.provider.name, request.provider.version.value_or(""), request.team_id);
+  const auto& offer = catalogue->require(request.provider.name, request.provider.version.value_or(""), request.team_id);
   if (request.app_version) refuse_app_version(offer.name);
 
   AdmittedService admitted;
   model::Service& service = admitted.service;
-  service.id = deps_.random.uuid();
+  service.id = request.id.value_or(deps_.random.uuid());
   service.team_id = request.team_id;
   service.name = request.name;
   service.provider = {offer.name, offer.version, offer.kind};
@@ -70,14 +69,16 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
 AdmittedService Admission::update(const model::Service& before, const UpdateServiceRequest& request) {
   const auto catalogue = deps_.providers.catalogue();
   const auto& offer = catalogue->require(before.provider.name, before.provider.version);
-  if (request.pause.value_or(false)) {
-    throw core::Error(core::Code::kNotSupported, "pausing a service is not there yet")
-        .with_field("/pause", "is not there yet");
+  if (request.pause.value_or(false) && !offer.capabilities.pause) {
+    throw core::Error(core::Code::kInvalidArgument,
+                      fmt::format("services of the provider '{}' cannot be paused", offer.name))
+        .with_field("/pause", "must be false for this provider");
   }
   AdmittedService admitted{before, {}};
   model::Service& service = admitted.service;
   Refusals refusals;
   if (request.name) service.name = *request.name;
+  if (request.pause) service.pause = *request.pause;
   if (request.app_version && *request.app_version != before.app_version) refuse_app_version(offer.name);
   if (request.config) merge(service.config, *request.config);
   if (request.secrets) merge(service.secrets, *request.secrets);
@@ -114,14 +115,16 @@ void Admission::judge_backups(model::Service& service, const BackupsRequest& req
     return;
   }
   refusals.check([&] { model::check_backup_settings(backups); });
-  if (backups.config.contains("destinationId")) {
+  const bool is_local = deps_.providers.of_kind(offer.kind).is_local();
+  // Of other providers only the backend knows the place.
+  if (is_local && backups.config.contains("destinationId")) {
     refusals.check([&] {
       find_destination(service.team_id, core::require_string(backups.config, "destinationId", "/backups/config"),
                        "/backups");
     });
-  } else if (!backups.config.empty() || !backups.secrets.empty()) {
+  } else if (!is_local || !backups.config.empty() || !backups.secrets.empty()) {
     refusals.check([&] { model::check_backup_store(offer, backups.config, backups.secrets); });
-    refusals.check([&] { check_store(backups.config, backups.secrets, "/backups"); });
+    if (is_local) refusals.check([&] { check_store(backups.config, backups.secrets, "/backups"); });
   }
 }
 
@@ -131,6 +134,7 @@ void Admission::place_backups(const model::BackupSettings& before, const Backups
   auto& backups = service.backups;
   if (!backups.enabled) return;
   if (!before.enabled) backups.enabled_at = deps_.clock.now();
+  if (!deps_.providers.of_kind(service.provider.kind).is_local()) return;
   const bool names_place = request.config || request.secrets || request.destination_id;
   if (!names_place && !backups.destination_id.empty()) return;
   admitted.destination = resolve_destination(service.team_id, backups.config, backups.secrets, "/backups");
@@ -190,14 +194,29 @@ model::Destination Admission::find_destination(std::int64_t team_id, const std::
 NamedDestination Admission::resolve_destination(std::int64_t team_id, const core::json::object& config,
                                                 const model::Secrets& secrets, std::string_view pointer) {
   if (const auto id = core::find_string(config, "destinationId", std::string(pointer) + "/config")) {
-    return {find_destination(team_id, *id, pointer)};
+    return part_of_team(find_destination(team_id, *id, pointer), team_id, pointer);
   }
   if (config.empty() && secrets.empty()) {
     if (auto found = deps_.database.read([&](auto& tx) { return metadata::Destinations(tx).find_default(team_id); })) {
-      return {*found};
+      return part_of_team(std::move(*found), team_id, pointer);
     }
   }
-  auto wanted = check_store(config, secrets, pointer);
+  return named(team_id, check_store(config, secrets, pointer), pointer);
+}
+
+NamedDestination Admission::part_of_team(model::Destination place, std::int64_t team_id, std::string_view pointer) {
+  if (place.team_id == team_id) return {std::move(place)};
+  model::Destination part;
+  part.url = fmt::format("{}{}team-{}", place.url, place.url.ends_with('/') ? "" : "/", team_id);
+  part.endpoint_url = std::move(place.endpoint_url);
+  part.region = std::move(place.region);
+  part.path_style = place.path_style;
+  part.access_key = std::move(place.access_key);
+  part.secret_key = std::move(place.secret_key);
+  return named(team_id, std::move(part), pointer);
+}
+
+NamedDestination Admission::named(std::int64_t team_id, model::Destination wanted, std::string_view pointer) {
   auto known = deps_.database.read(
       [&](auto& tx) { return metadata::Destinations(tx).find_place(team_id, wanted.url, wanted.endpoint_url); });
   if (known && same_secret(known->access_key, wanted.access_key) && same_secret(known->secret_key, wanted.secret_key) &&

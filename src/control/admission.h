@@ -68,11 +68,18 @@ class Admission {
  private:
   struct Source;
   Source find_source(const RecoverRequest& request, const Principal& principal);
+  /// Where a backend elsewhere holds the backups.
+  AdmittedRecovery recover_remote(const RecoverRequest& request, const Source& source, const model::Service& wanted);
+  AdmittedRecovery plan(const RecoverRequest& request, const RecoveryQuestion& question, const model::Service& wanted);
   /// The backups that the service will have, and what is wrong with them.
   void judge_backups(model::Service& service, const BackupsRequest& request, const model::ProviderDefinition& offer,
                      Refusals& refusals);
   /// Finds or probes where they go, once nothing is wrong.
   void place_backups(const model::BackupSettings& before, const BackupsRequest& request, AdmittedService& admitted);
+  /// One repository belongs to one team: in the operator's place each team has a part of its own.
+  NamedDestination part_of_team(model::Destination place, std::int64_t team_id, std::string_view pointer);
+  /// The team's destination of this place, found or probed.
+  NamedDestination named(std::int64_t team_id, model::Destination wanted, std::string_view pointer);
   model::Destination find_destination(std::int64_t team_id, const std::string& id, std::string_view pointer);
   /// What config and secrets below `pointer` name, judged without a look at it.
   model::Destination check_store(const core::json::object& config, const model::Secrets& secrets,

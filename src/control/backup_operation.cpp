@@ -1,5 +1,6 @@
 // A backup as an operation: taken and stored, then read back and confirmed. The four facts are written one by one.
 #include "control/body_loader.h"
+#include "control/operation_work.h"
 #include "control/service_operations.h"
 #include "core/text.h"
 #include "metadata/backups.h"
@@ -31,7 +32,9 @@ Loaded load(const WorkDependencies& deps, const model::Operation& operation) {
   });
 }
 
-void take(const WorkDependencies& deps, StepContext& context) {
+}  // namespace
+
+void take_backup(const WorkDependencies& deps, StepContext& context) {
   auto [backup, body] = load(deps, context.operation());
   if (backup.state == model::BackupState::kScheduled) {
     backup.state = model::BackupState::kRunning;
@@ -60,7 +63,7 @@ void take(const WorkDependencies& deps, StepContext& context) {
   });
 }
 
-void confirm(const WorkDependencies& deps, StepContext& context) {
+void confirm_backup(const WorkDependencies& deps, StepContext& context) {
   auto [backup, body] = load(deps, context.operation());
   deps.providers.of_kind(body.service.provider.kind).confirm_backup(body, backup, context);
   backup.confirmed_at = deps.clock.now();
@@ -72,8 +75,6 @@ void confirm(const WorkDependencies& deps, StepContext& context) {
   });
   context.result()["backupId"] = backup.id;
 }
-
-}  // namespace
 
 void note_backup_failed(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
                         EventKind kind, const std::string& reason, const std::string& next_step) {
@@ -91,8 +92,8 @@ void note_backup_failed(const NoteDependencies& deps, metadata::Transaction& tx,
 OperationKind backup_kind(const WorkDependencies& deps) {
   OperationKind kind;
   kind.max_failures = 10;
-  kind.steps = {{"take", [deps](StepContext& context) { take(deps, context); }},
-                {"confirm", [deps](StepContext& context) { confirm(deps, context); }}};
+  kind.steps = {{"take", [deps](StepContext& context) { take_backup(deps, context); }},
+                {"confirm", [deps](StepContext& context) { confirm_backup(deps, context); }}};
   kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
     note_backup_failed({deps.events, deps.clock}, tx, operation, events::kBackupFailed,
                        "the backup failed: " + error.message(), error.hint());

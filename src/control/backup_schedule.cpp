@@ -5,17 +5,31 @@
 #include "model/schedule.h"
 
 namespace backstay::control {
+namespace {
 
-std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDependencies& deps, metadata::Transaction& tx,
-                                                           const model::Service& service, model::BackupOrigin origin) {
+constexpr auto kBetweenSafetyBackups = std::chrono::minutes(10);
+
+}  // namespace
+
+model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transaction& tx, const model::Service& service,
+                           model::BackupOrigin origin, const std::optional<std::string>& id) {
   model::Backup backup;
-  backup.id = deps.random.uuid();
+  backup.id = id.value_or(deps.random.uuid());
   backup.service_id = service.id;
   backup.team_id = service.team_id;
   backup.destination_id = service.backups.destination_id;
   backup.origin = origin;
   backup.scheduled_at = deps.clock.now();
   metadata::Backups(tx).insert(backup);
+  deps.events.record(tx, service, events::kBackupScheduled,
+                     fmt::format("a backup was scheduled ({})", model::to_text(origin)), {{"backup.id", backup.id}});
+  return backup;
+}
+
+std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDependencies& deps, metadata::Transaction& tx,
+                                                           const model::Service& service, model::BackupOrigin origin,
+                                                           const std::optional<std::string>& id) {
+  auto backup = enter_backup(deps, tx, service, origin, id);
   auto operation = deps.queue.enqueue(tx, {.kind = std::string(kinds::kBackup),
                                            .team_id = service.team_id,
                                            .service_id = service.id,
@@ -23,8 +37,6 @@ std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDepende
                                            .request = {{"backupId", backup.id}},
                                            .secrets = {},
                                            .not_before = {}});
-  deps.events.record(tx, service, events::kBackupScheduled,
-                     fmt::format("a backup was scheduled ({})", model::to_text(origin)), {{"backup.id", backup.id}});
   return {std::move(backup), std::move(operation)};
 }
 
@@ -36,10 +48,18 @@ bool has_open_backup(metadata::Transaction& tx, const std::string& service_id) {
   return !metadata::Operations(tx).list(open).empty();
 }
 
+bool safety_backup_due(metadata::Transaction& tx, const model::Service& service, core::Timestamp now) {
+  if (!service.backups.enabled || has_open_backup(tx, service.id)) return false;
+  const auto last = metadata::Backups(tx).last_of(service.id, model::BackupOrigin::kSafety);
+  return !last || now - last->scheduled_at > kBetweenSafetyBackups;
+}
+
 bool scheduled_backup_due(metadata::Transaction& tx, const model::Service& service, core::Timestamp now) {
   if (!service.backups.enabled || !service.backups.enabled_at) return false;
-  const auto last = metadata::Backups(tx).last_scheduled(service.id);
-  if (model::next_run(service.backups.interval_h, last, *service.backups.enabled_at) > now) return false;
+  const auto last = metadata::Backups(tx).last_of(service.id, model::BackupOrigin::kScheduled);
+  const model::LastRun run =
+      last ? model::LastRun{last->scheduled_at, last->state == model::BackupState::kFailed} : model::LastRun{};
+  if (model::next_run(service.backups.interval_h, run, *service.backups.enabled_at) > now) return false;
   return !has_open_backup(tx, service.id);
 }
 

@@ -19,12 +19,21 @@ struct ScheduleDependencies {
   core::Random& random;
 };
 
+/// Enters a backup; the operation that takes it is the caller's.
+model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transaction& tx, const model::Service& service,
+                           model::BackupOrigin origin, const std::optional<std::string>& id = {});
+
 /// Enters a backup and the operation that takes it; ring the queue after the commit.
 std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDependencies& deps, metadata::Transaction& tx,
-                                                           const model::Service& service, model::BackupOrigin origin);
+                                                           const model::Service& service, model::BackupOrigin origin,
+                                                           const std::optional<std::string>& id = {});
 
 /// True if a backup of the service is queued or running.
 bool has_open_backup(metadata::Transaction& tx, const std::string& service_id);
+
+/// True if a backup that ends a gap in the archive may begin: none is queued or running, and the last such one was not
+/// a moment ago.
+bool safety_backup_due(metadata::Transaction& tx, const model::Service& service, core::Timestamp now);
 
 /// True if the service's next scheduled backup is due and none is queued or running.
 bool scheduled_backup_due(metadata::Transaction& tx, const model::Service& service, core::Timestamp now);

@@ -5,6 +5,7 @@
 
 #include "control/companion_supervisor.h"
 #include "control/event_log.h"
+#include "control/housekeeping.h"
 #include "control/operation_runner.h"
 #include "control/reconciler.h"
 #include "control/service_operations.h"
@@ -33,12 +34,13 @@ class Engine::Life {
         events_(deps_.clock, deps_.random),
         companions_({*database_, events_, deps_.clock}),
         runner_({*database_, deps_.operations, events_, deps_.clock, deps_.metrics},
-                all_kinds({*database_, deps_.providers, events_, deps_.clock,
+                all_kinds({*database_, deps_.providers, events_, deps_.clock, deps_.random, config_.ports,
                            [this](const auto& instance) { companions_.retire(instance); }}),
                 epoch),
         reconciler_({*database_, deps_.providers, deps_.operations, events_, companions_, deps_.clock, deps_.random,
                      deps_.metrics, epoch},
-                    config_.measure_every, config_.reconcile_every) {
+                    {config_.measure_every, config_.behind_after, config_.reconcile_every}),
+        housekeeping_(*database_, deps_.clock, config_.keep_history) {
     for (unsigned i = 0; i < config_.workers; ++i) {
       threads_.emplace_back([this](const std::stop_token& stop) { work(stop, {}); });
     }
@@ -76,6 +78,7 @@ class Engine::Life {
         give_up_excess();
         more = reconciler_.tick();
         runner_.heartbeat();
+        housekeeping_.tick();
       } catch (...) {
         core::log_error("reconciler.failed", core::as_error(std::current_exception()).message());
       }
@@ -108,6 +111,7 @@ class Engine::Life {
   CompanionSupervisor companions_;
   OperationRunner runner_;
   Reconciler reconciler_;
+  Housekeeping housekeeping_;
   std::vector<std::jthread> threads_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "control/membership.h"
 #include "control/operation_queue.h"
+#include "control/ports.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
 #include "core/metrics.h"
@@ -17,10 +18,15 @@ namespace backstay::control {
 
 struct EngineConfig {
   unsigned workers = 4;
+  PortRange ports{};
   /// Between two looks at each service.
   std::chrono::milliseconds reconcile_every{1000};
   /// Between two measurements of storage.
   std::chrono::seconds measure_every{30};
+  /// Older WAL that is not in the store is told of.
+  std::chrono::seconds behind_after{60};
+  /// How long events, and operations that have ended, are kept.
+  std::chrono::hours keep_history{24 * 90};
   MembershipConfig membership{};
 };
 

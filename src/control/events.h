@@ -18,14 +18,26 @@ namespace events {
 inline constexpr EventKind kServiceCreated{"service.created", model::kSeverityInfo};
 inline constexpr EventKind kServiceSynchronized{"service.synchronized", model::kSeverityInfo};
 inline constexpr EventKind kServiceUpdating{"service.updating", model::kSeverityInfo};
+inline constexpr EventKind kServicePausing{"service.pausing", model::kSeverityInfo};
+inline constexpr EventKind kServicePaused{"service.paused", model::kSeverityInfo};
+inline constexpr EventKind kServicePausedUnarchived{"service.paused_unarchived", model::kSeverityWarning};
+inline constexpr EventKind kServiceUnpausing{"service.unpausing", model::kSeverityInfo};
 inline constexpr EventKind kServiceCreateFailed{"service.create_failed", model::kSeverityError};
 inline constexpr EventKind kServiceUpdateFailed{"service.update_failed", model::kSeverityError};
 inline constexpr EventKind kServiceDeleting{"service.deleting", model::kSeverityInfo};
 inline constexpr EventKind kServiceDeleted{"service.deleted", model::kSeverityInfo};
 inline constexpr EventKind kServiceDeleteFailed{"service.delete_failed", model::kSeverityError};
+inline constexpr EventKind kServiceUndeleting{"service.undeleting", model::kSeverityInfo};
+inline constexpr EventKind kServiceUndeleteFailed{"service.undelete_failed", model::kSeverityError};
 inline constexpr EventKind kServiceUnreachable{"service.unreachable", model::kSeverityError};
 inline constexpr EventKind kServiceReachable{"service.reachable", model::kSeverityInfo};
 inline constexpr EventKind kServiceLimitsMissing{"service.limits_missing", model::kSeverityWarning};
+
+inline constexpr EventKind kServiceDrifted{"service.drifted", model::kSeverityWarning};
+inline constexpr EventKind kServiceLost{"service.lost", model::kSeverityError};
+inline constexpr EventKind kServiceBackendReports{"service.backend_reports", model::kSeverityError};
+inline constexpr EventKind kServiceProviderGone{"service.provider_gone", model::kSeverityError};
+inline constexpr EventKind kServiceProviderBack{"service.provider_back", model::kSeverityInfo};
 
 inline constexpr EventKind kServerDied{"server.died", model::kSeverityError};
 inline constexpr EventKind kServerRestarted{"server.restarted", model::kSeverityInfo};

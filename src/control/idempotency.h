@@ -65,8 +65,8 @@ class IdempotencyGate {
   /// one, Error(conflict) while an attempt works on it.
   KeyedRequest begin(const std::string& caller, const std::string& key, const core::Secret& request);
   void finish(const IdempotencyKey& key, std::int64_t status, const core::Secret& answer);
-  /// The request was refused or failed: unless it has taken effect, the key is free again; else a repetition learns what
-  /// was made.
+  /// The request was refused or failed: unless it has taken effect, the key is free again; else a repetition learns
+  /// what was made.
   void abandon(const IdempotencyKey& key);
   /// At start, when no other process works on this state: what was interrupted need not be waited for.
   void end_leases();

@@ -35,6 +35,9 @@ struct OperationKind {
   /// Called in the transaction that ends it without success.
   std::function<void(metadata::Transaction&, const model::Operation&, const core::Error&)> on_failed;
   std::function<void(metadata::Transaction&, const model::Operation&)> on_cancelled;
+  /// Called in the transaction that puts it back because a step threw Error(not_yet). That is no failure: the step runs
+  /// again a little later, for as long as it takes.
+  std::function<void(metadata::Transaction&, const model::Operation&, const core::Error&)> on_waiting;
 };
 
 /// By the operation's kind.

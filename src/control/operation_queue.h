@@ -24,6 +24,7 @@ namespace kinds {
 inline constexpr std::string_view kCreate = "create_service";
 inline constexpr std::string_view kRecover = "recover_service";
 inline constexpr std::string_view kUpdate = "update_service";
+inline constexpr std::string_view kUndelete = "undelete_service";
 inline constexpr std::string_view kDelete = "delete_service";
 inline constexpr std::string_view kBackup = "backup";
 inline constexpr std::string_view kRestart = "restart_service";

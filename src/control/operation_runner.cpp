@@ -15,6 +15,7 @@ namespace {
 constexpr auto kLease = std::chrono::hours(1);
 constexpr auto kProgressInterval = std::chrono::milliseconds(250);
 constexpr std::int64_t kLongestDelaySeconds = 120;
+constexpr std::int64_t kLongestWaitSeconds = 10;
 
 core::Duration retry_delay(std::int64_t failures) {
   const std::int64_t shift = std::min<std::int64_t>(failures - 1, 16);
@@ -137,7 +138,15 @@ bool OperationRunner::run_one(std::stop_token stop, const std::vector<std::strin
     running_.push_back(id);
     running_gauge_.set(static_cast<double>(running_.size()));
   }
-  run(std::move(*claimed), stop);
+  try {
+    run(std::move(*claimed), stop);
+  } catch (...) {
+    // Its end could not be written. It goes back into the queue as soon as the state takes writes again.
+    const auto error = core::as_error(std::current_exception());
+    core::log_error("operation.not_settled", error.message(), {{"operation", id}});
+    const core::LockGuard lock(mutex_);
+    unsettled_.push_back(id);
+  }
   {
     const core::LockGuard lock(mutex_);
     std::erase(running_, id);
@@ -147,19 +156,38 @@ bool OperationRunner::run_one(std::stop_token stop, const std::vector<std::strin
   return true;
 }
 
+void OperationRunner::requeue_unsettled() {
+  std::vector<std::string> unsettled;
+  {
+    const core::LockGuard lock(mutex_);
+    unsettled = unsettled_;
+  }
+  for (const auto& id : unsettled) {
+    deps_.database.write([&](auto& tx) {
+      const auto operation = metadata::Operations(tx).find(id);
+      if (!operation || operation->state != model::OperationState::kRunning) return;
+      metadata::Operations(tx).requeue(id, owner_, deps_.clock.now(), operation->error);
+    });
+    const core::LockGuard lock(mutex_);
+    std::erase(unsettled_, id);
+  }
+}
+
 void OperationRunner::heartbeat() {
+  requeue_unsettled();
   std::vector<std::string> running;
   {
     const core::LockGuard lock(mutex_);
     running = running_;
   }
   for (const auto& id : running) {
-    deps_.database.write([&](auto& tx) {
+    const bool cancelled = deps_.database.write([&](auto& tx) {
       const auto operation = metadata::Operations(tx).find(id);
-      if (operation && operation->state == model::OperationState::kRunning && operation->lease_owner == owner_) {
-        metadata::Operations(tx).heartbeat(id, owner_, deps_.clock.now() + kLease);
-      }
+      return operation && operation->state == model::OperationState::kRunning && operation->lease_owner == owner_ &&
+             metadata::Operations(tx).heartbeat(id, owner_, deps_.clock.now() + kLease);
     });
+    // Asked for before the run could be told.
+    if (cancelled) deps_.queue.cancel(id);
   }
 }
 
@@ -181,10 +209,12 @@ void OperationRunner::run(model::Operation operation, std::stop_token stop) {
       run.begin_step(kind->steps[i], i, kind->steps.size());
       kind->steps[i].run(run);
     }
-    finish(run, model::OperationState::kSucceeded, nullptr, nullptr);
   } catch (...) {
     settle(run, kind, core::as_error(std::current_exception()), stop.stop_requested());
+    return;
   }
+  // Outside: what is done must not be undone because this cannot be written.
+  finish(run, model::OperationState::kSucceeded, nullptr, nullptr);
 }
 
 bool OperationRunner::is_ours(const model::Operation& operation) {
@@ -205,12 +235,20 @@ void OperationRunner::settle(Run& run, const OperationKind* kind, const core::Er
     deps_.queue.feed().notify(operation.id);
     return;
   }
+  if (!run.cancelled() && error.code() == core::Code::kNotYet) {
+    const auto delay = std::chrono::seconds(std::clamp<std::int64_t>(operation.attempts, 1, kLongestWaitSeconds));
+    deps_.database.write([&](auto& tx) {
+      if (kind != nullptr && kind->on_waiting) kind->on_waiting(tx, operation, error);
+      metadata::Operations(tx).requeue(operation.id, owner_, deps_.clock.now() + delay, operation.error);
+    });
+    deps_.queue.feed().notify(operation.id);
+    return;
+  }
   if (!run.cancelled() && error.retryable() && kind != nullptr && failures < kind->max_failures) {
-    core::log_warning("operation.retrying", error.message(),
-                      {{"operation", operation.id}, {"kind", operation.kind}, {"step", operation.step}});
     const auto delay = retry_delay(failures);
-    run.event(events::kOperationRetrying, fmt::format("{}, step '{}': {}; it is tried again in {}", operation.kind,
-                                                      operation.step, brief(error), core::format_duration(delay)));
+    run.event(events::kOperationRetrying,
+              fmt::format("{}, step '{}': {}; {}; it is tried again in {}", operation.kind, operation.step,
+                          brief(error), error.hint(), core::format_duration(delay)));
     deps_.database.write([&](auto& tx) {
       metadata::Operations(tx).requeue(operation.id, owner_, deps_.clock.now() + delay, error_to_json(error, failures));
     });

@@ -35,12 +35,13 @@ class OperationRunner {
   /// Claims one operation (of `only`, if given) and runs it to its end, to its next retry or until `stop`. False if
   /// none was due.
   bool run_one(std::stop_token stop, const std::vector<std::string>& only = {});
-  /// Extends the leases of what runs.
+  /// Extends the leases of what runs, and gives back what could not be ended.
   void heartbeat();
 
  private:
   class Run;
   void run(model::Operation operation, std::stop_token stop);
+  void requeue_unsettled();
   bool is_ours(const model::Operation& operation);
   void settle(Run& run, const OperationKind* kind, const core::Error& error, bool stopping);
   void finish(Run& run, model::OperationState state, const core::Error* error, const OperationKind* kind);
@@ -52,6 +53,8 @@ class OperationRunner {
   core::Gauge running_gauge_;
   core::Mutex mutex_;
   std::vector<std::string> running_ GUARDED_BY(mutex_);
+  /// Ended, but the state did not take it.
+  std::vector<std::string> unsettled_ GUARDED_BY(mutex_);
 };
 
 /// What the store and the API show of an error: code, message, hint, nextStep, failures.

@@ -46,7 +46,8 @@ TEST(OperationRunnerTest, ACreateThatWasKilledInAStepContinuesWithThatStep) {
   kill.second->settle();
   EXPECT_EQ(kill.second->service(id).status.state, ServiceState::kSynchronized);
   EXPECT_EQ(count(kill.second->calls(), "provision"), before + 1);
-  const auto operations = kill.second->queries->operations({id, {}, 10}, kill.second->admin);
+  const auto operations =
+      kill.second->queries->operations({.service_id = id, .team_id = {}, .limit = 10}, kill.second->admin);
   ASSERT_EQ(operations.size(), 1u);
   EXPECT_EQ(operations.front().state, OperationState::kSucceeded);
   EXPECT_EQ(operations.front().attempts, 2);
@@ -90,7 +91,7 @@ TEST(OperationRunnerTest, AChangeAndADeletionThatWereKilledContinueToo) {
 
   KilledAt removal("destroy", [&](ControlWorld& world) {
     id = world.make_service().id;
-    world.commands->delete_service(id, world.admin);
+    world.commands->delete_service(id, FinalBackup::kSkip, world.admin);
     world.settle();
   });
   EXPECT_EQ(removal.second->service(id).status.state, ServiceState::kDeleting);
@@ -121,7 +122,7 @@ TEST(OperationRunnerTest, RetryableErrorsAreTriedAgainWithGrowingPauses) {
   const auto id = world.commands->create_service(world.create_request(), world.admin).service.id;
   EXPECT_TRUE(world.run_one());
   EXPECT_FALSE(world.run_one()) << "the second attempt must wait";
-  auto operation = world.queries->operations({id, {}, 1}, world.admin).front();
+  auto operation = world.queries->operations({.service_id = id, .team_id = {}, .limit = 1}, world.admin).front();
   EXPECT_EQ(operation.state, OperationState::kQueued);
   EXPECT_EQ(operation.error.at("message").as_string(), "not yet");
   world.clock.advance(std::chrono::seconds(1));
@@ -132,6 +133,19 @@ TEST(OperationRunnerTest, RetryableErrorsAreTriedAgainWithGrowingPauses) {
   EXPECT_TRUE(world.run_one());
   EXPECT_EQ(world.service(id).status.state, ServiceState::kSynchronized);
   EXPECT_EQ(world.count_events(id, "operation.retrying"), 2u);
+}
+
+TEST(OperationRunnerTest, ARetryIsToldOnce) {
+  ControlWorld world;
+  world.provider->fail_next("provision", {core::Code::kDatabaseUnavailable, "not yet, because"});
+  const auto id = world.commands->create_service(world.create_request(), world.admin).service.id;
+  ::testing::internal::CaptureStderr();
+  world.run_one();
+  const auto log = ::testing::internal::GetCapturedStderr();
+  const auto first = log.find("not yet, because");
+  ASSERT_NE(first, std::string::npos) << log;
+  EXPECT_EQ(log.find("not yet, because", first + 1), std::string::npos) << log;
+  EXPECT_EQ(world.count_events(id, "operation.retrying"), 1u);
 }
 
 TEST(OperationRunnerTest, ACreateThatFailsLeavesItsReasonAndCanBeDeleted) {
@@ -147,11 +161,11 @@ TEST(OperationRunnerTest, ACreateThatFailsLeavesItsReasonAndCanBeDeleted) {
   EXPECT_FALSE(service.status.next_step.empty());
   EXPECT_EQ(world.count_events(id, "service.create_failed"), 1u);
   EXPECT_EQ(count(world.calls(), "destroy"), 1u) << "what was made of it is taken back";
-  const auto operation = world.queries->operations({id, {}, 1}, world.admin).front();
+  const auto operation = world.queries->operations({.service_id = id, .team_id = {}, .limit = 1}, world.admin).front();
   EXPECT_EQ(operation.state, OperationState::kFailed);
   EXPECT_EQ(operation.error.at("code").as_string(), "internal");
 
-  world.commands->delete_service(id, world.admin);
+  world.commands->delete_service(id, FinalBackup::kSkip, world.admin);
   world.settle();
   EXPECT_THROW(world.service(id), core::Error);
 }
@@ -165,13 +179,15 @@ TEST(OperationRunnerTest, RetriesEnd) {
     world.clock.advance(std::chrono::minutes(5));
   }
   EXPECT_EQ(count(world.calls(), "provision"), 8u);
-  EXPECT_EQ(world.queries->operations({id, {}, 1}, world.admin).front().state, OperationState::kFailed);
+  EXPECT_EQ(world.queries->operations({.service_id = id, .team_id = {}, .limit = 1}, world.admin).front().state,
+            OperationState::kFailed);
 }
 
 TEST(OperationRunnerTest, ARunningOperationIsCancelledAndTakenBack) {
   ControlWorld world;
   const auto id = world.commands->create_service(world.create_request(), world.admin).service.id;
-  const auto operation_id = world.queries->operations({id, {}, 1}, world.admin).front().id;
+  const auto operation_id =
+      world.queries->operations({.service_id = id, .team_id = {}, .limit = 1}, world.admin).front().id;
   bool undone_with_stop = true;
   world.provider->on_call([&](const std::string& what, WorkContext& context) {
     if (what == "destroy") undone_with_stop = context.stop().stop_requested();
@@ -190,7 +206,8 @@ TEST(OperationRunnerTest, ARunningOperationIsCancelledAndTakenBack) {
 TEST(OperationRunnerTest, AQueuedOperationIsCancelledAtOnce) {
   ControlWorld world;
   const auto id = world.commands->create_service(world.create_request(), world.admin).service.id;
-  const auto operation_id = world.queries->operations({id, {}, 1}, world.admin).front().id;
+  const auto operation_id =
+      world.queries->operations({.service_id = id, .team_id = {}, .limit = 1}, world.admin).front().id;
   world.commands->cancel_operation(operation_id, world.admin);
   EXPECT_EQ(world.queries->operation(operation_id, world.admin).state, OperationState::kCancelled);
   EXPECT_NE(world.service(id).status.reason.find("cancelled"), std::string::npos);
@@ -209,7 +226,8 @@ TEST(OperationRunnerTest, AServerThatStopsPutsItsWorkBack) {
   });
   EXPECT_TRUE(world.runner->run_one(stopping.get_token()));
   world.provider->on_call({});
-  EXPECT_EQ(world.queries->operations({id, {}, 1}, world.admin).front().state, OperationState::kQueued);
+  EXPECT_EQ(world.queries->operations({.service_id = id, .team_id = {}, .limit = 1}, world.admin).front().state,
+            OperationState::kQueued);
   world.settle();
   EXPECT_EQ(world.service(id).status.state, ServiceState::kSynchronized);
 }
@@ -236,7 +254,8 @@ TEST(OperationRunnerTest, OneOperationOfAServiceRunsAtATime) {
 TEST(OperationRunnerTest, ProgressIsWrittenAtMostFourTimesASecond) {
   ControlWorld world;
   const auto id = world.commands->create_service(world.create_request(), world.admin).service.id;
-  const auto operation_id = world.queries->operations({id, {}, 1}, world.admin).front().id;
+  const auto operation_id =
+      world.queries->operations({.service_id = id, .team_id = {}, .limit = 1}, world.admin).front().id;
   std::uint64_t writes = 0;
   world.provider->on_call([&](const std::string& what, WorkContext& context) {
     if (what != "provision") return;

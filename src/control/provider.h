@@ -63,7 +63,8 @@ enum class Liveness {
   kAbsent,       ///< nothing of it is there
   kRunning,      ///< the process lives and answers
   kUnreachable,  ///< the process lives but does not answer
-  kDead          ///< there is data, but no process
+  kDead,         ///< there is data, but no process
+  kNotSeen       ///< of what runs elsewhere: there is no answer yet, so nothing can be said
 };
 
 struct Observation {
@@ -72,6 +73,9 @@ struct Observation {
   std::string reason;
   /// Bytes that the instance's data takes; nothing if not measured this time.
   std::optional<std::uint64_t> storage_used;
+  /// Of what runs elsewhere: what its backend tells of it, and in words what is otherwise than the service says.
+  std::optional<core::json::object> details{};
+  std::string drift{};
 };
 
 /// What a finished backup tells.
@@ -106,6 +110,8 @@ struct RecoveryPlan {
   core::json::object facts;
   /// For people: "backup … and WAL up to 0/5000148".
   std::string description;
+  /// What of the plan must not be seen.
+  model::Secrets secrets{};
 };
 
 /// What would be lost if the machine of an instance were lost now.
@@ -145,6 +151,9 @@ class Provider {
   /// The kind of its offers in the catalogue: "postgresql".
   [[nodiscard]] virtual std::string kind() const = 0;
   [[nodiscard]] virtual std::vector<model::ProviderDefinition> offers() const = 0;
+  /// True if its instances are processes of a node: they have a port, a user and an archive, and are restarted when
+  /// they die. Otherwise a backend elsewhere runs them, and work that waits for it throws Error(not_yet).
+  [[nodiscard]] virtual bool is_local() const { return true; }
 
   /// Judges what the schemas cannot say: throws Error(invalid_argument) with fields. `before` is null at creation.
   virtual void check(const model::Service& wanted, const model::Service* before) const = 0;
@@ -153,6 +162,10 @@ class Provider {
 
   /// True if a server could listen on the port now.
   [[nodiscard]] virtual bool port_usable(std::uint16_t port) const = 0;
+  /// False for a user of the machine whose processes run already: somebody else uses the number.
+  [[nodiscard]] virtual bool user_usable(std::uint32_t /*uid*/) const { return true; }
+  /// True if the instance's server does not run and could not: something else listens on its port.
+  [[nodiscard]] virtual bool port_taken(const ServiceBody& body) const = 0;
   /// From nothing to a running, configured instance.
   virtual void provision(const ServiceBody& body, WorkContext& context) = 0;
   /// From nothing to a running, configured instance that holds the planned state.
@@ -162,6 +175,9 @@ class Provider {
   virtual void apply(const ServiceBody& body, WorkContext& context) = 0;
   /// Starts what is dead; nothing if it runs.
   virtual void start(const ServiceBody& body, WorkContext& context) = 0;
+  /// Ends the processes and keeps the data; nothing if it does not run. Before, what was written goes to the store:
+  /// false if the store does not take all of it.
+  virtual bool pause(const ServiceBody& body, WorkContext& context) = 0;
   /// Ends the processes and removes the data. Missing is fine.
   virtual void destroy(const ServiceBody& body, WorkContext& context) = 0;
 

@@ -94,7 +94,7 @@ class Queries {
   /// Newest first.
   std::vector<model::Backup> backups(const BackupFilter& filter, const Principal& principal);
   std::vector<model::Backup> backups(const std::string& service_id, const Principal& principal) {
-    return backups({.service_id = service_id}, principal);
+    return backups(BackupFilter{.service_id = service_id}, principal);
   }
   model::Backup backup(const std::string& id, const Principal& principal);
 

@@ -23,7 +23,6 @@ constexpr auto kLookTakes = std::chrono::milliseconds(10);
 constexpr core::Duration kLongestPause = std::chrono::seconds(60);
 constexpr auto kRestartMemory = std::chrono::minutes(10);
 constexpr std::int64_t kLongestRestartDelaySeconds = 300;
-constexpr auto kBehindAfter = std::chrono::seconds(60);
 
 bool has_open(const std::vector<model::Operation>& open, std::string_view kind) {
   return std::any_of(open.begin(), open.end(), [&](const auto& operation) { return operation.kind == kind; });
@@ -42,10 +41,9 @@ std::uint64_t storage_limit(const model::Service& service) {
 
 }  // namespace
 
-Reconciler::Reconciler(ReconcilerDependencies dependencies, core::Duration measure_every, core::Duration look_every)
+Reconciler::Reconciler(ReconcilerDependencies dependencies, ReconcilerConfig config)
     : deps_(dependencies),
-      measure_every_(measure_every),
-      look_every_(look_every),
+      config_(config),
       tick_seconds_(deps_.metrics.histogram("backstay_control_tick_seconds", "How long a tick of the reconciler took",
                                             {0.01, 0.025, 0.05, 0.1, 0.25, 1, 5})) {}
 
@@ -100,8 +98,8 @@ core::Duration Reconciler::pause_after(const std::string& service_id, Pace pace)
   running_ += static_cast<int>(runs) - static_cast<int>(watch.runs);
   watch.runs = runs;
   if (pace == Pace::kIdle) return kLongestPause;
-  if (pace == Pace::kSoon || running_ <= kFew) return look_every_;
-  return std::clamp<core::Duration>(running_ * kLookTakes, look_every_, kLongestPause);
+  if (pace == Pace::kSoon || running_ <= kFew) return config_.look_every;
+  return std::clamp<core::Duration>(running_ * kLookTakes, config_.look_every, kLongestPause);
 }
 
 void Reconciler::forget(const std::string& service_id) {
@@ -116,7 +114,6 @@ std::optional<Reconciler::Look> Reconciler::load(const std::string& service_id) 
   return deps_.database.read([&](auto& tx) -> std::optional<Look> {
     const auto service = metadata::Services(tx).find(service_id);
     if (!service || service->status.instance_id.empty()) return std::nullopt;
-    if (service->status.state == model::ServiceState::kDeleting) return std::nullopt;
     Look look{load_body(tx, *service, service->status.instance_id), {}};
     if (look.body.instance.state != model::InstanceState::kServing) return std::nullopt;
     metadata::OperationFilter open;
@@ -130,12 +127,28 @@ std::optional<Reconciler::Look> Reconciler::load(const std::string& service_id) 
 Reconciler::Pace Reconciler::reconcile(const std::string& service_id) {
   const auto look = load(service_id);
   if (!look) return is_there(service_id) ? Pace::kIdle : Pace::kGone;
-  if (has_open(look->open, kinds::kDelete)) return Pace::kIdle;
   Watch& watch = watches_[service_id];
+  show_gauges(*look, watch);
   Provider& provider = deps_.providers.of_kind(look->body.service.provider.kind);
+  if (!provider.is_local()) {
+    reconcile_remote(*look, watch);
+    return Pace::kRoutine;
+  }
+  if (look->body.service.status.state == model::ServiceState::kDeleting) {
+    // Its final backup needs the receiver, and what stays because that failed goes on being archived.
+    deps_.companions.reconcile(service_id, look->body.instance.id, provider.companions(look->body));
+    return Pace::kIdle;
+  }
+  if (look->body.service.pause) {
+    // Until the pause is done, what archives the last of its writes goes on.
+    if (look->body.service.status.state == model::ServiceState::kPaused) {
+      deps_.companions.reconcile(service_id, look->body.instance.id, {});
+    }
+    return Pace::kIdle;
+  }
 
   const auto now = deps_.clock.steady_now();
-  const bool measure = !watch.measured_at || now - *watch.measured_at >= measure_every_;
+  const bool measure = !watch.measured_at || now - *watch.measured_at >= config_.measure_every;
   const auto seen = provider.observe(look->body, measure);
   if (measure) watch.measured_at = now;
   // While a change is being applied the server may be down on purpose.
@@ -156,6 +169,7 @@ void Reconciler::judge(const Look& look, const Observation& seen, Watch& watch) 
   switch (seen.liveness) {
     case Liveness::kRunning: settle_running(look, watch); return;
     case Liveness::kDead: restart(look, seen.reason, watch); return;
+    case Liveness::kNotSeen: return;
     case Liveness::kUnreachable:
       if (++watch.unanswered < kUnansweredTicks || watch.reported_unreachable) return;
       watch.reported_unreachable = true;
@@ -257,15 +271,21 @@ void Reconciler::judge_storage(const Look& look, std::uint64_t used) {
   });
 }
 
+void Reconciler::show_gauges(const Look& look, Watch& watch) {
+  const auto& service = look.body.service;
+  if (!watch.gauges) watch.gauges.emplace(deps_.metrics, service.id);
+  watch.gauges->show_risk(deps_.providers.of_kind(service.provider.kind).at_risk(look.body.instance.id));
+  std::optional<core::Timestamp> last;
+  if (service.backups.enabled) {
+    last = deps_.database.read([&](auto& tx) { return metadata::Backups(tx).last_confirmed_at(service.id); });
+  }
+  watch.gauges->show_backup_age(last ? std::optional(deps_.clock.now() - *last) : std::nullopt);
+}
+
 void Reconciler::judge_risk(const Look& look, Watch& watch) {
   const auto& service = look.body.service;
   const auto risk = deps_.providers.of_kind(service.provider.kind).at_risk(look.body.instance.id);
   if (!risk) return;
-  const core::Labels labels{{"service", service.id}};
-  deps_.metrics.gauge("backstay_control_wal_at_risk_bytes", "Written by the server, not in the store", labels)
-      .set(static_cast<double>(risk->bytes));
-  deps_.metrics.gauge("backstay_control_wal_at_risk_seconds", "Age of the oldest WAL that is not in the store", labels)
-      .set(std::chrono::duration<double>(risk->time).count());
   const auto tell = [&](EventKind kind, const std::string& body) {
     deps_.database.write([&](auto& tx) { deps_.events.record(tx, service, kind, body); });
   };
@@ -285,10 +305,10 @@ void Reconciler::judge_risk(const Look& look, Watch& watch) {
       tell(events::kWalGap,
            "WAL was lost before it reached the store: times since then cannot be recovered until a new backup is "
            "stored; one is taken now");
-      schedule(look, model::BackupOrigin::kSafety);
     }
   }
-  const bool behind = risk->time > kBehindAfter;
+  if (risk->needs_backup) schedule(look, model::BackupOrigin::kSafety);
+  const bool behind = risk->time > config_.behind_after;
   if (behind != watch.behind) {
     watch.behind = behind;
     if (behind) {
@@ -305,7 +325,7 @@ void Reconciler::schedule(const Look& look, model::BackupOrigin origin) {
   const auto now = deps_.clock.now();
   const auto wanted = [&](auto& tx, const model::Service& service) {
     if (origin == model::BackupOrigin::kScheduled) return scheduled_backup_due(tx, service, now);
-    return service.backups.enabled && !has_open_backup(tx, service.id);
+    return safety_backup_due(tx, service, now);
   };
   if (!deps_.database.read([&](auto& tx) { return wanted(tx, look.body.service); })) return;
   const bool scheduled = deps_.database.write([&](auto& tx) {

@@ -12,6 +12,7 @@
 #include "control/operation_queue.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
+#include "control/service_gauges.h"
 #include "core/metrics.h"
 #include "core/time.h"
 #include "metadata/database.h"
@@ -33,11 +34,19 @@ struct ReconcilerDependencies {
   std::int64_t server = 0;
 };
 
+struct ReconcilerConfig {
+  /// Between two measurements of storage.
+  core::Duration measure_every = std::chrono::seconds(30);
+  /// Older WAL that is not in the store is told of.
+  core::Duration behind_after = std::chrono::seconds(60);
+  /// Between two looks at a service, as long as there are few of them.
+  core::Duration look_every{};
+};
+
 /// For one thread. What it remembers is only how to tell a thing once; it may be lost at any time.
 class Reconciler {
  public:
-  /// `look_every`: between two looks at a service, as long as there are few of them.
-  Reconciler(ReconcilerDependencies dependencies, core::Duration measure_every, core::Duration look_every = {});
+  Reconciler(ReconcilerDependencies dependencies, ReconcilerConfig config);
 
   /// One look at every service. A service that cannot be judged is logged and tried again at the next tick.
   /// Services that changed come first, then those that were not looked at for longest. After a while it ends although
@@ -67,6 +76,7 @@ class Reconciler {
     bool behind = false;
     bool gap = false;
     std::deque<core::SteadyTime> restarts;
+    std::optional<ServiceGauges> gauges;
   };
   /// One service at one tick.
   struct Look {
@@ -80,18 +90,24 @@ class Reconciler {
   Pace look_at(const std::string& service_id);
   core::Duration pause_after(const std::string& service_id, Pace pace);
   Pace reconcile(const std::string& service_id);
+  /// The same for what runs elsewhere; see reconciler_remote.cpp.
+  void reconcile_remote(const Look& look, Watch& watch);
+  void judge_remote(const Look& look, const Observation& seen, Watch& watch);
+  void settle_remote(const Look& look, const Observation& seen);
+  void correct_drift(const Look& look, const std::string& drift);
+  void mark_invalid(const Look& look);
   void judge(const Look& look, const Observation& seen, Watch& watch);
   void restart(const Look& look, const std::string& reason, Watch& watch);
   void set_unknown(const Look& look, EventKind kind, const std::string& reason, const std::string& next_step);
   void settle_running(const Look& look, Watch& watch);
   void judge_storage(const Look& look, std::uint64_t used);
   void judge_risk(const Look& look, Watch& watch);
+  void show_gauges(const Look& look, Watch& watch);
   void schedule(const Look& look, model::BackupOrigin origin);
   void count_states();
 
   ReconcilerDependencies deps_;
-  core::Duration measure_every_;
-  core::Duration look_every_;
+  ReconcilerConfig config_;
   core::Histogram tick_seconds_;
   LookSchedule schedule_;
   std::int64_t changes_seen_ = 0;

@@ -90,6 +90,66 @@ TEST(ReconcilerTest, StorageIsToldOncePerCrossing) {
   EXPECT_FALSE(world.provider->read_only(instance));
 }
 
+TEST(ReconcilerTest, WhatIsAtRiskIsToldWhenItBeginsAndWhenItEnds) {
+  ControlWorld world;
+  const auto id = world.make_service(true).id;
+  AtRisk risk;
+  risk.bytes = 5000;
+  const auto tick_twice = [&] {
+    world.provider->set_at_risk(risk);
+    world.tick();
+    world.tick();
+  };
+  risk.time = std::chrono::seconds(59);
+  tick_twice();
+  EXPECT_EQ(world.count_events(id, "wal.behind"), 0u);
+  for (std::size_t round = 1; round <= 2; ++round) {
+    risk.time = std::chrono::seconds(61);
+    tick_twice();
+    EXPECT_EQ(world.count_events(id, "wal.behind"), round);
+    EXPECT_EQ(world.count_events(id, "wal.caught_up"), round - 1);
+    risk.time = std::chrono::seconds(1);
+    tick_twice();
+    EXPECT_EQ(world.count_events(id, "wal.caught_up"), round);
+
+    risk.store_reachable = false;
+    tick_twice();
+    EXPECT_EQ(world.count_events(id, "store.unreachable"), round);
+    risk.store_reachable = true;
+    tick_twice();
+    EXPECT_EQ(world.count_events(id, "store.reachable"), round);
+
+    risk.needs_backup = true;
+    tick_twice();
+    EXPECT_EQ(world.count_events(id, "wal.gap"), round);
+    risk.needs_backup = false;
+    tick_twice();
+  }
+}
+
+TEST(ReconcilerTest, MetricsTellOfEachServiceAsLongAsItIsThere) {
+  ControlWorld world;
+  const auto id = world.make_service(true).id;
+  world.provider->set_at_risk(AtRisk{4096, std::chrono::seconds(3), true, "", false});
+  world.clock.advance(std::chrono::hours(2));
+  world.tick();
+  const auto line = [&](const std::string& name) { return name + "{service=\"" + id + "\"} "; };
+  const auto text = world.metrics.text();
+  EXPECT_NE(text.find(line("backstay_control_confirmed_backup_age_seconds") + "7200"), std::string::npos) << text;
+  EXPECT_NE(text.find(line("backstay_control_wal_at_risk_bytes") + "4096"), std::string::npos) << text;
+  EXPECT_NE(text.find(line("backstay_control_wal_at_risk_seconds") + "3"), std::string::npos) << text;
+  EXPECT_NE(text.find("# TYPE backstay_control_confirmed_backup_age_seconds gauge"), std::string::npos);
+  EXPECT_NE(text.find("# HELP backstay_control_confirmed_backup_age_seconds "), std::string::npos);
+
+  UpdateServiceRequest off;
+  off.backups.emplace();
+  off.backups->enabled = false;
+  world.provider->set_at_risk({});
+  world.commands->update_service(id, off, world.admin);
+  world.settle();
+  EXPECT_EQ(world.metrics.text().find("{service=\"" + id), std::string::npos);
+}
+
 TEST(ReconcilerTest, TheFirstBackupIsTakenAtOnceThenOneEachInterval) {
   ControlWorld world;
   const auto id = world.make_service(true).id;
@@ -178,7 +238,7 @@ TEST(ReconcilerTest, NothingIsStartedForAnInstanceThatIsBeingRemoved) {
   off.backups->enabled = false;
   world.commands->update_service(id, off, world.admin);
   world.settle();
-  world.commands->delete_service(id, world.admin);
+  world.commands->delete_service(id, FinalBackup::kSkip, world.admin);
   const auto before = world.calls().size();
   world.provider->set_liveness(instance_of(world, id), Liveness::kDead);
   world.tick();
@@ -186,6 +246,61 @@ TEST(ReconcilerTest, NothingIsStartedForAnInstanceThatIsBeingRemoved) {
   world.settle();
   EXPECT_EQ(world.service(id).status.state, ServiceState::kDeleted);
   EXPECT_EQ(world.count_events(id, "server.died"), 0u);
+}
+
+TEST(ReconcilerTest, AFailedScheduledBackupIsTriedAgainSoon) {
+  ControlWorld world;
+  for (int i = 0; i < 10; ++i) world.provider->fail_next("take_backup", {core::Code::kStoreUnreachable, "away"});
+  auto request = world.create_request();
+  request.backups = world.backups_request();
+  request.backups->interval_hours = 730;
+  const auto id = world.commands->create_service(request, world.admin).service.id;
+  for (int minutes = 0; minutes < 180; ++minutes) {
+    world.settle();
+    world.clock.advance(std::chrono::minutes(1));
+    world.tick();
+  }
+  const auto backups = backups_of(world, id);
+  EXPECT_TRUE(std::ranges::any_of(backups, [](const auto& it) { return it.state == model::BackupState::kFailed; }));
+  EXPECT_TRUE(std::ranges::any_of(backups, [](const auto& it) { return it.confirmed_at.has_value(); }));
+}
+
+TEST(ReconcilerTest, ARenamedServiceIsSynchronizedAgainAfterTrouble) {
+  ControlWorld world;
+  const auto id = world.make_service().id;
+  UpdateServiceRequest rename;
+  rename.name = "renamed";
+  world.commands->update_service(id, rename, world.admin);
+  world.provider->set_liveness(instance_of(world, id), Liveness::kDead, "signal 9");
+  world.tick();
+  world.settle();
+  EXPECT_EQ(world.service(id).status.state, ServiceState::kSynchronized);
+}
+
+TEST(ReconcilerTest, ARestartThatWaitsEndsWithItsService) {
+  ControlWorld world;
+  const auto id = world.make_service().id;
+  for (int i = 0; i < 3; ++i) {
+    world.provider->set_liveness(instance_of(world, id), Liveness::kDead, "again");
+    world.tick();
+    if (i < 2) world.settle();
+  }
+  const auto starts = [&] {
+    const auto calls = world.calls();
+    return std::ranges::count_if(calls, [](const auto& call) { return call.starts_with("start "); });
+  };
+  const auto before = starts();
+  world.commands->delete_service(id, FinalBackup::kRequired, world.admin);
+  for (int seconds = 0; seconds < 60; ++seconds) {
+    world.settle();
+    world.clock.advance(std::chrono::seconds(1));
+  }
+  OperationFilter all;
+  all.limit = 1000;
+  for (const auto& operation : world.queries->operations(all, world.admin)) {
+    EXPECT_TRUE(model::is_terminal(operation.state)) << operation.kind;
+  }
+  EXPECT_EQ(starts(), before);
 }
 
 }  // namespace

@@ -68,13 +68,13 @@ AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::
         .with_hint(source.backup->next_step.empty() ? "wait until it is confirmed, or choose another backup"
                                                     : source.backup->next_step);
   }
+  if (!deps_.providers.of_kind(wanted.provider.kind).is_local()) return recover_remote(request, source, wanted);
   if (source.instances.empty() || source.destination_id.empty()) {
     throw core::Error(core::Code::kRecoveryOutOfReach,
                       fmt::format("the service '{}' never had a backup", source.service.name))
         .with_hint("turn backups on for a service before its data is needed");
   }
 
-  bool names_store = false;
   RecoveryQuestion question;
   question.source = source.service;
   question.instances = source.instances;
@@ -83,28 +83,55 @@ AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::
   question.keep_logins = request.keep_logins;
   question.from =
       deps_.database.read([&](auto& tx) { return load_target(tx, source.destination_id, source.service.team_id); });
-  if (const auto id = core::find_string(request.config, "destinationId", "/recoverFrom/config")) {
-    question.from.destination = find_destination(source.service.team_id, *id, "/recoverFrom");
+  if (request.config.contains("destinationId")) {
+    question.from.destination =
+        resolve_destination(source.service.team_id, request.config, {}, "/recoverFrom").destination;
   } else if (!request.config.empty() || !request.secrets.empty()) {
     const auto catalogue = deps_.providers.catalogue();
     const auto& offer = catalogue->require(wanted.provider.name, wanted.provider.version);
     model::check_backup_store(offer, request.config, request.secrets, "/recoverFrom");
     question.from.destination = check_store(request.config, request.secrets, "/recoverFrom");
-    names_store = true;
+    try {
+      return plan(request, question, wanted);
+    } catch (const core::Error& error) {
+      throw error.fields().empty() ? at_place(error, question.from.destination, "/recoverFrom") : error;
+    }
   }
+  return plan(request, question, wanted);
+}
 
-  AdmittedRecovery admitted;
-  try {
-    admitted.plan = deps_.providers.of_kind(wanted.provider.kind).plan_recovery(question, wanted);
-  } catch (const core::Error& error) {
-    if (!names_store || !error.fields().empty()) throw;
-    throw at_place(error, question.from.destination, "/recoverFrom");
+AdmittedRecovery Admission::recover_remote(const RecoverRequest& request, const Source& source,
+                                           const model::Service& wanted) {
+  RecoveryQuestion question;
+  question.source = source.service;
+  question.backup_id = request.backup_id;
+  question.time = request.time;
+  question.config = request.config;
+  question.secrets = request.secrets;
+  if (request.config.empty() && request.secrets.empty()) {
+    question.config = source.service.backups.config;
+    question.secrets = source.service.backups.secrets;
   }
+  const auto catalogue = deps_.providers.catalogue();
+  const auto& offer = catalogue->require(wanted.provider.name, wanted.provider.version);
+  model::check_backup_store(offer, question.config, question.secrets, "/recoverFrom");
+  if (!source.backup && !source.service.backups.enabled_at) {
+    throw core::Error(core::Code::kRecoveryOutOfReach,
+                      fmt::format("the service '{}' never had a backup", source.service.name))
+        .with_hint("turn backups on for a service before its data is needed");
+  }
+  return plan(request, question, wanted);
+}
+
+AdmittedRecovery Admission::plan(const RecoverRequest& request, const RecoveryQuestion& question,
+                                 const model::Service& wanted) {
+  AdmittedRecovery admitted;
+  admitted.plan = deps_.providers.of_kind(wanted.provider.kind).plan_recovery(question, wanted);
   admitted.from = question.from;
   if (request.backup_id) {
-    admitted.recovered_from = {{"backupId", *request.backup_id}, {"serviceId", source.service.id}};
+    admitted.recovered_from = {{"backupId", *request.backup_id}, {"serviceId", question.source.id}};
   } else {
-    admitted.recovered_from = {{"serviceId", source.service.id}};
+    admitted.recovered_from = {{"serviceId", question.source.id}};
     if (request.time) admitted.recovered_from["time"] = core::format_time(*request.time);
   }
   return admitted;

@@ -1,6 +1,11 @@
 #include "control/service_operations.h"
 
 namespace backstay::control {
+namespace {
+
+constexpr std::string_view kPlanSecret = "plan/";
+
+}  // namespace
 
 void store_recovery(const BackupTarget& from, const RecoveryPlan& plan, core::json::object& request,
                     model::Secrets& secrets) {
@@ -15,6 +20,7 @@ void store_recovery(const BackupTarget& from, const RecoveryPlan& plan, core::js
   secrets["accessKey"] = destination.access_key;
   secrets["secretKey"] = destination.secret_key;
   secrets["recoveryKey"] = from.recovery_key;
+  for (const auto& [name, secret] : plan.secrets) secrets[std::string(kPlanSecret) + name] = secret;
 }
 
 std::pair<BackupTarget, RecoveryPlan> load_recovery(const model::Operation& operation) {
@@ -28,8 +34,12 @@ std::pair<BackupTarget, RecoveryPlan> load_recovery(const model::Operation& oper
   target.destination.access_key = operation.secrets.at("accessKey");
   target.destination.secret_key = operation.secrets.at("secretKey");
   target.recovery_key = operation.secrets.at("recoveryKey");
-  return {std::move(target),
-          {core::require_object(operation.request, "plan"), core::require_string(operation.request, "description")}};
+  RecoveryPlan plan{
+      core::require_object(operation.request, "plan"), core::require_string(operation.request, "description"), {}};
+  for (const auto& [name, secret] : operation.secrets) {
+    if (name.starts_with(kPlanSecret)) plan.secrets[name.substr(kPlanSecret.size())] = secret;
+  }
+  return {std::move(target), std::move(plan)};
 }
 
 }  // namespace backstay::control

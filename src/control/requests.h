@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/json.h"
@@ -49,6 +50,8 @@ struct RecoverRequest {
 };
 
 struct CreateServiceRequest {
+  /// A UUID that the caller chose; nothing: a new one.
+  std::optional<std::string> id{};
   std::int64_t team_id = 0;
   std::string name;
   ProviderRequest provider;
@@ -71,6 +74,16 @@ struct UpdateServiceRequest {
   std::optional<bool> pause;
   std::optional<std::string> app_version;
 };
+
+/// What a deletion does with the last state of a service whose backups are on.
+enum class FinalBackup {
+  kRequired,    ///< without a confirmed final backup the data stays
+  kBestEffort,  ///< tried, and the data goes in any case
+  kSkip
+};
+std::string_view to_text(FinalBackup wish);
+/// Throws Error(invalid_argument) for a word that is none of "required", "best-effort", "skip".
+FinalBackup final_backup_from_text(std::string_view text);
 
 struct CreateTeamRequest {
   std::string name;

@@ -29,6 +29,26 @@ std::optional<model::Instance> current_instance(metadata::Transaction& tx, const
   return instances.back();
 }
 
+model::ServiceState state_while_updating(model::ServiceState now, bool turns, bool pause) {
+  using enum model::ServiceState;
+  if (turns && now != kCreating) return pause ? kPausing : kUnpausing;
+  return now == kSynchronized ? kUpdating : now;
+}
+
+void require_can_back_up(const model::Service& service) {
+  if (service.delete_requested_at) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is being deleted", service.name));
+  }
+  if (!service.backups.enabled) {
+    throw core::Error(core::Code::kConflict, fmt::format("backups of the service '{}' are off", service.name))
+        .with_hint("turn backups on (PATCH with backups.enabled true and a destination)");
+  }
+  if (service.pause) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is paused", service.name))
+        .with_hint("resume it (PATCH with pause false); all it wrote was archived before it was paused");
+  }
+}
+
 }  // namespace
 
 ServiceCommands::ServiceCommands(CommandDependencies dependencies, CommandConfig config)
@@ -77,13 +97,11 @@ void ServiceCommands::write_new_instance(metadata::Transaction& tx, const model:
   instance.directory = instance_id;
   instance.created_at = deps_.clock.now();
   if (service.backups.enabled) instance.destination_id = service.backups.destination_id;
-  metadata::Allocations allocations(tx);
-  instance.port = static_cast<std::uint16_t>(
-      allocations.allocate("port", instance.node, instance_id, config_.first_port, config_.last_port,
-                           [&](auto port) { return provider.port_usable(static_cast<std::uint16_t>(port)); }));
-  if (config_.first_uid != 0) {
-    instance.uid = static_cast<std::uint32_t>(
-        allocations.allocate("uid", instance.node, instance_id, config_.first_uid, config_.last_uid));
+  if (provider.is_local()) instance.port = allocate_port(tx, {config_.ports, provider, deps_.random}, instance);
+  if (provider.is_local() && config_.first_uid != 0) {
+    instance.uid = static_cast<std::uint32_t>(metadata::Allocations(tx).allocate_in_turn(
+        "uid", instance.node, instance_id, config_.first_uid, config_.last_uid,
+        [&](std::int64_t uid) { return provider.user_usable(static_cast<std::uint32_t>(uid)); }));
   }
   metadata::Instances(tx).insert(instance);
   metadata::Settings(tx).put_secret(instance_secret_key(instance_id),
@@ -117,7 +135,8 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
   require_generation(principal, before);
   require_changeable(before);
   auto [service, destination] = admission_.update(before, request);
-  const bool needs_work = request.config || request.secrets || request.plan || request.backups;
+  const bool turns = before.pause != service.pause;
+  const bool needs_work = request.config || request.secrets || request.plan || request.backups || turns;
 
   std::vector<std::string> to_cancel;
   auto operation = deps_.database.write([&](auto& tx) -> std::optional<model::Operation> {
@@ -137,14 +156,29 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
                          ? "backups were switched on: the first is taken at once"
                          : "backups were switched off: changes from now on cannot be recovered; what is stored stays");
     }
-    if (!needs_work) return std::nullopt;
-    // A backup that waits for its store must not hold up the wish to do without.
-    if (before.backups.enabled && !service.backups.enabled) to_cancel = cancel_open(tx, id);
-    if (latest.status.state == model::ServiceState::kSynchronized) {
-      service.status.state = model::ServiceState::kUpdating;
+    if (!needs_work) {
+      if (latest.status.observed_generation != latest.generation) return std::nullopt;  // an open change will tell
+      service.status.observed_generation = service.generation;
+      metadata::Services(tx).update_status(id, service.status, service.updated_at);
+      return std::nullopt;
+    }
+    // A backup that waits for its store must not hold up the wish to do without, or to pause.
+    const bool backups_end = (before.backups.enabled && !service.backups.enabled) || (turns && service.pause);
+    if (backups_end) to_cancel = cancel_open(tx, id, {kinds::kBackup});
+    if (const auto state = state_while_updating(latest.status.state, turns, service.pause);
+        state != latest.status.state) {
+      service.status.state = state;
       metadata::Services(tx).update_status(id, service.status, service.updated_at);
     }
-    events_.record(tx, service, events::kServiceUpdating, "a change of the service was accepted");
+    if (turns) {
+      events_.record(tx, service, service.pause ? events::kServicePausing : events::kServiceUnpausing,
+                     service.pause ? "the service is being paused: its clients are sent away, its data is kept"
+                                   : "the service is being resumed");
+    } else {
+      events_.record(tx, service, events::kServiceUpdating,
+                     service.pause ? "a change of the service was accepted; it is in effect once the service is resumed"
+                                   : "a change of the service was accepted");
+    }
     NewOperation work;
     work.kind = kinds::kUpdate;
     work.team_id = service.team_id;
@@ -157,29 +191,26 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
   return {std::move(service), std::move(operation)};
 }
 
-std::vector<std::string> ServiceCommands::cancel_open(metadata::Transaction& tx, const std::string& service_id) {
+std::vector<std::string> ServiceCommands::cancel_open(metadata::Transaction& tx, const std::string& service_id,
+                                                      const std::set<std::string_view>& kinds) {
   std::vector<std::string> cancelled;
   metadata::OperationFilter open;
   open.service_id = service_id;
   open.open_only = true;
   for (const auto& operation : metadata::Operations(tx).list(open)) {
-    if (!is_cancellable(operation.kind)) continue;
+    if (!kinds.contains(operation.kind)) continue;
     request_cancel(tx, operation);
     cancelled.push_back(operation.id);
   }
   return cancelled;
 }
 
-ServiceChange ServiceCommands::delete_service(const std::string& id, const Principal& principal) {
+ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup final_backup,
+                                              const Principal& principal) {
   require_write(principal);
   auto service = require_service(id, principal);
   if (service.deleted_at) {
     throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is deleted already", service.name));
-  }
-  if (service.backups.enabled && !service.status.instance_id.empty()) {
-    throw core::Error(core::Code::kNotSupported,
-                      fmt::format("deleting the service '{}' while its backups are on is not there yet", service.name))
-        .with_hint("turn backups off first (PATCH with backups.enabled false), then delete; stored backups stay");
   }
   std::vector<std::string> to_cancel;
   auto operation = deps_.database.write([&](auto& tx) {
@@ -188,8 +219,14 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, const Princ
     open.kind = kinds::kDelete;
     open.open_only = true;
     if (const auto deleting = metadata::Operations(tx).list(open); !deleting.empty()) return deleting.front();
-    require_generation(principal, metadata::Services(tx).require(id));
-    to_cancel = cancel_open(tx, id);
+    to_cancel = cancel_open(tx, id, {kinds::kCreate, kinds::kRecover, kinds::kBackup, kinds::kRestart});
+    // A change may wait for its backend for as long as it takes.
+    if (!deps_.providers.of_kind(service.provider.kind).is_local()) {
+      const auto waiting = cancel_open(tx, id, {kinds::kUpdate});
+      to_cancel.insert(to_cancel.end(), waiting.begin(), waiting.end());
+    }
+    service = metadata::Services(tx).require(id);
+    require_generation(principal, service);
     service.delete_requested_at = deps_.clock.now();
     service.updated_at = deps_.clock.now();
     ++service.generation;
@@ -198,12 +235,23 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, const Princ
     service.status.reason.clear();
     service.status.next_step.clear();
     metadata::Services(tx).update_status(id, service.status, service.updated_at);
-    events_.record(tx, service, events::kServiceDeleting, "the service and its data are being deleted");
+    const auto instance = current_instance(tx, service);
     NewOperation work;
     work.kind = kinds::kDelete;
     work.team_id = service.team_id;
     work.service_id = id;
-    work.request["instanceId"] = current_instance(tx, service)->id;
+    work.request["instanceId"] = instance->id;
+    const bool has_state = service.backups.enabled && instance->state == model::InstanceState::kServing;
+    if (has_state && final_backup != FinalBackup::kSkip) {
+      work.request["finalBackup"] = to_text(final_backup);
+      work.request["backupId"] =
+          enter_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, service, model::BackupOrigin::kFinal)
+              .id;
+    }
+    events_.record(tx, service, events::kServiceDeleting,
+                   work.request.contains("backupId")
+                       ? "the service is being deleted: a final backup first, then its data"
+                       : "the service and its data are being deleted");
     return deps_.operations.enqueue(tx, work);
   });
   for (const auto& cancelled : to_cancel) deps_.operations.cancel(cancelled);
@@ -211,17 +259,16 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, const Princ
   return {std::move(service), std::move(operation)};
 }
 
-model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal) {
+model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal,
+                                               const std::optional<std::string>& backup_id) {
   require_write(principal);
-  const auto service = require_service(service_id, principal);
-  require_changeable(service);
-  if (!service.backups.enabled) {
-    throw core::Error(core::Code::kConflict, fmt::format("backups of the service '{}' are off", service.name))
-        .with_hint("turn backups on (PATCH with backups.enabled true and a destination)");
-  }
+  require_changeable(require_service(service_id, principal));
   auto backup = deps_.database.write([&](auto& tx) {
+    // As it is now, not as it was seen a moment ago.
+    const auto service = metadata::Services(tx).require(service_id);
+    require_can_back_up(service);
     auto scheduled = control::schedule_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, service,
-                                              model::BackupOrigin::kManual)
+                                              model::BackupOrigin::kManual, backup_id)
                          .first;
     take_effect(tx, principal, scheduled.id);
     return scheduled;

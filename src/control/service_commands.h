@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "control/admission.h"
 #include "control/event_log.h"
 #include "control/operation_queue.h"
+#include "control/ports.h"
 #include "control/principal.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
@@ -30,9 +32,7 @@
 namespace backstay::control {
 
 struct CommandConfig {
-  /// Ports of instances.
-  std::uint16_t first_port = 20000;
-  std::uint16_t last_port = 29999;
+  PortRange ports{};
   /// Users of instances; first_uid 0: no users of their own (Backstay is not root).
   std::uint32_t first_uid = 0;
   std::uint32_t last_uid = 0;
@@ -75,10 +75,15 @@ class ServiceCommands {
   ServiceChange create_service(const CreateServiceRequest& request, const Principal& principal);
   /// No operation if nothing changes but the name.
   ServiceChange update_service(const std::string& id, const UpdateServiceRequest& request, const Principal& principal);
-  /// not_supported while backups are enabled.
-  ServiceChange delete_service(const std::string& id, const Principal& principal);
-  /// conflict if backups are off.
-  model::Backup schedule_backup(const std::string& service_id, const Principal& principal);
+  /// With backups on, after a final backup; undelete_service brings it back until its record expires.
+  ServiceChange delete_service(const std::string& id, FinalBackup final_backup, const Principal& principal);
+  /// A service whose data is still there goes on; else its data is recovered, up to its last write, as a new instance
+  /// of the same service. conflict while the deletion runs, for a service that is not deleted, or whose backups were
+  /// off.
+  ServiceChange undelete_service(const std::string& id, const Principal& principal);
+  /// conflict if backups are off. `backup_id`: a UUID that the caller chose.
+  model::Backup schedule_backup(const std::string& service_id, const Principal& principal,
+                                const std::optional<std::string>& backup_id = {});
 
   /// Asks a queued or running operation to stop; conflict if it has ended or cannot be cancelled.
   model::Operation cancel_operation(const std::string& id, const Principal& principal);
@@ -101,8 +106,17 @@ class ServiceCommands {
  private:
   void write_destination(metadata::Transaction& tx, const NamedDestination& named, std::int64_t team_id);
   void write_new_instance(metadata::Transaction& tx, const model::Service& service, const std::string& instance_id);
-  /// Cancels what of the service's open operations can be; returns the ids, to be told to workers after the commit.
-  std::vector<std::string> cancel_open(metadata::Transaction& tx, const std::string& service_id);
+  /// Cancels the service's open operations of these kinds; returns the ids, to be told to workers after the commit.
+  std::vector<std::string> cancel_open(metadata::Transaction& tx, const std::string& service_id,
+                                       const std::set<std::string_view>& kinds);
+  /// Notes that a token was used, if the state can be written.
+  void touch(const std::string& token_id, core::Timestamp now);
+  /// The data of the service is still there.
+  model::Operation keep_undeleted(model::Service& service);
+  model::Operation recover_deleted(model::Service& service);
+  model::Operation begin_undelete(metadata::Transaction& tx, model::Service& service, model::ServiceState state,
+                                  std::string_view kind, const std::string& instance_id, core::json::object request,
+                                  model::Secrets secrets);
   void request_cancel(metadata::Transaction& tx, const model::Operation& operation);
   model::Service require_service(const std::string& id, const Principal& principal);
   /// Throws Error(conflict) for a service that cannot be changed any more.

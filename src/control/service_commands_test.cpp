@@ -200,25 +200,6 @@ TEST(ServiceCommandsTest, ANewNameAloneNeedsNoWork) {
   EXPECT_EQ(world.service(service.id).status.state, ServiceState::kSynchronized);
 }
 
-TEST(ServiceCommandsTest, WhatIsNotThereYetSaysSo) {
-  ControlWorld world;
-  const auto service = world.make_service(true);
-  UpdateServiceRequest pause;
-  pause.pause = true;
-  const auto code_of = [&](const auto& call) {
-    try {
-      call();
-    } catch (const core::Error& error) {
-      return error.code();
-    }
-    return core::Code::kInternal;
-  };
-  EXPECT_EQ(code_of([&] { world.commands->update_service(service.id, pause, world.admin); }),
-            core::Code::kNotSupported);
-  EXPECT_EQ(code_of([&] { world.commands->delete_service(service.id, world.admin); }), core::Code::kNotSupported);
-  EXPECT_EQ(world.service(service.id).status.state, ServiceState::kSynchronized);
-}
-
 TEST(ServiceCommandsTest, ADeletedServiceWithBackupsStaysAsTheirRecord) {
   ControlWorld world;
   const auto service = world.make_service(true);
@@ -227,7 +208,7 @@ TEST(ServiceCommandsTest, ADeletedServiceWithBackupsStaysAsTheirRecord) {
   off.backups->enabled = false;
   world.commands->update_service(service.id, off, world.admin);
   world.settle();
-  world.commands->delete_service(service.id, world.admin);
+  world.commands->delete_service(service.id, FinalBackup::kSkip, world.admin);
   world.settle();
   EXPECT_EQ(world.service(service.id).status.state, ServiceState::kDeleted);
   EXPECT_TRUE(world.queries->services(world.team_id, false, world.admin).empty());
@@ -254,16 +235,18 @@ TEST(ServiceCommandsTest, ForeignTeamsSeeNothing) {
     return false;
   };
   const auto backup = world.queries->backups(service.id, world.admin).front();
-  const auto operation = world.queries->operations({service.id, {}, 1}, world.admin).front();
+  const auto operation =
+      world.queries->operations({.service_id = service.id, .team_id = {}, .limit = 1}, world.admin).front();
   EXPECT_TRUE(is_hidden([&] { world.queries->service(service.id, stranger); }));
   EXPECT_TRUE(is_hidden([&] { world.queries->backup(backup.id, stranger); }));
   EXPECT_TRUE(is_hidden([&] { world.queries->operation(operation.id, stranger); }));
   EXPECT_TRUE(is_hidden([&] { world.commands->update_service(service.id, {}, stranger); }));
-  EXPECT_TRUE(is_hidden([&] { world.commands->delete_service(service.id, stranger); }));
+  EXPECT_TRUE(is_hidden([&] { world.commands->delete_service(service.id, FinalBackup::kSkip, stranger); }));
   EXPECT_TRUE(is_hidden([&] { world.commands->schedule_backup(service.id, stranger); }));
   EXPECT_TRUE(is_hidden([&] { world.commands->cancel_operation(operation.id, stranger); }));
-  EXPECT_TRUE(world.queries->services(true, stranger).empty());
-  EXPECT_TRUE(world.queries->events({service.id, {}, {}, 100}, stranger).empty());
+  EXPECT_TRUE(world.queries->services({.team_id = {}, .include_deleted = true}, stranger).empty());
+  EXPECT_TRUE(
+      world.queries->events({.service_id = service.id, .team_id = {}, .after = {}, .before = {}}, stranger).empty());
 }
 
 TEST(ServiceCommandsTest, TokensAreShownOnceAndKnownByTheirHash) {

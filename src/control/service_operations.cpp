@@ -2,6 +2,7 @@
 
 #include "control/body_loader.h"
 #include "control/operation_queue.h"
+#include "control/operation_work.h"
 #include "core/log.h"
 #include "metadata/backups.h"
 #include "metadata/instances.h"
@@ -11,38 +12,42 @@
 namespace backstay::control {
 namespace {
 
-std::string instance_of(const model::Operation& operation) {
-  return core::require_string(operation.request, "instanceId", "/request");
-}
-
-/// The service as it is now and the instance that the operation speaks of.
-ServiceBody body_of(const WorkDependencies& deps, const model::Operation& operation) {
-  return deps.database.read([&](auto& tx) {
-    const auto service = metadata::Services(tx).require(operation.service_id);
-    return load_body(tx, service, instance_of(operation));
-  });
-}
-
-Provider& provider_of(const WorkDependencies& deps, const ServiceBody& body) {
-  return deps.providers.of_kind(body.service.provider.kind);
-}
-
 void write_status(core::Clock& clock, metadata::Transaction& tx, const model::Service& service) {
   metadata::Services(tx).update_status(service.id, service.status, clock.now());
 }
 
-/// The service points at the instance, which runs and is what was asked for.
+/// The service points at the instance, which runs, or is paused, and is what was asked for.
 void mark_synchronized(const WorkDependencies& deps, metadata::Transaction& tx, const ServiceBody& body) {
   model::Service service = metadata::Services(tx).require(body.service.id);
   if (service.status.state == model::ServiceState::kDeleting) return;
-  service.status.state = model::ServiceState::kSynchronized;
+  const bool runs = !body.service.pause;
+  service.status.state = runs ? model::ServiceState::kSynchronized : model::ServiceState::kPaused;
   service.status.observed_generation = body.service.generation;
   service.status.instance_id = body.instance.id;
-  service.status.details = provider_of(deps, body).details(body, true);
+  service.status.details = provider_of(deps, body).details(body, runs);
   service.status.reason.clear();
   service.status.next_step.clear();
   service.status.last_error.clear();
   write_status(deps.clock, tx, service);
+}
+
+constexpr int kPortAttempts = 10;
+
+/// Runs what ends with the start of a server. As long as no client knows its port, another program that has taken it
+/// meanwhile is made way for.
+void with_free_port(const WorkDependencies& deps, const model::Operation& operation,
+                    const std::function<void(const ServiceBody&)>& work) {
+  for (int attempt = 1;; ++attempt) {
+    const auto body = body_of(deps, operation);
+    const auto& provider = provider_of(deps, body);
+    try {
+      work(body);
+      return;
+    } catch (const core::Error&) {
+      if (body.instance.served_from || attempt == kPortAttempts || !provider.port_taken(body)) throw;
+    }
+    deps.database.write([&](auto& tx) { move_port(tx, {deps.ports, provider, deps.random}, body.instance.id); });
+  }
 }
 
 /// The last step of create and recover: from here on clients may come.
@@ -58,6 +63,22 @@ void serve(const WorkDependencies& deps, StepContext& context, std::string_view 
   context.result()["serviceId"] = body.service.id;
 }
 
+void pause(const WorkDependencies& deps, StepContext& context, const ServiceBody& body) {
+  const bool stored = provider_of(deps, body).pause(body, context);
+  deps.database.write([&](auto& tx) {
+    mark_synchronized(deps, tx, body);
+    if (stored) {
+      deps.events.record(tx, body.service, events::kServicePaused,
+                         "the service is paused; its data is kept, resume it when it is wanted");
+    } else {
+      deps.events.record(
+          tx, body.service, events::kServicePausedUnarchived,
+          "the service is paused, but the store did not take its last writes: until it is resumed they are "
+          "on this machine only; check the store and its network");
+    }
+  });
+}
+
 /// The archive goes where the service's backups go now. Here and not with the command, so that work before this one
 /// keeps its destination.
 void follow_destination(const WorkDependencies& deps, const model::Operation& operation) {
@@ -68,12 +89,6 @@ void follow_destination(const WorkDependencies& deps, const model::Operation& op
     instance.destination_id = service.backups.destination_id;
     metadata::Instances(tx).update(instance);
   });
-}
-
-void destroy_instance(const WorkDependencies& deps, StepContext& context) {
-  const auto body = body_of(deps, context.operation());
-  deps.stop_companions(body.instance.id);
-  provider_of(deps, body).destroy(body, context);
 }
 
 /// The service stays listed with its reason; what was made of it is gone.
@@ -124,8 +139,8 @@ OperationKind create_kind(const WorkDependencies& deps) {
                           "it never held data, and what was made of it is removed");
   kind.steps = {{"provision",
                  [deps](StepContext& context) {
-                   const auto body = body_of(deps, context.operation());
-                   provider_of(deps, body).provision(body, context);
+                   with_free_port(deps, context.operation(),
+                                  [&](const ServiceBody& body) { provider_of(deps, body).provision(body, context); });
                  }},
                 {"serve", [deps](StepContext& context) { serve(deps, context, "is ready for its clients"); }}};
   return kind;
@@ -137,10 +152,11 @@ OperationKind recover_kind(const WorkDependencies& deps) {
   kind.steps = {
       {"recover",
        [deps](StepContext& context) {
-         const auto body = body_of(deps, context.operation());
-         const auto [from, plan] = load_recovery(context.operation());
-         provider_of(deps, body).recover(body, from, plan, context);
-         context.event(events::kRecoveryFinished, fmt::format("recovered from {}", plan.description));
+         const auto source = load_recovery(context.operation());
+         with_free_port(deps, context.operation(), [&](const ServiceBody& body) {
+           provider_of(deps, body).recover(body, source.first, source.second, context);
+         });
+         context.event(events::kRecoveryFinished, fmt::format("recovered from {}", source.second.description));
        }},
       {"serve", [deps](StepContext& context) { serve(deps, context, "was recovered and is ready for its clients"); }}};
   return kind;
@@ -151,6 +167,10 @@ OperationKind update_kind(const WorkDependencies& deps) {
   kind.steps = {{"apply", [deps](StepContext& context) {
                    follow_destination(deps, context.operation());
                    const auto body = body_of(deps, context.operation());
+                   if (body.service.pause) {
+                     pause(deps, context, body);
+                     return;
+                   }
                    provider_of(deps, body).apply(body, context);
                    // The body that was applied is the one to report: a later change has an operation of its own.
                    deps.database.write([&](auto& tx) {
@@ -171,54 +191,12 @@ OperationKind update_kind(const WorkDependencies& deps) {
   return kind;
 }
 
-OperationKind delete_kind(const WorkDependencies& deps) {
-  OperationKind kind;
-  kind.max_failures = 20;
-  kind.steps = {{"destroy", [deps](StepContext& context) { destroy_instance(deps, context); }},
-                {"forget", [deps](StepContext& context) {
-                   deps.database.write([&](auto& tx) {
-                     auto service = metadata::Services(tx).find(context.operation().service_id);
-                     if (!service) return;  // an attempt before this one came to its end
-                     const auto instance_id = instance_of(context.operation());
-                     metadata::Settings(tx).remove(instance_secret_key(instance_id));
-                     auto instance = metadata::Instances(tx).require(instance_id);
-                     if (instance.state != model::InstanceState::kRemoved) {
-                       instance.state = model::InstanceState::kRemoved;
-                       instance.served_until = deps.clock.now();
-                       metadata::Instances(tx).update(instance);
-                     }
-                     metadata::Allocations(tx).release(instance_id);
-                     service->secrets.clear();
-                     service->deleted_at = deps.clock.now();
-                     metadata::Services(tx).update_desired(*service);
-                     service->status.state = model::ServiceState::kDeleted;
-                     service->status.reason.clear();
-                     service->status.next_step.clear();
-                     service->status.details.clear();
-                     write_status(deps.clock, tx, *service);
-                     deps.events.record(tx, *service, events::kServiceDeleted, "the service and its data are gone");
-                     // A record is kept only for the backups that can still be recovered through it.
-                     metadata::BackupFilter filter;
-                     filter.service_id = service->id;
-                     if (metadata::Backups(tx).list(filter).empty()) metadata::Services(tx).remove(service->id);
-                   });
-                 }}};
-  kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
-    auto service = metadata::Services(tx).require(operation.service_id);
-    service.status.reason = service.status.last_error = "deleting failed: " + error.message();
-    service.status.next_step = error.hint() + ", then delete the service again";
-    write_status(deps.clock, tx, service);
-    deps.events.record(tx, service, events::kServiceDeleteFailed,
-                       fmt::format("{}; {}", service.status.reason, service.status.next_step));
-  };
-  return kind;
-}
-
 OperationKind restart_kind(const WorkDependencies& deps) {
   OperationKind kind;
   kind.steps = {{"start", [deps](StepContext& context) {
                    const auto body = body_of(deps, context.operation());
-                   if (body.service.status.state == model::ServiceState::kDeleting) return;
+                   if (body.service.delete_requested_at || body.instance.state != model::InstanceState::kServing)
+                     return;
                    provider_of(deps, body).start(body, context);
                    context.event(events::kServerRestarted, "the server runs again; clients can connect");
                  }}};
@@ -240,7 +218,13 @@ OperationKinds all_kinds(const WorkDependencies& deps) {
   kinds.emplace(kinds::kRecover, recover_kind(deps));
   kinds.emplace(kinds::kUpdate, update_kind(deps));
   kinds.emplace(kinds::kDelete, delete_kind(deps));
+  kinds.emplace(kinds::kUndelete, undelete_kind(deps));
   kinds.emplace(kinds::kRestart, restart_kind(deps));
+  for (auto& [name, kind] : kinds) {
+    kind.on_waiting = [deps](auto& tx, const auto& operation, const core::Error& error) {
+      note_waiting(deps, tx, operation, error);
+    };
+  }
   kinds.emplace(kinds::kBackup, backup_kind(deps));
   return kinds;
 }

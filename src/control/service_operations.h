@@ -6,6 +6,7 @@
 
 #include "control/event_log.h"
 #include "control/operation_kind.h"
+#include "control/ports.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
 #include "core/time.h"
@@ -19,6 +20,8 @@ struct WorkDependencies {
   const ProviderRegistry& providers;
   EventLog& events;
   core::Clock& clock;
+  core::Random& random;
+  PortRange ports;
   /// Ends what runs beside an instance and waits for its end.
   std::function<void(const std::string& instance_id)> stop_companions;
 };
@@ -26,7 +29,9 @@ struct WorkDependencies {
 OperationKind create_kind(const WorkDependencies& deps);
 OperationKind recover_kind(const WorkDependencies& deps);
 OperationKind update_kind(const WorkDependencies& deps);
+/// See delete_operation.cpp.
 OperationKind delete_kind(const WorkDependencies& deps);
+OperationKind undelete_kind(const WorkDependencies& deps);
 OperationKind restart_kind(const WorkDependencies& deps);
 /// See backup_operation.cpp.
 OperationKind backup_kind(const WorkDependencies& deps);
@@ -40,6 +45,10 @@ struct NoteDependencies {
 void note_cancelled(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation);
 void note_backup_failed(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
                         EventKind kind, const std::string& reason, const std::string& next_step);
+
+/// What an operation waits for becomes the reason of its service's state. See waiting.cpp.
+void note_waiting(const WorkDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
+                  const core::Error& error);
 
 OperationKinds all_kinds(const WorkDependencies& deps);
 

@@ -52,6 +52,8 @@ class Metrics {
   ~Metrics();
   Counter counter(const std::string& name, const std::string& help, const Labels& labels = {});
   Gauge gauge(const std::string& name, const std::string& help, const Labels& labels = {});
+  /// The gauge is not told any more, and its handles must not be used; one that is not there is fine.
+  void remove_gauge(const std::string& name, const std::string& help, const Labels& labels);
   Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
                       const Labels& labels = {});
   /// Everything, in the Prometheus text exposition format.

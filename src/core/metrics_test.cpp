@@ -17,5 +17,15 @@ TEST(MetricsTest, WritesThePrometheusText) {
   EXPECT_NE(text.find("backstay_test_seconds_bucket{le=\"1\"} 1"), std::string::npos) << text;
 }
 
+TEST(MetricsTest, ForgetsAGauge) {
+  Metrics metrics;
+  metrics.gauge("backstay_test_bytes", "size", {{"of", "a"}}).set(1);
+  metrics.gauge("backstay_test_bytes", "size", {{"of", "b"}}).set(2);
+  for (int i = 0; i < 2; ++i) metrics.remove_gauge("backstay_test_bytes", "size", {{"of", "a"}});
+  const std::string text = metrics.text();
+  EXPECT_EQ(text.find("of=\"a\""), std::string::npos) << text;
+  EXPECT_NE(text.find("of=\"b\""), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace backstay::core

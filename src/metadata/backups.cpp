@@ -129,12 +129,21 @@ void Backups::update(const model::Backup& backup) {
   metadata::update(tx_, "backups", changing_values(backup), "id = :id", Values().set("id", backup.id));
 }
 
-std::optional<core::Timestamp> Backups::last_scheduled(const std::string& service_id) {
+std::optional<model::Backup> Backups::last_of(const std::string& service_id, model::BackupOrigin origin) {
   return Query(tx_,
-               "SELECT scheduled_at FROM backups WHERE service_id = :service_id AND origin = 'scheduled' "
-               "ORDER BY scheduled_at DESC LIMIT 1")
+               "SELECT * FROM backups WHERE service_id = :service_id AND origin = :origin "
+               "ORDER BY scheduled_at DESC, id DESC LIMIT 1")
+      .bind(Values().set("service_id", service_id).set("origin", model::to_text(origin)))
+      .first<model::Backup>(read_backup);
+}
+
+std::optional<core::Timestamp> Backups::last_confirmed_at(const std::string& service_id) {
+  return Query(
+             tx_,
+             "SELECT confirmed_at FROM backups WHERE service_id = :service_id AND confirmed_at IS NOT NULL AND state = "
+             "'completed' ORDER BY confirmed_at DESC LIMIT 1")
       .bind(Values().set("service_id", service_id))
-      .first<core::Timestamp>([](const Row& row) { return row.time("scheduled_at"); });
+      .first<core::Timestamp>([](const Row& row) { return row.time("confirmed_at"); });
 }
 
 }  // namespace backstay::metadata

@@ -38,8 +38,10 @@ class Backups {
   /// Writes everything but id, service, team, mechanism, origin and scheduled_at. Throws Error(conflict) for a state
   /// that model::may_change does not allow.
   void update(const model::Backup& backup);
-  /// When the service's last scheduled backup was scheduled.
-  std::optional<core::Timestamp> last_scheduled(const std::string& service_id);
+  /// The service's last backup of this origin, whatever became of it.
+  std::optional<model::Backup> last_of(const std::string& service_id, model::BackupOrigin origin);
+  /// When the newest one that is confirmed and still there was read back.
+  std::optional<core::Timestamp> last_confirmed_at(const std::string& service_id);
 
  private:
   Transaction& tx_;

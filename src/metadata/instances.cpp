@@ -114,8 +114,7 @@ std::int64_t Instances::next_epoch(const std::string& id) {
 }
 
 std::int64_t Allocations::allocate(const std::string& kind, const std::string& node, const std::string& owner,
-                                   std::int64_t first, std::int64_t last,
-                                   const std::function<bool(std::int64_t)>& usable) {
+                                   const NumberRange& range, const std::function<bool(std::int64_t)>& usable) {
   const auto key = Values().set("kind", kind).set("node", node);
   const auto read_value = [](const Row& row) { return row.integer("value"); };
   const auto own = Query(tx_, "SELECT value FROM allocations WHERE kind = :kind AND node = :node AND owner = :owner")
@@ -127,17 +126,45 @@ std::int64_t Allocations::allocate(const std::string& kind, const std::string& n
                           .bind(key)
                           .list<std::int64_t>(read_value);
   const std::set<std::int64_t> taken(listed.begin(), listed.end());
-  for (auto value = first; value <= last; ++value) {
+  const auto count = range.last - range.first + 1;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto value = range.first + (range.begin - range.first + i) % count;
     if (taken.contains(value) || (usable && !usable(value))) continue;
     auto values = key;
     metadata::insert(tx_, "allocations", values.set("value", value).set("owner", owner));
     return value;
   }
-  throw core::Error(core::Code::kStateError, "no " + kind + " is left between " + std::to_string(first) + " and " +
-                                                 std::to_string(last) + " on node '" + node + "'");
+  throw core::Error(core::Code::kStateError, "no " + kind + " is left between " + std::to_string(range.first) +
+                                                 " and " + std::to_string(range.last) + " on node '" + node + "'");
 }
 
-void Allocations::release(const std::string& owner) {
+std::int64_t Allocations::allocate_in_turn(const std::string& kind, const std::string& node, const std::string& owner,
+                                           std::int64_t first, std::int64_t last,
+                                           const std::function<bool(std::int64_t)>& usable) {
+  const auto counter = Values().set("name", "last " + kind + " of " + node);
+  const auto before =
+      Query(tx_, "SELECT value FROM counters WHERE name = :name").bind(counter).first<std::int64_t>([](const Row& row) {
+        return row.integer("value");
+      });
+  const auto begin = before && *before >= first && *before < last ? *before + 1 : first;
+  const auto value = allocate(kind, node, owner, {first, last, begin}, usable);
+  auto values = counter;
+  values.set("value", value);
+  if (before) {
+    Query(tx_, "UPDATE counters SET value = :value WHERE name = :name").bind(values).run();
+  } else {
+    metadata::insert(tx_, "counters", values);
+  }
+  return value;
+}
+
+void Allocations::release(const std::string& kind, const std::string& owner) {
+  Query(tx_, "DELETE FROM allocations WHERE kind = :kind AND owner = :owner")
+      .bind(Values().set("kind", kind).set("owner", owner))
+      .run();
+}
+
+void Allocations::release_all(const std::string& owner) {
   Query(tx_, "DELETE FROM allocations WHERE owner = :owner").bind(Values().set("owner", owner)).run();
 }
 

@@ -31,16 +31,30 @@ class Instances {
   Transaction& tx_;
 };
 
+/// Where a number is looked for: from `begin` on, and from `first` on after `last`.
+struct NumberRange {
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+  std::int64_t begin = first;
+};
+
 /// Numbers that only one owner may have at a time on a node: "port", "uid".
 class Allocations {
  public:
   explicit Allocations(Transaction& tx) : tx_(tx) {}
-  /// The lowest free number in [first, last] that `usable` accepts; the one that the owner has already, if any.
+  /// The next free number of the range that `usable` accepts; the one that the owner has already, if any.
   /// Throws Error(state_error) if none is left.
-  std::int64_t allocate(const std::string& kind, const std::string& node, const std::string& owner, std::int64_t first,
-                        std::int64_t last, const std::function<bool(std::int64_t)>& usable = {});
+  std::int64_t allocate(const std::string& kind, const std::string& node, const std::string& owner,
+                        const NumberRange& range, const std::function<bool(std::int64_t)>& usable = {});
+  /// The number after the one that was given out last, so that a freed one comes again only when all others of
+  /// [first, last] have been used. For an owner that has none yet.
+  std::int64_t allocate_in_turn(const std::string& kind, const std::string& node, const std::string& owner,
+                                std::int64_t first, std::int64_t last,
+                                const std::function<bool(std::int64_t)>& usable = {});
+  /// Frees the owner's number of one kind.
+  void release(const std::string& kind, const std::string& owner);
   /// Frees every number of the owner.
-  void release(const std::string& owner);
+  void release_all(const std::string& owner);
 
  private:
   Transaction& tx_;

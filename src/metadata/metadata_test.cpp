@@ -302,15 +302,29 @@ TEST_P(MetadataTest, InstancesGoInAndOut) {
 TEST_P(MetadataTest, AllocationsAreExclusive) {
   write([](Transaction& tx) {
     Allocations numbers(tx);
-    EXPECT_EQ(numbers.allocate("port", "local", "i1", 10, 12), 10);
-    EXPECT_EQ(numbers.allocate("port", "local", "i1", 10, 12), 10);
-    EXPECT_EQ(numbers.allocate("uid", "local", "i1", 10, 12), 10);
-    EXPECT_EQ(numbers.allocate("port", "local", "i2", 10, 12, [](std::int64_t n) { return n != 11; }), 12);
-    EXPECT_EQ(numbers.allocate("port", "other", "i3", 10, 12), 10);
-    EXPECT_EQ(numbers.allocate("port", "local", "i4", 10, 12), 11);
-    EXPECT_EQ(code_of([&] { numbers.allocate("port", "local", "i5", 10, 12); }), Code::kStateError);
-    numbers.release("i1");
-    EXPECT_EQ(numbers.allocate("port", "local", "i5", 10, 12), 10);
+    EXPECT_EQ(numbers.allocate("port", "local", "i1", {10, 12}), 10);
+    EXPECT_EQ(numbers.allocate("port", "local", "i1", {10, 12}), 10);
+    EXPECT_EQ(numbers.allocate("uid", "local", "i1", {10, 12}), 10);
+    EXPECT_EQ(numbers.allocate("port", "local", "i2", {10, 12}, [](std::int64_t n) { return n != 11; }), 12);
+    EXPECT_EQ(numbers.allocate("port", "other", "i3", {10, 12}), 10);
+    EXPECT_EQ(numbers.allocate("port", "local", "i4", {10, 12}), 11);
+    EXPECT_EQ(code_of([&] { numbers.allocate("port", "local", "i5", {10, 12}); }), Code::kStateError);
+    numbers.release_all("i1");
+    EXPECT_EQ(numbers.allocate("port", "local", "i5", {10, 12}), 10);
+  });
+}
+
+TEST_P(MetadataTest, AllocationsBeginAnywhereAndGoRound) {
+  write([](Transaction& tx) {
+    Allocations numbers(tx);
+    EXPECT_EQ(numbers.allocate("port", "local", "i1", {10, 12, 11}), 11);
+    EXPECT_EQ(numbers.allocate("port", "local", "i2", {10, 12, 11}), 12);
+    EXPECT_EQ(numbers.allocate("uid", "local", "i2", {10, 12}), 10);
+    EXPECT_EQ(numbers.allocate("port", "local", "i3", {10, 12, 11}), 10);
+    EXPECT_EQ(code_of([&] { numbers.allocate("port", "local", "i4", {10, 12, 11}); }), Code::kStateError);
+    numbers.release("port", "i2");
+    EXPECT_EQ(numbers.allocate("port", "local", "i4", {10, 12, 11}), 12);
+    EXPECT_EQ(numbers.allocate("uid", "local", "i4", {10, 12}), 11) << "the owner's other numbers stay its own";
   });
 }
 
@@ -338,7 +352,9 @@ TEST_P(MetadataTest, BackupsGoInAndOut) {
   EXPECT_FALSE(found.stored_at);
   EXPECT_EQ(found.start_lsn, 0xffffffff00000028U);
   EXPECT_EQ(found.data_bytes, 1234U);
-  EXPECT_EQ(read([](Transaction& tx) { return Backups(tx).last_scheduled("s1"); }), at(10));
+  EXPECT_EQ(
+      read([](Transaction& tx) { return Backups(tx).last_of("s1", model::BackupOrigin::kScheduled)->scheduled_at; }),
+      at(10));
   backup.state = model::BackupState::kDeleted;
   EXPECT_EQ(code_of([&] { write([&](Transaction& tx) { Backups(tx).update(backup); }); }), Code::kConflict);
 }

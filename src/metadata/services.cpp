@@ -224,9 +224,9 @@ void Services::update_status(const std::string& id, const model::ServiceStatus& 
   Values values;
   add_status(values, status);
   values.set("updated_at", now).set("change", next_number(tx_, "changes"));
-  const auto changed =
-      metadata::update(tx_, "services", values, "id = :id AND (state <> 'deleted' OR state = :new_state)",
-                       Values().set("id", id).set("new_state", model::to_text(status.state)));
+  const auto changed = metadata::update(tx_, "services", values,
+                                        "id = :id AND (state <> 'deleted' OR deleted_at IS NULL OR state = :new_state)",
+                                        Values().set("id", id).set("new_state", model::to_text(status.state)));
   if (changed > 0) return;
   if (!find(id)) throw_not_found(id);
   throw core::Error(core::Code::kConflict, "service '" + id + "' is deleted; its state does not change any more");

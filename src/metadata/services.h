@@ -49,7 +49,8 @@ class Services {
   /// Writes everything that the owner decides (name, plan, config, secrets, backups, pause, deletion) and updated_at,
   /// with the generation given; leaves the status alone.
   void update_desired(const model::Service& service);
-  /// Writes the status and updated_at only. Throws Error(conflict) if the service is deleted and the state is another.
+  /// Writes the status and updated_at only. Throws Error(conflict) if the service is deleted (its owner's wish says so
+  /// too) and the state is another.
   void update_status(const std::string& id, const model::ServiceStatus& status, core::Timestamp now);
   /// Removes the record and what hangs on it (instances, backups, allocations); events and operations stay.
   void remove(const std::string& id);

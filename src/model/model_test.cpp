@@ -83,17 +83,19 @@ TEST(TokenTest, ScopesTeamsAndExpiry) {
 }
 
 TEST(ScheduleTest, FirstAtOnceThenEachInterval) {
-  EXPECT_EQ(next_run(24, std::nullopt, at(5)), at(5));
-  EXPECT_EQ(next_run(24, at(5), at(5)), at(29));
+  EXPECT_EQ(next_run(24, {}, at(5)), at(5));
+  EXPECT_EQ(next_run(24, {at(5)}, at(5)), at(29));
+  EXPECT_EQ(next_run(24, {at(5), true}, at(5)), at(6)) << "a failed one is tried again soon";
+  EXPECT_EQ(next_run(1, {at(5), true}, at(5)), at(6));
   // Switched off and on again: a run from before does not count.
-  EXPECT_EQ(next_run(24, at(5), at(10)), at(10));
+  EXPECT_EQ(next_run(24, {at(5)}, at(10)), at(10));
 }
 
 TEST(ScheduleTest, MissedRunsAreCaughtUpByOne) {
   const auto now = at(100);
-  const auto due = next_run(1, at(5), at(5));
+  const auto due = next_run(1, {at(5)}, at(5));
   EXPECT_LE(due, now);
-  EXPECT_EQ(next_run(1, now, at(5)), at(101));
+  EXPECT_EQ(next_run(1, {now}, at(5)), at(101));
 }
 
 TEST(RecoveryTest, GapsAreOutOfReach) {

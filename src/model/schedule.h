@@ -8,10 +8,19 @@
 
 namespace backstay::model {
 
-/// When the next run is due: at `enabled_at` if there was none since, else one interval after the last one. A time in
+/// The last scheduled run; manual ones do not count.
+struct LastRun {
+  /// Nothing if there was none.
+  std::optional<core::Timestamp> begun{};
+  bool failed = false;
+};
+
+/// How long after a failed run the next one is tried, at most.
+inline constexpr auto kRetryAfter = std::chrono::hours(1);
+
+/// When the next run is due: at `enabled_at` if there was none since, else one interval after the last one, or sooner
+/// if that failed: a service must not be without a backup for a month because its store was away for an hour. A time in
 /// the past means now; runs that were missed are caught up by one, because the next is counted from that one.
-/// `last_scheduled` is when the last scheduled run was begun; manual runs do not count.
-core::Timestamp next_run(std::int64_t interval_h, std::optional<core::Timestamp> last_scheduled,
-                         core::Timestamp enabled_at);
+core::Timestamp next_run(std::int64_t interval_h, const LastRun& last, core::Timestamp enabled_at);
 
 }  // namespace backstay::model

@@ -32,8 +32,9 @@ ServiceState service_state_from_text(std::string_view text) { return value_of(kS
 bool may_change(ServiceState from, ServiceState to) {
   if (from == to) return true;
   switch (from) {
-    case ServiceState::kDeleted: return false;
-    case ServiceState::kDeleting: return to == ServiceState::kDeleted;
+    // Undeleting goes back to the beginning, or, with the data still there, to where it was.
+    case ServiceState::kDeleted: return to == ServiceState::kCreating;
+    case ServiceState::kDeleting: return to == ServiceState::kDeleted || to == ServiceState::kUpdating;
     default:
       // A service begins once; everything else may follow from everything, because trouble may come at any time.
       return to != ServiceState::kCreating && to != ServiceState::kDeleted;

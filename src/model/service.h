@@ -30,7 +30,7 @@ enum class ServiceState {
 std::string_view to_text(ServiceState state);
 /// Throws Error(invalid_argument) for a word that is no state.
 ServiceState service_state_from_text(std::string_view text);
-/// True if a service may go from one state to the other. `deleted` is terminal; staying is always allowed.
+/// True if a service may go from one state to the other. Staying is always allowed.
 bool may_change(ServiceState from, ServiceState to);
 
 /// Throws Error(invalid_argument) with the field /name unless the name fits the house API's pattern; of the white space

@@ -1,20 +1,15 @@
 #include "providers/postgresql.h"
 
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "backup/recover.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "os/file.h"
+#include "os/user_processes.h"
 #include "postgres/settings.h"
 #include "providers/postgresql_archives.h"
 #include "providers/postgresql_instance.h"
 #include "providers/postgresql_recovery_plan.h"
+#include "providers/server_probe.h"
 
 namespace backstay::providers {
 namespace {
@@ -24,8 +19,6 @@ constexpr auto kReloadDeadline = std::chrono::seconds(20);
 constexpr auto kSlotDeadline = std::chrono::seconds(60);
 constexpr auto kPoll = std::chrono::milliseconds(100);
 constexpr std::uint64_t kLogLimit = 64 << 20;
-constexpr auto kObserveDeadline = std::chrono::milliseconds(3000);
-constexpr std::size_t kLogLines = 5;
 
 std::vector<model::EngineVersion> versions_of(const std::vector<postgres::Installation>& installations) {
   std::vector<model::EngineVersion> versions;
@@ -55,12 +48,15 @@ class PostgresqlProvider final : public control::Provider {
   void check(const model::Service& wanted, const model::Service* before) const override;
   control::RecoveryPlan plan_recovery(const control::RecoveryQuestion& question, const model::Service& wanted) override;
   [[nodiscard]] bool port_usable(std::uint16_t port) const override;
+  [[nodiscard]] bool user_usable(std::uint32_t uid) const override { return !os::any_process_of(uid); }
+  [[nodiscard]] bool port_taken(const control::ServiceBody& body) const override;
 
   void provision(const control::ServiceBody& body, control::WorkContext& context) override;
   void recover(const control::ServiceBody& body, const control::BackupTarget& from, const control::RecoveryPlan& plan,
                control::WorkContext& context) override;
   void apply(const control::ServiceBody& body, control::WorkContext& context) override;
   void start(const control::ServiceBody& body, control::WorkContext& context) override;
+  bool pause(const control::ServiceBody& body, control::WorkContext& context) override;
   void destroy(const control::ServiceBody& body, control::WorkContext& context) override;
 
   control::Observation observe(const control::ServiceBody& body, bool measure) override;
@@ -89,6 +85,8 @@ class PostgresqlProvider final : public control::Provider {
   model::Instance open(PostgresqlInstance& instance, const control::ServiceBody& body, control::WorkContext& context);
   /// Makes a running server read its configuration; true if some of it needs a restart.
   bool reload(PostgresqlInstance& instance, std::stop_token stop);
+  /// False if not all that it wrote was stored before.
+  bool stop_server(PostgresqlInstance& instance, const control::ServiceBody& body, control::WorkContext& context);
   /// Without backups nobody would ever free the WAL that the slot keeps.
   void drop_slot(PostgresqlInstance& instance, std::stop_token stop);
   void wait(std::stop_token stop) const {
@@ -98,6 +96,7 @@ class PostgresqlProvider final : public control::Provider {
   ServerCertificates certificates_;
   PostgresqlWorld world_;
   PostgresqlArchives archives_;
+  ServerProbe probe_;
 };
 
 void PostgresqlProvider::check(const model::Service& wanted, const model::Service* before) const {
@@ -105,6 +104,13 @@ void PostgresqlProvider::check(const model::Service& wanted, const model::Servic
   const auto wishes = model::postgres_wishes(offer, wanted.config, wanted.secrets);
   postgres::validate_settings(wishes.settings);
   const int major = world_.major_of(wanted);  // throws for one that is not installed
+  if (!wishes.superuser_password.empty() && !world_.deps.runtime.isolates()) {
+    throw core::Error(core::Code::kInvalidArgument,
+                      "a superuser can become the user that its server runs as, and services have no users of their "
+                      "own here")
+        .with_field("/secrets/superuserPassword", "is possible only where Backstay runs as root")
+        .with_hint("leave superuserPassword out, or run Backstay as root");
+  }
   if (before == nullptr) return;
   core::Error refusal(core::Code::kInvalidArgument, "the change is not possible for an existing database");
   const auto old = model::postgres_wishes(offer, before->config, before->secrets);
@@ -143,17 +149,10 @@ control::RecoveryPlan PostgresqlProvider::plan_recovery(const control::RecoveryQ
   return {std::move(facts), describe(plan)};
 }
 
-bool PostgresqlProvider::port_usable(std::uint16_t port) const {
-  const os::Descriptor probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!probe.valid()) throw core::system_error("cannot make a socket", errno);
-  const int on = 1;
-  ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  // Any address: a server on one of the machine's other addresses would be in the way of nobody but people.
-  address.sin_addr.s_addr = htonl(INADDR_ANY);
-  return ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+bool PostgresqlProvider::port_usable(std::uint16_t port) const { return can_listen(port); }
+
+bool PostgresqlProvider::port_taken(const control::ServiceBody& body) const {
+  return PostgresqlInstance(world_, body).port_taken();
 }
 
 model::Instance PostgresqlProvider::open(PostgresqlInstance& instance, const control::ServiceBody& body,
@@ -223,7 +222,7 @@ bool PostgresqlProvider::reload(PostgresqlInstance& instance, std::stop_token st
   while (loaded_at() == before) {
     if (world_.deps.clock.steady_now() > deadline) {
       throw core::Error(core::Code::kTimeout, "the server did not read its new configuration")
-          .with_hint("look at the server's log: " + instance.server().log_tail(kLogLines));
+          .with_hint("look at the server's log: " + instance.server().log_tail());
     }
     wait(stop);
   }
@@ -260,7 +259,7 @@ void PostgresqlProvider::apply(const control::ServiceBody& body, control::WorkCo
     instance.write_config();
     if (reload(instance, context.stop())) {
       context.progress("restart", 0, 0);
-      instance.server().stop(postgres::StopMode::kFast, kStopDeadline, context.stop());
+      stop_server(instance, body, context);
     }
   }
   context.save(open(instance, body, context));
@@ -273,9 +272,27 @@ void PostgresqlProvider::start(const control::ServiceBody& body, control::WorkCo
   instance.run(context.stop());
 }
 
+/// A fast stop waits until the store holds all WAL. With the store away the server ends as in a crash, which loses
+/// nothing: its WAL is kept for the slot.
+bool PostgresqlProvider::stop_server(PostgresqlInstance& instance, const control::ServiceBody& body,
+                                     control::WorkContext& context) {
+  if (!instance.server().find()) return true;
+  const bool stored = archives_.send_all(body, context.stop());
+  instance.server().stop(stored ? postgres::StopMode::kFast : postgres::StopMode::kImmediate, kStopDeadline,
+                         context.stop());
+  return stored;
+}
+
+bool PostgresqlProvider::pause(const control::ServiceBody& body, control::WorkContext& context) {
+  PostgresqlInstance instance(world_, body);
+  context.progress("stop", 0, 0);
+  return stop_server(instance, body, context);
+}
+
 void PostgresqlProvider::destroy(const control::ServiceBody& body, control::WorkContext& context) {
   PostgresqlInstance instance(world_, body);
   context.progress("stop", 0, 0);
+  probe_.forget(body.instance.id);
   instance.server().stop(postgres::StopMode::kImmediate, kStopDeadline, context.stop());
   // Not only the server: whoever got a shell may have left something behind, and may have hidden the server itself.
   world_.deps.runtime.end_processes(instance.place(), world_.deps.clock, context.stop());
@@ -288,24 +305,17 @@ control::Observation PostgresqlProvider::observe(const control::ServiceBody& bod
   control::Observation seen;
   if (!world_.deps.files.stat(instance.paths().data() / "PG_VERSION")) return seen;
   instance.server().bound_log(kLogLimit);
-  if (!instance.server().find()) {
+  const auto process = instance.server().find();
+  if (!process) {
+    probe_.forget(body.instance.id);
     seen.liveness = control::Liveness::kDead;
-    const auto tail = instance.server().log_tail(kLogLines);
+    const auto tail = instance.server().log_tail();
     seen.reason = tail.empty() ? "its log says nothing" : "the end of its log: " + tail;
     return seen;
   }
   try {
-    auto target = instance.server().management_target();
-    target.connect_deadline = kObserveDeadline;
-    postgres::Connection connection(target);
+    seen.storage_used = probe_.ask(instance.server(), *process, measure);
     seen.liveness = control::Liveness::kRunning;
-    if (measure) {
-      const auto rows =
-          connection.query("SELECT sum(pg_database_size(oid))::bigint FROM pg_database", {}, kObserveDeadline);
-      seen.storage_used = static_cast<std::uint64_t>(rows.integer(0, 0));
-    } else {
-      connection.query("SELECT 1", {}, kObserveDeadline);
-    }
   } catch (const core::Error& error) {
     seen.liveness = control::Liveness::kUnreachable;
     seen.reason = error.message();
@@ -315,9 +325,12 @@ control::Observation PostgresqlProvider::observe(const control::ServiceBody& bod
 
 void PostgresqlProvider::adjust(const control::ServiceBody& body) {
   PostgresqlInstance instance(world_, body);
-  const auto rows = instance.server().connect("postgres", {}).query(
-      "SELECT setting::bigint, (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') "
-      "FROM pg_settings WHERE name = 'max_slot_wal_keep_size'");
+  const auto rows =
+      instance.server()
+          .connect("postgres", {})
+          .query(
+              "SELECT setting::bigint, (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') "
+              "FROM pg_settings WHERE name = 'max_slot_wal_keep_size'");
   const auto now = static_cast<std::uint64_t>(rows.integer(0, 0));
   const auto wanted = instance.kept_wal_limit(static_cast<std::uint64_t>(rows.integer(0, 1))) >> 20;
   if (wanted > now - now / 8 && wanted < now + now / 8) return;

@@ -212,6 +212,18 @@ void PostgresqlArchives::catch_up(const std::string& instance_id, core::Timestam
   }
 }
 
+bool PostgresqlArchives::send_all(const control::ServiceBody& body, std::stop_token stop) {
+  if (!body.service.backups.enabled) return true;
+  const auto deadline = world_.deps.clock.steady_now() + kSendAllDeadline;
+  while (world_.deps.clock.steady_now() < deadline) {
+    const auto running = receiver(body.instance.id);
+    // Without a connection it stores what it received, which need not be all that was written.
+    if (running && running->status().connected) return running->send_all(kSendAllDeadline, stop);
+    if (!world_.deps.clock.wait(stop, kPoll)) throw core::Error(core::Code::kCancelled, "stopped");
+  }
+  return false;
+}
+
 backup::RecoveryPlan PostgresqlArchives::plan(const control::RecoveryQuestion& question) {
   const auto& instance = question.instances.front();
   backup::RecoveryTarget target = backup::ToLatest{};
@@ -225,7 +237,8 @@ backup::RecoveryPlan PostgresqlArchives::plan(const control::RecoveryQuestion& q
     try {
       return plan_now();
     } catch (const core::Error& error) {
-      const bool may_come = question.source.backups.enabled && *question.time <= world_.deps.clock.now();
+      const bool may_come =
+          question.source.backups.enabled && !question.source.pause && *question.time <= world_.deps.clock.now();
       if (error.code() != core::Code::kRecoveryOutOfReach || !may_come) throw;
     }
     // A time that has just passed is within reach as soon as the running source has sent everything before it.

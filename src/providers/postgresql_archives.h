@@ -30,6 +30,10 @@ class PostgresqlArchives {
   /// Makes a receiver that runs send what it holds, then asks the archive.
   backup::RecoveryPlan plan(const control::RecoveryQuestion& question);
 
+  /// Has everything stored that the server has written by now; false if that takes too long. True where backups are
+  /// off.
+  bool send_all(const control::ServiceBody& body, std::stop_token stop);
+
   [[nodiscard]] std::optional<control::AtRisk> at_risk(const std::string& instance_id) const;
   std::vector<control::Companion> companions(const control::ServiceBody& body);
 

@@ -1,9 +1,13 @@
 #include "providers/postgresql_instance.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "backup/cluster_copy.h"
 #include "backup/wal_receiver.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "os/file.h"
 #include "postgres/settings.h"
 
 namespace backstay::providers {
@@ -36,7 +40,7 @@ int PostgresqlWorld::major_of(const model::Service& service) const {
   return static_cast<int>(*core::parse_int(model::engine_major(offer_of(service), service.config, versions)));
 }
 
-PostgresqlInstance::PostgresqlInstance(PostgresqlWorld& world, const control::ServiceBody& body)
+PostgresqlInstance::PostgresqlInstance(const PostgresqlWorld& world, const control::ServiceBody& body)
     : world_(world),
       body_(body),
       wishes_(model::postgres_wishes(world.offer_of(body.service), body.service.config, body.service.secrets)),
@@ -131,12 +135,34 @@ void PostgresqlInstance::write_config() {
 void PostgresqlInstance::run(std::stop_token stop) {
   write_config();
   auto launcher = this->launcher();
-  const auto process = server_.start(launcher);
-  server_.wait_until_ready(process, kReadyDeadline, stop);
+  try {
+    const auto process = server_.start(launcher);
+    server_.wait_until_ready(process, kReadyDeadline, stop);
+  } catch (const core::Error& error) {
+    if (error.code() != core::Code::kDatabaseUnavailable || !port_taken()) throw;
+    throw core::Error(error.code(), fmt::format("another program listens on port {}, which the service '{}' needs",
+                                                body_.instance.port, body_.service.name))
+        .with_hint("find it (ss -ltnp) and stop it; the service keeps the port, which its clients know");
+  }
 }
+
+bool PostgresqlInstance::port_taken() const { return !server_.find() && !can_listen(body_.instance.port); }
 
 void PostgresqlInstance::grant_access(std::stop_token stop) {
   postgres::ensure_access([&](const std::string& database) { return server_.connect(database, stop); }, access());
+}
+
+bool can_listen(std::uint16_t port) {
+  const os::Descriptor probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!probe.valid()) throw core::system_error("cannot make a socket", errno);
+  const int on = 1;
+  ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  // Any address: a server on one of the machine's other addresses would be in the way of nobody but people.
+  address.sin_addr.s_addr = htonl(INADDR_ANY);
+  return ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 model::Instance PostgresqlInstance::described(std::stop_token stop) {

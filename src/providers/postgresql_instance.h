@@ -40,7 +40,7 @@ struct PostgresqlWorld {
 
 class PostgresqlInstance {
  public:
-  PostgresqlInstance(PostgresqlWorld& world, const control::ServiceBody& body);
+  PostgresqlInstance(const PostgresqlWorld& world, const control::ServiceBody& body);
 
   [[nodiscard]] postgres::Server& server() { return server_; }
   [[nodiscard]] const postgres::InstancePaths& paths() const { return paths_; }
@@ -60,15 +60,18 @@ class PostgresqlInstance {
   void prepare();
   /// Writes the settings of the service; they are in effect after a start, most after a reload.
   void write_config();
-  /// Starts it with these settings, unless it runs, and waits until it accepts connections.
+  /// Starts it with these settings, unless it runs, and waits until it accepts connections. Throws
+  /// Error(database_unavailable), naming the port if somebody else listens there.
   void run(std::stop_token stop);
+  /// True if it does not run and something else listens on its port.
+  [[nodiscard]] bool port_taken() const;
   /// Makes role, database and passwords what the service says.
   void grant_access(std::stop_token stop);
   /// The instance with what only the server knows.
   [[nodiscard]] model::Instance described(std::stop_token stop);
 
  private:
-  PostgresqlWorld& world_;
+  const PostgresqlWorld& world_;
   const control::ServiceBody& body_;
   model::PostgresWishes wishes_;
   std::optional<os::Identity> identity_;
@@ -76,5 +79,8 @@ class PostgresqlInstance {
   postgres::InstancePaths paths_;
   postgres::Server server_;
 };
+
+/// True if a server could listen on the port of this machine now.
+bool can_listen(std::uint16_t port);
 
 }  // namespace backstay::providers

@@ -1,6 +1,8 @@
 // The provider with real servers: PostgreSQL must be installed, and as root each service runs under its own uid.
 #include "providers/postgresql.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <csignal>
 
@@ -9,6 +11,7 @@
 #include "control/testing/engine_world.h"
 #include "control/testing/memory_archive_memory.h"
 #include "core/error.h"
+#include "os/file.h"
 #include "os/file_system.h"
 #include "os/process.h"
 #include "postgres/connection.h"
@@ -52,8 +55,7 @@ class PostgresqlProviderTest : public ::testing::Test {
     providers.push_back(
         make_postgresql_provider({*runtime_, files_, runner_, clock_, random_, metrics_, memory_}, std::move(config)));
     control::CommandConfig commands;
-    commands.first_port = static_cast<std::uint16_t>(30000 + random_.below(20000));
-    commands.last_port = static_cast<std::uint16_t>(commands.first_port + 100);
+    commands.ports = {30000, 50000};
     if (::geteuid() == 0) {
       commands.first_uid = 70000;
       commands.last_uid = 70999;
@@ -100,12 +102,12 @@ class PostgresqlProviderTest : public ::testing::Test {
   }
 
   /// As a client does: over TCP with TLS, the server's name and authority checked.
-  postgres::Connection connect(const std::string& id, const std::string& password) {
+  postgres::Connection connect(const std::string& id, const std::string& password, const std::string& user = "admin") {
     const auto details = world_->service(id).status.details;
     postgres::ConnectionTarget target;
     target.host = std::string(details.at("hostname").as_string());
     target.port = static_cast<std::uint16_t>(details.at("port").to_number<int>());
-    target.user = "admin";
+    target.user = user;
     target.password = core::Secret(password);
     target.database = "app";
     target.ssl_mode = "verify-full";
@@ -119,6 +121,30 @@ class PostgresqlProviderTest : public ::testing::Test {
     } catch (const core::Error&) {
       return false;
     }
+  }
+  /// Listens there, as another program would, as soon as whoever is there has ended.
+  os::Descriptor listen_on(std::uint16_t port) {
+    os::Descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const auto deadline = clock_.steady_now() + std::chrono::seconds(20);
+    while (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+           ::listen(listener.get(), 1) != 0) {
+      if (clock_.steady_now() > deadline) throw core::system_error("cannot listen", errno);
+      clock_.wait({}, std::chrono::milliseconds(10));
+    }
+    return listener;
+  }
+  std::string bodies_of(const std::string& id, std::string_view name) {
+    std::string text;
+    for (const auto& event : world_->queries->service(id, world_->admin).recent_events) {
+      if (event.name == name) text += event.body + "\n";
+    }
+    return text;
   }
   std::string slots_of(const std::string& id) {
     return connect(id, "source password").query("SELECT count(*) FROM pg_replication_slots").text(0, 0);
@@ -180,9 +206,124 @@ TEST_F(PostgresqlProviderTest, LivesThroughItsWholeLife) {
 
   const auto directory = directory_of(id);
   const auto last = postmaster(directory);
-  world_->commands->delete_service(id, world_->admin);
+  world_->commands->delete_service(id, control::FinalBackup::kSkip, world_->admin);
   ASSERT_TRUE(world_->wait_until(id, [&] { return !files_.stat(directory); }));
   EXPECT_FALSE(last && os::is_alive(*last));
+}
+
+TEST_F(PostgresqlProviderTest, APortThatIsTakenIsLeftUntilClientsKnowIt) {
+  const auto id = world_->commands->create_service(request("late", "a password"), world_->admin).service.id;
+  const auto first = world_->port(id);
+  const auto occupant = listen_on(first);
+  ASSERT_TRUE(world_->wait_for(id, ServiceState::kSynchronized, std::chrono::seconds(100)));
+  const auto port = world_->port(id);
+  EXPECT_NE(port, first);
+  EXPECT_TRUE(can_connect(id, "a password"));
+  EXPECT_EQ(world_->count_events(id, "operation.retrying"), 0u);
+
+  end();
+  for (const auto& entry : std::filesystem::directory_iterator(root_ / "state" / "instances")) {
+    kill_postmaster(entry.path());
+  }
+  {
+    const auto second = listen_on(port);
+    begin();
+    ASSERT_TRUE(world_->wait_until(id, [&] { return world_->count_events(id, "operation.retrying") > 0; }));
+    EXPECT_NE(bodies_of(id, "operation.retrying").find("port " + std::to_string(port)), std::string::npos)
+        << bodies_of(id, "operation.retrying");
+  }
+  ASSERT_TRUE(world_->wait_for(id, ServiceState::kSynchronized));
+  EXPECT_EQ(world_->port(id), port);
+  EXPECT_TRUE(can_connect(id, "a password"));
+}
+
+TEST_F(PostgresqlProviderTest, OneSessionAsksWhetherTheServerAnswers) {
+  const auto id = create(request("watched", "a password"));
+  auto client = connect(id, "a password");
+  std::string session;
+  int seen = 0;
+  const auto stays = [&] {
+    const auto rows = client.query("SELECT pid::text FROM pg_stat_activity WHERE usename = 'backstay' ORDER BY pid");
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (rows.text(i, 0) == session) return ++seen >= 50;
+    }
+    session = rows.empty() ? "" : rows.text(0, 0);
+    seen = 0;
+    return false;
+  };
+  ASSERT_TRUE(world_->wait_until(id, stays, std::chrono::seconds(20)));
+  const auto before = session;
+  os::signal(*os::identify(std::stoi(session)), SIGTERM);
+  ASSERT_TRUE(world_->wait_until(id, [&] { return stays() && session != before; }, std::chrono::seconds(20)));
+  EXPECT_EQ(world_->count_events(id, "service.unreachable"), 0u);
+  EXPECT_EQ(world_->count_events(id, "server.died"), 0u);
+}
+
+TEST_F(PostgresqlProviderTest, AFullStorageLetsNewSessionsOnlyReadUntilItFits) {
+  auto wanted = request("small", "a password");
+  wanted.provider = {"postgres", "v1"};
+  wanted.plan = {0, {{"storage", 512}}};
+  wanted.config = {{"userName", "admin"}};
+  wanted.secrets = {{"userPassword", core::Secret("a password")}};
+  const auto id = create(wanted);
+  const auto is_read_only = [&] {
+    return connect(id, "a password").query("SHOW default_transaction_read_only").text(0, 0) == "on";
+  };
+  const auto told = [&](const std::string& event) {
+    return [&, event] { return world_->count_events(id, event) == 1; };
+  };
+  const auto fill = [](int mebibytes) {
+    return fmt::format("INSERT INTO filler SELECT repeat('x', 7900) FROM generate_series(1, {})", mebibytes * 128);
+  };
+  auto client = connect(id, "a password");
+  client.execute("CREATE UNLOGGED TABLE filler (content text); ALTER TABLE filler ALTER content SET STORAGE PLAIN;" +
+                 fill(445));
+  ASSERT_TRUE(world_->wait_until(id, told("storage.high")));
+  EXPECT_FALSE(is_read_only());
+  client.execute(fill(60));
+  ASSERT_TRUE(world_->wait_until(id, told("storage.full")));
+  EXPECT_TRUE(is_read_only());
+  client.execute("SET default_transaction_read_only = off");
+  client.execute("TRUNCATE filler");
+  ASSERT_TRUE(world_->wait_until(id, told("storage.fits")));
+  EXPECT_FALSE(is_read_only());
+  EXPECT_EQ(world_->count_events(id, "storage.high"), 1u);
+}
+
+TEST_F(PostgresqlProviderTest, WalThatDoesNotReachItsStoreIsTold) {
+  auto wanted = request("behind", "source password");
+  wanted.backups = backups();
+  const auto id = create(wanted);
+  ASSERT_TRUE(world_->wait_until(id, [&] { return has_confirmed_backup(id); }, std::chrono::seconds(100)));
+  const auto told = [&](const std::string& event) {
+    return [&, event] { return world_->count_events(id, event) >= 1; };
+  };
+  std::filesystem::rename(root_ / "store", root_ / "away");
+  connect(id, "source password").execute("CREATE TABLE late (n int); INSERT INTO late VALUES (1)");
+  EXPECT_TRUE(world_->wait_until(id, told("wal.behind")));
+  EXPECT_TRUE(world_->wait_until(id, told("store.unreachable")));
+  EXPECT_EQ(world_->count_events(id, "wal.caught_up"), 0u);
+  std::filesystem::rename(root_ / "away", root_ / "store");
+  EXPECT_TRUE(world_->wait_until(id, told("wal.caught_up")));
+  EXPECT_TRUE(world_->wait_until(id, told("store.reachable")));
+}
+
+TEST_F(PostgresqlProviderTest, LostWalIsToldAndANewBackupOpensTheWindowAgain) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root: a superuser of its own";
+  auto wanted = request("gap", "source password");
+  wanted.backups = backups();
+  wanted.secrets["superuserPassword"] = core::Secret("over all");
+  const auto id = create(wanted);
+  ASSERT_TRUE(world_->wait_until(id, [&] { return has_confirmed_backup(id); }, std::chrono::seconds(100)));
+  auto superuser = connect(id, "over all", "postgres");
+  end();
+  superuser.query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
+  for (int i = 0; i < 3; ++i)
+    superuser.execute("CREATE TABLE IF NOT EXISTS t (n int); SELECT pg_switch_wal(); CHECKPOINT");
+  begin();
+  EXPECT_TRUE(world_->wait_until(id, [&] { return world_->count_events(id, "wal.gap") == 1; }));
+  EXPECT_TRUE(world_->wait_until(id, [&] { return world_->queries->backups(id, world_->admin).size() == 2; }));
+  EXPECT_TRUE(world_->wait_until(id, [&] { return has_confirmed_backup(id); }, std::chrono::seconds(100)));
 }
 
 TEST_F(PostgresqlProviderTest, ALostTableComesBackInANewServiceWithOtherCredentials) {
@@ -227,7 +368,7 @@ TEST_F(PostgresqlProviderTest, ALostTableComesBackInANewServiceWithOtherCredenti
   world_->commands->update_service(id, off, world_->admin);
   ASSERT_TRUE(world_->wait_for(id, ServiceState::kSynchronized));
   EXPECT_EQ(slots_of(id), "0") << "a slot that nobody reads keeps WAL for ever";
-  world_->commands->delete_service(id, world_->admin);
+  world_->commands->delete_service(id, control::FinalBackup::kSkip, world_->admin);
   ASSERT_TRUE(world_->wait_until(id, [&] { return world_->service(id).status.state == ServiceState::kDeleted; }));
   recovery.name = "from the deleted";
   recovery.recover_from->time = then;

@@ -132,6 +132,7 @@ class DocumentTest : public testing::Test {
  protected:
   DocumentTest() {
     add_routes(routes_, {.commands = *world_.commands,
+                         .providers = *world_.provider_commands,
                          .queries = *world_.queries,
                          .feed = world_.feed,
                          .authentication = authentication_,

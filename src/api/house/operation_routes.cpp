@@ -16,16 +16,20 @@ using http::Response;
 /// A comment in the stream as often as this keeps proxies from closing it.
 constexpr auto kKeepAlive = std::chrono::seconds(15);
 
-/// Writes the operation at each change until it has ended.
-void follow(const Context& context, const std::string& id, const Principal& principal, http::StreamWriter& writer,
-            const std::stop_token& stop) {
-  std::string last;
+/// What a listener has seen, told by its content: the same after a restart of the server.
+std::string event_id(const std::string& text) { return fmt::format("{:016x}", std::hash<std::string>{}(text)); }
+
+/// Writes the operation at each change until it has ended. `last` names what the listener has seen already.
+void follow(const Context& context, const std::string& id, std::string last, const Principal& principal,
+            http::StreamWriter& writer, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const auto seen = context.feed.version(id);
     const model::Operation operation = context.queries.operation(id, principal);
-    std::string text = core::to_text(operation_resource(operation));
-    const std::string message = text == last ? ": still here\n\n" : fmt::format("event: operation\ndata: {}\n\n", text);
-    last = std::move(text);
+    const std::string text = core::to_text(operation_resource(operation));
+    const std::string state = event_id(text);
+    const std::string message =
+        state == last ? ": still here\n\n" : fmt::format("id: {}\nevent: operation\ndata: {}\n\n", state, text);
+    last = state;
     if (!writer.write(message) || model::is_terminal(operation.state)) return;
     context.feed.wait(id, seen, stop, kKeepAlive);
   }
@@ -36,8 +40,9 @@ Response events(const Context& context, const Request& request, const Principal&
   static_cast<void>(context.queries.operation(id, principal));
   Response response;
   response.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}};
-  response.stream = [context, id, principal](http::StreamWriter& writer, const std::stop_token& stop) {
-    follow(context, id, principal, writer, stop);
+  const std::string last = request.headers.find("Last-Event-ID").value_or("");
+  response.stream = [context, id, last, principal](http::StreamWriter& writer, const std::stop_token& stop) {
+    follow(context, id, last, principal, writer, stop);
   };
   return response;
 }
@@ -71,7 +76,6 @@ void add_operation_routes(RouteTable& routes, const Context& context) {
        .operation = "operations-get",
        .tag = "Operations",
        .summary = "One operation",
-       .tagged = true,
        .answer = ref("Operation")},
       [context](const Request& request, const Principal& principal) {
         return json_response(operation_resource(context.queries.operation(path_uuid(request, "operation"), principal)));

@@ -242,7 +242,8 @@ core::json::object own_schemas() {
 
 core::json::object component_schemas() {
   auto schemas = contract_schemas();
-  for (const auto& [name, schema] : own_schemas()) schemas[name] = schema;
+  const auto own = own_schemas();
+  for (const auto& [name, schema] : own) schemas[name] = schema;
   return schemas;
 }
 

@@ -2,8 +2,6 @@
 #include "api/house/request_parts.h"
 #include "api/house/route_groups.h"
 #include "api/json_response.h"
-#include "core/error.h"
-#include "model/catalogue.h"
 
 namespace backstay::api::house {
 namespace {
@@ -12,64 +10,94 @@ using control::Principal;
 using http::Request;
 using http::Response;
 
-core::json::object provider_resource(const model::ProviderDefinition& offer) { return model::to_json(offer); }
+constexpr const char* kProviders = "/managed-services/providers";
+constexpr const char* kProvider = "/managed-services/providers/{name}/{schemaVersion}";
+
+/// With the teams of its scope, as far as the token sees them.
+core::json::object provider_resource(const model::ProviderDefinition& offer, const Principal& principal) {
+  auto resource = model::to_json(offer);
+  if (offer.scope.global) return resource;
+  core::json::array teams;
+  for (const auto team : offer.scope.team_ids) {
+    if (principal.sees_team(team)) teams.emplace_back(team);
+  }
+  resource["teamIds"] = std::move(teams);
+  return resource;
+}
 
 std::vector<Parameter> provider_in_path() {
   return {{.name = "name", .description = "", .schema = {{"type", "string"}}},
           {.name = "schemaVersion", .description = "", .schema = {{"type", "string"}}}};
 }
 
-Response not_supported(const Request& /*request*/, const Principal& /*principal*/) {
-  throw core::Error(core::Code::kNotSupported, "the catalogue cannot be changed over the API yet")
-      .with_hint("the providers of this server are built in; list them with GET /managed-services/providers");
+Response list(control::Queries& queries, const Request& request, const Principal& principal) {
+  return Page(queries, request)
+      .answer_from(
+          queries.providers(query_team(request), principal),
+          [&](const auto& offer) { return provider_resource(offer, principal); },
+          [](const auto& offer) { return offer.name + '/' + offer.version; });
+}
+
+Endpoint endpoint(std::string method, std::string path, std::string operation, std::string summary) {
+  return {.method = std::move(method),
+          .path = std::move(path),
+          .operation = std::move(operation),
+          .tag = "Providers",
+          .summary = std::move(summary),
+          .base = Base::kContract,
+          .scope = Scope::kWrite,
+          .answer = ref("Provider")};
 }
 
 }  // namespace
 
 void add_provider_routes(RouteTable& routes, const Context& context) {
   control::Queries& queries = context.queries;
-  routes.add({.method = "GET",
-              .path = "/managed-services/providers",
-              .operation = "managed-services-listProviders",
-              .tag = "Providers",
-              .summary = "List the providers that the token, or the team, can use",
-              .base = Base::kContract,
-              .query = team_parameters(),
-              .paged = true,
-              .answer = array_of(ref("Provider"))},
-             [&queries](const Request& request, const Principal& principal) {
-               return Page(queries, request)
-                   .answer_from(queries.providers(query_team(request), principal), provider_resource,
-                                [](const auto& offer) { return offer.name + '/' + offer.version; });
-             });
-  const auto add_not_supported = [&](Endpoint endpoint) {
-    endpoint.tag = "Providers";
-    endpoint.base = Base::kContract;
-    endpoint.scope = Scope::kAdmin;
-    endpoint.answer = ref("Provider");
-    routes.add(endpoint, not_supported);
-  };
-  add_not_supported({.method = "POST",
-                     .path = "/managed-services/providers",
-                     .operation = "managed-services-createProvider",
-                     .summary = "Publish a provider; not there yet",
-                     .body = ref("ProviderBody")});
-  add_not_supported({.method = "PUT",
-                     .path = "/managed-services/providers",
-                     .operation = "managed-services-upsertProvider",
-                     .summary = "Publish or replace a provider; not there yet",
-                     .body = ref("ProviderBody")});
-  add_not_supported({.method = "PATCH",
-                     .path = "/managed-services/providers/{name}/{schemaVersion}",
-                     .operation = "managed-services-updateProvider",
-                     .summary = "Change a provider; not there yet",
-                     .path_parameters = provider_in_path(),
-                     .body = ref("ProviderBody")});
-  add_not_supported({.method = "DELETE",
-                     .path = "/managed-services/providers/{name}/{schemaVersion}",
-                     .operation = "managed-services-deleteProvider",
-                     .summary = "Withdraw a provider; not there yet",
-                     .path_parameters = provider_in_path()});
+  control::ProviderCommands& commands = context.providers;
+
+  auto listing = endpoint("GET", kProviders, "managed-services-listProviders",
+                          "List the providers that the token, or the team, can use");
+  listing.scope = Scope::kRead;
+  listing.query = team_parameters();
+  listing.paged = true;
+  listing.answer = array_of(ref("Provider"));
+  routes.add(listing, [&queries](const Request& request, const Principal& principal) {
+    return list(queries, request, principal);
+  });
+
+  auto creation = endpoint("POST", kProviders, "managed-services-createProvider", "Publish a provider");
+  creation.description = "For all teams with the scope 'admin', else for teams that the token sees. 409 if it exists.";
+  creation.body = ref("ProviderBody");
+  creation.more_refusals = {{409, "the provider exists already"}};
+  creation.more_refusals = {{409, "a provider of this name and version exists"}};
+  routes.add(creation, [&commands](const Request& request, const Principal& principal) {
+    return json_response(provider_resource(commands.create(json_body(request), principal), principal));
+  });
+
+  auto replacement = endpoint("PUT", kProviders, "managed-services-upsertProvider", "Publish or replace a provider");
+  replacement.body = ref("ProviderBody");
+  routes.add(replacement, [&commands](const Request& request, const Principal& principal) {
+    return json_response(provider_resource(commands.upsert(json_body(request), principal), principal));
+  });
+
+  auto change = endpoint("PATCH", kProvider, "managed-services-updateProvider",
+                         "Change a provider: the keys that are given are replaced");
+  change.path_parameters = provider_in_path();
+  change.body = ref("ProviderBody");
+  routes.add(change, [&commands](const Request& request, const Principal& principal) {
+    return json_response(provider_resource(
+        commands.update(request.param("name"), request.param("schemaVersion"), json_body(request), principal),
+        principal));
+  });
+
+  auto removal = endpoint("DELETE", kProvider, "managed-services-deleteProvider",
+                          "Withdraw a provider; its services show 'invalid provider' until it is published again");
+  removal.path_parameters = provider_in_path();
+  removal.answer = {{"type", "object"}};
+  routes.add(removal, [&commands](const Request& request, const Principal& principal) {
+    commands.remove(request.param("name"), request.param("schemaVersion"), principal);
+    return json_response(core::json::object());
+  });
 }
 
 }  // namespace backstay::api::house

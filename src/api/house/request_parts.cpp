@@ -57,6 +57,11 @@ bool query_flag(const http::Request& request, std::string_view name, bool absent
   return text ? *text == "true" : absent;
 }
 
+control::FinalBackup query_final_backup(const http::Request& request) {
+  const auto text = request.query_value("finalBackup");
+  return text ? control::final_backup_from_text(*text) : control::FinalBackup::kRequired;
+}
+
 std::vector<Parameter> team_parameters() {
   const core::json::object schema{{"type", "integer"}, {"minimum", 0}};
   return {{.name = "team", .description = "only of this team", .schema = schema},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/endpoint.h"
+#include "control/requests.h"
 #include "http/types.h"
 
 namespace backstay::api::house {
@@ -30,6 +31,8 @@ std::optional<std::string> query_service(const http::Request& request);
 std::optional<std::int64_t> query_integer(const http::Request& request, std::string_view name);
 /// true or false; `absent` if it is not there.
 bool query_flag(const http::Request& request, std::string_view name, bool absent);
+/// finalBackup=, required if it is not there.
+control::FinalBackup query_final_backup(const http::Request& request);
 
 /// The parameters that those readers read, for descriptions: team and teamId, serviceId and service.
 std::vector<Parameter> team_parameters();

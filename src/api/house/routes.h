@@ -7,6 +7,7 @@
 #include "api/authentication.h"
 #include "api/route_table.h"
 #include "control/operation_feed.h"
+#include "control/provider_commands.h"
 #include "control/queries.h"
 #include "control/service_commands.h"
 #include "core/metrics.h"
@@ -17,6 +18,7 @@ namespace backstay::api::house {
 /// What the handlers work with; everything that is referred to outlives the router.
 struct Context {
   control::ServiceCommands& commands;
+  control::ProviderCommands& providers;
   control::Queries& queries;
   control::OperationFeed& feed;
   const Authentication& authentication;

@@ -25,6 +25,7 @@ class HouseApiTest : public ::testing::Test {
 
   Context context() {
     return {.commands = *world_.commands,
+            .providers = *world_.provider_commands,
             .queries = *world_.queries,
             .feed = world_.feed,
             .authentication = authentication_,
@@ -228,20 +229,6 @@ TEST_F(HouseApiTest, LetsAReaderReadOnly) {
   EXPECT_EQ(send("POST", "/tokens", R"({"name":"x","scopes":["admin"]})").status, 403);
 }
 
-TEST_F(HouseApiTest, SaysWhatIsNotThereYet) {
-  const std::string id = text_of(create().at("id"));
-  world_.settle();
-  const auto expect_not_supported = [&](const std::string& method, const std::string& path, const std::string& body) {
-    const auto response = send(method, path, body);
-    EXPECT_EQ(response.status, 400) << method << ' ' << path;
-    EXPECT_NE(response.body.find("\"code\":\"not_supported\""), std::string::npos) << response.body;
-  };
-  expect_not_supported("PATCH", "/managed-services/" + id, R"({"pause":true})");
-  expect_not_supported("POST", "/managed-services/providers", "{}");
-  expect_not_supported("PUT", "/managed-services/providers", "{}");
-  expect_not_supported("DELETE", "/managed-services/providers/postgres/v1", "");
-}
-
 TEST_F(HouseApiTest, ShowsATokenOnce) {
   const auto created =
       answer("POST", "/tokens", fmt::format(R"({{"name":"ci","scopes":["read"],"teamIds":[{}]}})", world_.team_id));
@@ -308,9 +295,9 @@ TEST_F(HouseApiTest, GivesEveryListInPages) {
     answer("POST", "/managed-services/" + id + "/backups");
     world_.settle();
     answer("POST", "/teams", R"({"name":"team )" + name + "\"}");
-    answer(
-        "POST", "/api/destinations",
-        fmt::format(R"({{"teamId":{},"name":"d","config":{{"destinationPath":"file:///d-{}"}}}})", world_.team_id, name));
+    answer("POST", "/api/destinations",
+           fmt::format(R"({{"teamId":{},"name":"d","config":{{"destinationPath":"file:///d-{}"}}}})", world_.team_id,
+                       name));
     make_token({"read"}, true);
   }
   for (const auto& list :

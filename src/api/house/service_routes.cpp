@@ -60,7 +60,12 @@ class ServiceHandlers {
   }
 
   [[nodiscard]] Response remove(const Request& request, const Principal& principal) const {
-    return changed(context_.commands.delete_service(path_uuid(request, kService), principal), request, principal);
+    const std::string id = path_uuid(request, kService);
+    return changed(context_.commands.delete_service(id, query_final_backup(request), principal), request, principal);
+  }
+
+  [[nodiscard]] Response undelete(const Request& request, const Principal& principal) const {
+    return changed(context_.commands.undelete_service(path_uuid(request, kService), principal), request, principal);
   }
 
   [[nodiscard]] Response schedule_backup(const Request& request, const Principal& principal) const {
@@ -175,7 +180,12 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .path = "/managed-services/{id}",
        .operation = "managed-services-delete",
        .summary = "Delete a managed service",
+       .description = "With backups on, a final backup is taken and confirmed before the data goes.",
        .scope = Scope::kWrite,
+       .query =
+           {{.name = "finalBackup",
+             .description = "whether the data may go without a confirmed final backup",
+             .schema = {{"type", "string"}, {"enum", {"required", "best-effort", "skip"}}, {"default", "required"}}}},
        .conditional = true,
        .answer = ref("ManagedService")},
       &ServiceHandlers::remove);
@@ -186,6 +196,16 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .scope = Scope::kWrite,
        .answer = ref("BackupEntry")},
       &ServiceHandlers::schedule_backup, std::bind_front(&ServiceHandlers::scheduled_backup, handlers));
+  routes.add(
+      {.method = "POST",
+       .path = "/managed-services/{id}/undelete",
+       .operation = "managed-services-undelete",
+       .tag = "Managed services",
+       .summary = "Bring a deleted service back",
+       .description = "As long as its record is kept: with its id and name, up to its last write.",
+       .scope = Scope::kWrite,
+       .answer = ref("ManagedService")},
+      [handlers](const Request& request, const Principal& principal) { return handlers.undelete(request, principal); });
 }
 
 }  // namespace backstay::api::house

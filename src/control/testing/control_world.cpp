@@ -11,6 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr PortRange kPorts{20000, 20999};
+
 /// The registry owns its providers; the fake is shared with the test.
 class Borrowed final : public Provider {
  public:
@@ -24,6 +26,7 @@ class Borrowed final : public Provider {
     return fake_->plan_recovery(question, wanted);
   }
   [[nodiscard]] bool port_usable(std::uint16_t port) const override { return fake_->port_usable(port); }
+  [[nodiscard]] bool port_taken(const ServiceBody& body) const override { return fake_->port_taken(body); }
   void provision(const ServiceBody& body, WorkContext& context) override { fake_->provision(body, context); }
   void recover(const ServiceBody& body, const BackupTarget& from, const RecoveryPlan& plan,
                WorkContext& context) override {
@@ -31,6 +34,7 @@ class Borrowed final : public Provider {
   }
   void apply(const ServiceBody& body, WorkContext& context) override { fake_->apply(body, context); }
   void start(const ServiceBody& body, WorkContext& context) override { fake_->start(body, context); }
+  bool pause(const ServiceBody& body, WorkContext& context) override { return fake_->pause(body, context); }
   void destroy(const ServiceBody& body, WorkContext& context) override { fake_->destroy(body, context); }
   Observation observe(const ServiceBody& body, bool measure) override { return fake_->observe(body, measure); }
   void set_read_only(const ServiceBody& body, bool read_only) override { fake_->set_read_only(body, read_only); }
@@ -64,23 +68,24 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
       provider(shared ? std::move(shared) : std::make_shared<FakeProvider>()),
       owns_directory_(wanted.empty()) {
   fs::create_directories(directory);
-  database = metadata::Database::open({directory / "state.db", {}}, random);
+  database = metadata::Database::open({.file = directory / "state.db", .key = {}}, random);
   registry = std::make_unique<ProviderRegistry>(only(provider));
   server = Membership(*database, clock, {}).join();
   queue = std::make_unique<OperationQueue>(clock, random, feed);
   log = std::make_unique<EventLog>(clock, random);
   commands = std::make_unique<ServiceCommands>(CommandDependencies{*database, *registry, *queue, gate, clock, random},
-                                               CommandConfig{20000, 20999, 70000, 70999});
+                                               CommandConfig{kPorts, 70000, 70999});
   provider_commands =
       std::make_unique<ProviderCommands>(ProviderCommandDependencies{*database, *registry, backends, clock, random});
   queries = std::make_unique<Queries>(*database, *registry);
   companions = std::make_unique<CompanionSupervisor>(SupervisorDependencies{*database, *log, clock});
-  runner = std::make_unique<OperationRunner>(
-      RunnerDependencies{*database, *queue, *log, clock, metrics},
-      all_kinds({*database, *registry, *log, clock, [this](const auto& id) { companions->retire(id); }}), server);
+  runner = std::make_unique<OperationRunner>(RunnerDependencies{*database, *queue, *log, clock, metrics},
+                                             all_kinds({*database, *registry, *log, clock, random, kPorts,
+                                                        [this](const auto& id) { companions->retire(id); }}),
+                                             server);
   reconciler = std::make_unique<Reconciler>(
       ReconcilerDependencies{*database, *registry, *queue, *log, *companions, clock, random, metrics, server},
-      std::chrono::seconds(30));
+      ReconcilerConfig{});
   admin.token_name = "test";
   admin.admin = admin.may_read = admin.may_write = admin.all_teams = true;
   commands->bootstrap();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "metadata/instances.h"
 #include "metadata/teams.h"
 
 namespace backstay::control::testing {
@@ -9,7 +10,7 @@ namespace backstay::control::testing {
 EngineWorld::EngineWorld(const std::filesystem::path& directory, std::vector<std::unique_ptr<Provider>> providers,
                          StoreGate& gate, CommandConfig config) {
   std::filesystem::create_directories(directory);
-  database = metadata::Database::open({directory / "state.db", {}}, random);
+  database = metadata::Database::open({.file = directory / "state.db", .key = {}}, random);
   registry = std::make_unique<ProviderRegistry>(std::move(providers));
   queue = std::make_unique<OperationQueue>(clock, random, feed);
   commands =
@@ -21,7 +22,10 @@ EngineWorld::EngineWorld(const std::filesystem::path& directory, std::vector<std
   team_id = database->read([](auto& tx) { return metadata::Teams(tx).list().front().id; });
   EngineConfig fast;
   fast.workers = 2;
+  fast.ports = config.ports;
   fast.reconcile_every = std::chrono::milliseconds(200);
+  fast.measure_every = std::chrono::seconds(1);
+  fast.behind_after = std::chrono::seconds(2);
   engine = std::make_unique<Engine>(EngineDependencies{*database, *registry, *queue, clock, random, metrics}, fast);
   engine->start();
 }
@@ -49,6 +53,10 @@ bool EngineWorld::wait_for(const std::string& service_id, model::ServiceState st
         return now.status.state == state && now.status.observed_generation == now.generation;
       },
       deadline);
+}
+
+std::uint16_t EngineWorld::port(const std::string& service_id) {
+  return database->read([&](auto& tx) { return metadata::Instances(tx).list_of_service(service_id).front().port; });
 }
 
 std::size_t EngineWorld::count_events(const std::string& service_id, const std::string& name) {

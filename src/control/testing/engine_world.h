@@ -30,6 +30,8 @@ class EngineWorld {
   bool wait_for(const std::string& service_id, model::ServiceState state,
                 std::chrono::seconds deadline = std::chrono::seconds(60));
   model::Service service(const std::string& id) { return queries->service(id, admin).service; }
+  /// Of the service's first instance, also before it serves.
+  std::uint16_t port(const std::string& service_id);
   std::size_t count_events(const std::string& service_id, const std::string& name);
 
   core::SystemClock clock;

@@ -30,7 +30,7 @@ model::ProviderDefinition offer(const std::string& name, const std::string& vers
   made.secrets_schema = {{"type", "object"}};
   made.details_schema = made.backups_config_schema = made.backups_secrets_schema = object_schema();
   made.plans = {small_plan(0, unit), small_plan(1, unit), small_plan(2, unit)};
-  made.capabilities = {false, true, true};
+  made.capabilities = {.pause = true, .backups = true, .point_in_time_recovery = true};
   return made;
 }
 
@@ -55,6 +55,26 @@ void FakeProvider::set_liveness(const std::string& instance_id, Liveness livenes
 void FakeProvider::set_storage_used(const std::string& instance_id, std::uint64_t bytes) {
   const core::LockGuard lock(mutex_);
   storage_[instance_id] = bytes;
+}
+
+void FakeProvider::occupy_port(std::uint16_t port) {
+  const core::LockGuard lock(mutex_);
+  occupied_ports_.insert(port);
+}
+
+void FakeProvider::free_port(std::uint16_t port) {
+  const core::LockGuard lock(mutex_);
+  occupied_ports_.erase(port);
+}
+
+void FakeProvider::set_store_takes_all(bool takes) {
+  const core::LockGuard lock(mutex_);
+  store_takes_all_ = takes;
+}
+
+void FakeProvider::set_at_risk(std::optional<AtRisk> risk) {
+  const core::LockGuard lock(mutex_);
+  at_risk_ = std::move(risk);
 }
 
 void FakeProvider::set_window(model::RecoveryWindow window) {
@@ -110,23 +130,48 @@ RecoveryPlan FakeProvider::plan_recovery(const RecoveryQuestion& question, const
   return {{{"backup", question.backup_id.value_or("")}}, "a fake archive"};
 }
 
-bool FakeProvider::port_usable(std::uint16_t port) const { return port % 2 == 0; }
+bool FakeProvider::port_usable(std::uint16_t port) const {
+  const core::LockGuard lock(mutex_);
+  return port % 2 == 0 && !occupied_ports_.contains(port);
+}
+
+bool FakeProvider::port_taken(const ServiceBody& body) const {
+  const core::LockGuard lock(mutex_);
+  const auto found = liveness_.find(body.instance.id);
+  return (found == liveness_.end() || found->second != Liveness::kRunning) &&
+         occupied_ports_.contains(body.instance.port);
+}
+
+void FakeProvider::run(const ServiceBody& body) {
+  const core::LockGuard lock(mutex_);
+  if (occupied_ports_.contains(body.instance.port)) {
+    throw core::Error(core::Code::kDatabaseUnavailable, fmt::format("port {} is taken", body.instance.port));
+  }
+  liveness_[body.instance.id] = Liveness::kRunning;
+}
 
 void FakeProvider::provision(const ServiceBody& body, WorkContext& context) {
   begin("provision", body.instance.id, context);
-  set_liveness(body.instance.id, Liveness::kRunning);
+  run(body);
 }
 
 void FakeProvider::recover(const ServiceBody& body, const BackupTarget&, const RecoveryPlan&, WorkContext& context) {
   begin("recover", body.instance.id, context);
-  set_liveness(body.instance.id, Liveness::kRunning);
+  run(body);
 }
 
 void FakeProvider::apply(const ServiceBody& body, WorkContext& context) { begin("apply", body.instance.id, context); }
 
 void FakeProvider::start(const ServiceBody& body, WorkContext& context) {
   begin("start", body.instance.id, context);
-  set_liveness(body.instance.id, Liveness::kRunning);
+  run(body);
+}
+
+bool FakeProvider::pause(const ServiceBody& body, WorkContext& context) {
+  begin("pause", body.instance.id, context);
+  set_liveness(body.instance.id, Liveness::kDead, "paused");
+  const core::LockGuard lock(mutex_);
+  return store_takes_all_;
 }
 
 void FakeProvider::destroy(const ServiceBody& body, WorkContext& context) {
@@ -182,7 +227,10 @@ model::RecoveryWindow FakeProvider::recovery_window(const ServiceBody& body) {
   return window_.value_or(model::RecoveryWindow{body.instance.id, body.instance.destination_id, {}, {}, {}});
 }
 
-std::optional<AtRisk> FakeProvider::at_risk(const std::string&) const { return std::nullopt; }
+std::optional<AtRisk> FakeProvider::at_risk(const std::string&) const {
+  const core::LockGuard lock(mutex_);
+  return at_risk_;
+}
 
 std::vector<Companion> FakeProvider::companions(const ServiceBody& body) {
   if (!body.service.backups.enabled) return {};

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,14 @@ class FakeProvider final : public Provider {
   void on_call(std::function<void(const std::string& what, WorkContext& context)> hook);
   void set_liveness(const std::string& instance_id, Liveness liveness, std::string reason = "");
   void set_storage_used(const std::string& instance_id, std::uint64_t bytes);
+  /// Another program listens on the port, or does no longer: no server starts there.
+  void occupy_port(std::uint16_t port);
+  void free_port(std::uint16_t port);
+  /// What the receiver of every instance reports; nothing at first.
+  void set_at_risk(std::optional<AtRisk> risk);
   void set_window(model::RecoveryWindow window);
+  /// What pause() answers from now on; true at first.
+  void set_store_takes_all(bool takes);
   /// What was called so far: "provision <instance id>" and so on.
   [[nodiscard]] std::vector<std::string> calls() const;
   [[nodiscard]] bool read_only(const std::string& instance_id) const;
@@ -35,11 +43,13 @@ class FakeProvider final : public Provider {
   void check(const model::Service& wanted, const model::Service* before) const override;
   RecoveryPlan plan_recovery(const RecoveryQuestion& question, const model::Service& wanted) override;
   [[nodiscard]] bool port_usable(std::uint16_t port) const override;
+  [[nodiscard]] bool port_taken(const ServiceBody& body) const override;
   void provision(const ServiceBody& body, WorkContext& context) override;
   void recover(const ServiceBody& body, const BackupTarget& from, const RecoveryPlan& plan,
                WorkContext& context) override;
   void apply(const ServiceBody& body, WorkContext& context) override;
   void start(const ServiceBody& body, WorkContext& context) override;
+  bool pause(const ServiceBody& body, WorkContext& context) override;
   void destroy(const ServiceBody& body, WorkContext& context) override;
   Observation observe(const ServiceBody& body, bool measure) override;
   void set_read_only(const ServiceBody& body, bool read_only) override;
@@ -52,6 +62,7 @@ class FakeProvider final : public Provider {
 
  private:
   void begin(const std::string& what, const std::string& id, WorkContext& context);
+  void run(const ServiceBody& body);
 
   mutable core::Mutex mutex_;
   std::map<std::string, std::deque<core::Error>> failures_ GUARDED_BY(mutex_);
@@ -59,8 +70,11 @@ class FakeProvider final : public Provider {
   std::map<std::string, Liveness> liveness_ GUARDED_BY(mutex_);
   std::map<std::string, std::string> reasons_ GUARDED_BY(mutex_);
   std::map<std::string, std::uint64_t> storage_ GUARDED_BY(mutex_);
+  std::optional<AtRisk> at_risk_ GUARDED_BY(mutex_);
+  std::set<std::uint16_t> occupied_ports_ GUARDED_BY(mutex_);
   std::map<std::string, bool> read_only_ GUARDED_BY(mutex_);
   std::optional<model::RecoveryWindow> window_ GUARDED_BY(mutex_);
+  bool store_takes_all_ GUARDED_BY(mutex_) = true;
   std::vector<std::string> calls_ GUARDED_BY(mutex_);
   std::vector<std::int64_t> epochs_ GUARDED_BY(mutex_);
 };

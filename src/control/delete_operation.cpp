@@ -1,0 +1,153 @@
+// Deleting a service: a final backup and the rest of its WAL first, where backups are on; then its data.
+#include "control/archive_memory.h"
+#include "control/body_loader.h"
+#include "control/operation_work.h"
+#include "control/requests.h"
+#include "core/error.h"
+#include "metadata/backups.h"
+#include "metadata/instances.h"
+#include "metadata/services.h"
+#include "metadata/settings.h"
+
+namespace backstay::control {
+namespace {
+
+constexpr auto kDay = std::chrono::hours(24);
+
+FinalBackup final_backup_of(const model::Operation& operation) {
+  const auto word = core::find_string(operation.request, "finalBackup");
+  return word ? final_backup_from_text(*word) : FinalBackup::kSkip;
+}
+
+/// Runs `work`, and lets the deletion go on without it where it is only wished for.
+void as_wished(const WorkDependencies& deps, StepContext& context, const std::function<void()>& work) {
+  const auto wish = final_backup_of(context.operation());
+  if (wish == FinalBackup::kSkip) return;
+  try {
+    work();
+  } catch (const core::Error& error) {
+    const bool goes_on = error.code() == core::Code::kNotYet;
+    if (wish == FinalBackup::kRequired || goes_on || context.stop().stop_requested()) throw;
+    deps.database.write([&](auto& tx) {
+      note_backup_failed({deps.events, deps.clock}, tx, context.operation(), events::kBackupFailed,
+                         "the final backup failed: " + error.message(),
+                         "the service is deleted all the same, as was asked for");
+    });
+  }
+}
+
+void take_final_backup(const WorkDependencies& deps, StepContext& context) {
+  as_wished(deps, context, [&] {
+    const auto body = body_of(deps, context.operation());
+    // It may be paused, or have died meanwhile.
+    provider_of(deps, body).start(body, context);
+    take_backup(deps, context);
+    confirm_backup(deps, context);
+  });
+}
+
+/// What was written after the final backup is in the store too, before the data goes.
+void archive_the_rest(const WorkDependencies& deps, StepContext& context) {
+  as_wished(deps, context, [&] {
+    const auto body = body_of(deps, context.operation());
+    auto& provider = provider_of(deps, body);
+    provider.start(body, context);
+    if (provider.pause(body, context)) return;
+    throw core::Error(core::Code::kUnavailable, "the store does not take the last writes of the service")
+        .with_hint("check the store and its network");
+  });
+}
+
+/// A record is kept for the backups that can still be recovered through it, for as long as was promised.
+void keep_record(metadata::Transaction& tx, model::Service& service, core::Timestamp now) {
+  const bool can_come_back = service.backups.enabled;
+  if (!can_come_back) service.secrets.clear();
+  service.deleted_at = now;
+  service.expires_at = service.delete_requested_at.value_or(now) + service.backups.retention_days * kDay;
+  metadata::Services(tx).update_desired(service);
+  service.status.state = model::ServiceState::kDeleted;
+  service.status.reason.clear();
+  service.status.next_step = can_come_back
+                                 ? "undelete it, or recover its backups into a new service, before its record expires"
+                                 : "recover its backups into a new service before its record expires";
+  service.status.details.clear();
+  metadata::Services(tx).update_status(service.id, service.status, now);
+}
+
+void forget(const WorkDependencies& deps, StepContext& context) {
+  deps.database.write([&](auto& tx) {
+    auto service = metadata::Services(tx).find(context.operation().service_id);
+    if (!service) return;  // an attempt before this one came to its end
+    const auto instance_id = instance_of(context.operation());
+    metadata::Settings(tx).remove(instance_secret_key(instance_id));
+    metadata::Settings(tx).remove(known_window_key(instance_id));
+    auto instance = metadata::Instances(tx).require(instance_id);
+    if (instance.state != model::InstanceState::kRemoved) {
+      instance.state = model::InstanceState::kRemoved;
+      instance.served_until = deps.clock.now();
+      metadata::Instances(tx).update(instance);
+    }
+    metadata::Allocations(tx).release_all(instance_id);
+    deps.events.record(tx, *service, events::kServiceDeleted, "the service and its data are gone");
+    metadata::BackupFilter filter;
+    filter.service_id = service->id;
+    const auto backups = metadata::Backups(tx).list(filter);
+    const bool any_stored =
+        std::ranges::any_of(backups, [](const auto& backup) { return backup.stored_at.has_value(); });
+    if (any_stored) {
+      keep_record(tx, *service, deps.clock.now());
+    } else {
+      metadata::Services(tx).remove(service->id);
+    }
+  });
+}
+
+}  // namespace
+
+OperationKind delete_kind(const WorkDependencies& deps) {
+  OperationKind kind;
+  kind.max_failures = 10;
+  kind.steps = {{"final-backup", [deps](StepContext& context) { take_final_backup(deps, context); }},
+                {"archive", [deps](StepContext& context) { archive_the_rest(deps, context); }},
+                {"destroy", [deps](StepContext& context) { destroy_instance(deps, context); }},
+                {"forget", [deps](StepContext& context) { forget(deps, context); }}};
+  kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
+    auto service = metadata::Services(tx).require(operation.service_id);
+    const bool data_is_there = operation.step == "final-backup" || operation.step == "archive";
+    if (operation.step == "final-backup") {
+      note_backup_failed({deps.events, deps.clock}, tx, operation, events::kBackupFailed,
+                         "the final backup failed: " + error.message(), error.hint());
+    }
+    service.status.reason = service.status.last_error =
+        (data_is_there ? "the final backup failed, the data stays: " : "deleting failed: ") + error.message();
+    service.status.next_step =
+        data_is_there ? error.hint() + "; then delete it again, with finalBackup=skip to do without, or undelete it"
+                      : error.hint() + ", then delete the service again";
+    metadata::Services(tx).update_status(service.id, service.status, deps.clock.now());
+    deps.events.record(tx, service, events::kServiceDeleteFailed,
+                       fmt::format("{}; {}", service.status.reason, service.status.next_step));
+  };
+  return kind;
+}
+
+OperationKind undelete_kind(const WorkDependencies& deps) {
+  OperationKind kind = recover_kind(deps);
+  kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
+    auto instance = metadata::Instances(tx).require(instance_of(operation));
+    instance.state = model::InstanceState::kRemoved;
+    metadata::Instances(tx).update(instance);
+    metadata::Allocations(tx).release_all(instance.id);
+    auto service = metadata::Services(tx).require(operation.service_id);
+    service.delete_requested_at =
+        core::Timestamp(core::Duration(core::require_int(operation.request, "deleteRequestedAt")));
+    keep_record(tx, service, deps.clock.now());
+    deps.events.record(
+        tx, service, events::kServiceUndeleteFailed,
+        fmt::format("bringing the service back failed: {}; {}; its backups are untouched, undelete it again",
+                    error.message(), error.hint()),
+        {{"operation.id", operation.id}});
+  };
+  return kind;
+}
+
+}  // namespace backstay::control

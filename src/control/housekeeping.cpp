@@ -1,0 +1,28 @@
+#include "control/housekeeping.h"
+
+#include "core/log.h"
+#include "metadata/events.h"
+#include "metadata/operations.h"
+
+namespace backstay::control {
+namespace {
+
+constexpr auto kEvery = std::chrono::hours(1);
+/// However young they are: a service that fails all day must not fill the disk.
+constexpr std::size_t kMostEventsOfAService = 10'000;
+
+}  // namespace
+
+void Housekeeping::tick() {
+  const auto now = clock_.steady_now();
+  if (done_at_ && now - *done_at_ < kEvery) return;
+  done_at_ = now;
+  const auto oldest = clock_.now() - keep_;
+  const auto operations = database_.write([&](auto& tx) { return metadata::Operations(tx).prune(oldest); });
+  const auto events =
+      database_.write([&](auto& tx) { return metadata::Events(tx).prune(oldest, kMostEventsOfAService); });
+  if (operations + events == 0) return;
+  core::log_info("history.pruned", fmt::format("{} operations and {} events are gone", operations, events));
+}
+
+}  // namespace backstay::control

@@ -1,0 +1,19 @@
+#include "control/requests.h"
+
+#include "model/words.h"
+
+namespace backstay::control {
+namespace {
+
+constexpr model::Words<FinalBackup, 3> kFinalBackups{
+    {{FinalBackup::kRequired, "required"}, {FinalBackup::kBestEffort, "best-effort"}, {FinalBackup::kSkip, "skip"}}};
+
+}  // namespace
+
+std::string_view to_text(FinalBackup wish) { return model::word_of(kFinalBackups, wish); }
+
+FinalBackup final_backup_from_text(std::string_view text) {
+  return model::value_of(kFinalBackups, text, "final backup");
+}
+
+}  // namespace backstay::control

@@ -1,0 +1,34 @@
+// What metrics tell of one service. Its gauges go with this object: there are never more labels than services.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "control/provider.h"
+#include "core/metrics.h"
+#include "core/time.h"
+
+namespace backstay::control {
+
+/// The metrics outlive it. For one thread.
+class ServiceGauges {
+ public:
+  ServiceGauges(core::Metrics& metrics, const std::string& service_id);
+  ~ServiceGauges();
+  ServiceGauges(const ServiceGauges&) = delete;
+  ServiceGauges& operator=(const ServiceGauges&) = delete;
+
+  /// Nothing while nothing archives the service.
+  void show_risk(const std::optional<AtRisk>& risk);
+  /// Since the newest confirmed backup; nothing while there is none.
+  void show_backup_age(const std::optional<core::Duration>& age);
+
+ private:
+  struct Gauge;
+  void show(const Gauge& gauge, const std::optional<double>& value);
+
+  core::Metrics& metrics_;
+  core::Labels labels_;
+};
+
+}  // namespace backstay::control

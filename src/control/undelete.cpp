@@ -1,0 +1,114 @@
+// Bringing a deleted service back, as long as its record is kept.
+#include "control/body_loader.h"
+#include "control/operation_kind.h"
+#include "control/service_commands.h"
+#include "control/service_operations.h"
+#include "core/error.h"
+#include "metadata/instances.h"
+#include "metadata/operations.h"
+#include "metadata/services.h"
+
+namespace backstay::control {
+namespace {
+
+void require_deleted(metadata::Transaction& tx, const model::Service& service) {
+  if (!service.delete_requested_at) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is not deleted", service.name));
+  }
+  metadata::OperationFilter open;
+  open.service_id = service.id;
+  open.kind = kinds::kDelete;
+  open.open_only = true;
+  if (!metadata::Operations(tx).list(open).empty()) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is being deleted now", service.name))
+        .with_hint("wait for the end of the deletion, then undelete it");
+  }
+}
+
+/// Every instance with an archive, the newest first.
+std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const std::string& service_id) {
+  auto instances = metadata::Instances(tx).list_of_service(service_id);
+  std::erase_if(instances, [](const auto& instance) { return instance.destination_id.empty(); });
+  std::ranges::reverse(instances);
+  return instances;
+}
+
+}  // namespace
+
+ServiceChange ServiceCommands::undelete_service(const std::string& id, const Principal& principal) {
+  require_write(principal);
+  auto service = require_service(id, principal);
+  deps_.database.read([&](auto& tx) { require_deleted(tx, service); });
+  auto operation = service.deleted_at ? recover_deleted(service) : keep_undeleted(service);
+  deps_.operations.ring();
+  return {std::move(service), std::move(operation)};
+}
+
+model::Operation ServiceCommands::keep_undeleted(model::Service& service) {
+  return deps_.database.write([&](auto& tx) {
+    service = metadata::Services(tx).require(service.id);
+    require_deleted(tx, service);
+    auto instance = metadata::Instances(tx).require(service.status.instance_id);
+    instance.state = model::InstanceState::kServing;
+    metadata::Instances(tx).update(instance);
+    return begin_undelete(tx, service, model::ServiceState::kUpdating, kinds::kUpdate, instance.id, {}, {});
+  });
+}
+
+model::Operation ServiceCommands::recover_deleted(model::Service& service) {
+  if (!service.backups.enabled) {
+    throw core::Error(core::Code::kConflict,
+                      fmt::format("the service '{}' was deleted without a final backup", service.name))
+        .with_hint("create a new service with recoverFrom and the id of one of its backups");
+  }
+  RecoveryQuestion question;
+  question.source = service;
+  deps_.database.read([&](auto& tx) {
+    question.instances = archived_instances(tx, service.id);
+    if (question.instances.empty()) return;
+    question.from = load_target(tx, question.instances.front().destination_id, service.team_id);
+  });
+  if (question.instances.empty()) {
+    throw core::Error(core::Code::kRecoveryOutOfReach,
+                      fmt::format("the service '{}' never had a backup", service.name));
+  }
+  const auto plan = deps_.providers.of_kind(service.provider.kind).plan_recovery(question, service);
+  core::json::object request;
+  model::Secrets secrets;
+  store_recovery(question.from, plan, request, secrets);
+  return deps_.database.write([&](auto& tx) {
+    service = metadata::Services(tx).require(service.id);
+    require_deleted(tx, service);
+    request["deleteRequestedAt"] = service.delete_requested_at->time_since_epoch().count();
+    const std::string instance_id = deps_.random.uuid();
+    write_new_instance(tx, service, instance_id);
+    return begin_undelete(tx, service, model::ServiceState::kCreating, kinds::kUndelete, instance_id,
+                          std::move(request), std::move(secrets));
+  });
+}
+
+model::Operation ServiceCommands::begin_undelete(metadata::Transaction& tx, model::Service& service,
+                                                 model::ServiceState state, std::string_view kind,
+                                                 const std::string& instance_id, core::json::object request,
+                                                 model::Secrets secrets) {
+  service.delete_requested_at = service.deleted_at = service.expires_at = std::nullopt;
+  service.pause = false;
+  service.updated_at = deps_.clock.now();
+  ++service.generation;
+  metadata::Services(tx).update_desired(service);
+  service.status.state = state;
+  service.status.reason.clear();
+  service.status.next_step.clear();
+  metadata::Services(tx).update_status(service.id, service.status, service.updated_at);
+  events_.record(tx, service, events::kServiceUndeleting, "the service is being brought back");
+  NewOperation work;
+  work.kind = kind;
+  work.team_id = service.team_id;
+  work.service_id = service.id;
+  work.request = std::move(request);
+  work.request["instanceId"] = instance_id;
+  work.secrets = std::move(secrets);
+  return deps_.operations.enqueue(tx, work);
+}
+
+}  // namespace backstay::control
