@@ -59,6 +59,9 @@ class Server:
         # One machine is meant to have one server; several of a test run must not take each other's ports.
         first = 20000 + 100 * random.randrange(98)
         self.ports = {"BACKSTAY_POSTGRES_FIRST_PORT": str(first), "BACKSTAY_POSTGRES_LAST_PORT": str(first + 99)}
+        # Nor each other's users: who deletes a service kills all that runs as its user.
+        user = 100000 + 1000 * random.randrange(1000)
+        self.ports |= {"BACKSTAY_POSTGRES_FIRST_UID": str(user), "BACKSTAY_POSTGRES_LAST_UID": str(user + 999)}
         self.process: Optional[subprocess.Popen] = None
 
     def command(self) -> list:
