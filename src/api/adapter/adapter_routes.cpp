@@ -199,7 +199,12 @@ Endpoint endpoint(std::string method, const std::string& path, std::string opera
       .summary = std::move(summary),
       .scope = Scope::kWrite,
       .path_parameters = {parameter("provider"), parameter("schemaVersion"), parameter("id"), parameter("backupId")},
-      .answer = {{"type", "object"}}};
+      .refusal = {{"type", "object"},
+                  {"required", json::array{"error"}},
+                  {"properties", {{"error", {{"type", "string"}}}}}},
+      .more_refusals = {{409, "the id belongs to something else, or the state does not allow it"},
+                        {501, "the provider cannot do this"},
+                        {502, "something that the backend needs does not answer"}}};
 }
 
 }  // namespace
