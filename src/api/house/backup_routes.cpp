@@ -35,7 +35,8 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .description = "serviceId, or service, is required",
               .query = service_parameters(),
               .paged = true,
-              .answer = array_of(ref("Backup"))},
+              .answer = array_of(ref("Backup")),
+              .more_refusals = {{404, "the service does not exist for this token"}}},
              [&queries](const Request& request, const Principal& principal) {
                const Page page(queries, request);
                const control::BackupFilter filter{

@@ -265,6 +265,7 @@ TEST_F(HouseApiTest, RefusesWhatItCannotRead) {
   EXPECT_EQ(send("GET", "/api/operations?limit=1001").status, 400);
   EXPECT_EQ(send("GET", "/managed-services/YOUR_SERVICE_ID").status, 404);
   EXPECT_EQ(send("GET", "/api/backups").status, 400);
+  EXPECT_EQ(send("GET", "/api/backups?serviceId=6f1c7c4e-6f0e-4a8e-9a53-0f8d8b0f1a11").status, 404);
   EXPECT_TRUE(answer("GET", "/managed-services?team=999999").as_array().empty());
 }
 
