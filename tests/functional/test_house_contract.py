@@ -39,7 +39,7 @@ def test_the_catalogue_has_both_names_of_postgresql(api):
     for provider in providers:
         assert {"author", "category", "description", "displayName", "iconUrl", "configSchema", "detailsSchema",
                 "secretsSchema", "plans", "backend", "schemaVersion"} <= set(provider)
-        assert provider["capabilities"] == {"pause": False, "backups": True, "pointInTimeRecovery": True}
+        assert provider["capabilities"] == {"pause": True, "backups": True, "pointInTimeRecovery": True}
         assert {"configSchema", "secretsSchema"} <= set(provider["backups"])
         for plan in provider["plans"]:
             assert isinstance(plan["id"], int) and all("schema" in p for p in plan["parameters"].values())
@@ -127,17 +127,6 @@ def test_a_service_by_its_other_name_is_measured_in_mebibytes(shared_server, tea
     if answer and "operationId" in answer:
         assert api.wait_for_operation(answer["operationId"])["state"] == "succeeded"
     assert service.id not in [s["id"] for s in api.get(f"/managed-services?team={team}&includeDeleted=false")]
-
-
-def test_what_is_not_there_yet_says_so(shop):
-    for method, path, body in (("DELETE", f"/managed-services/{shop.id}", None),
-                               ("PATCH", f"/managed-services/{shop.id}", {"pause": True})):
-        with pytest.raises(ApiError) as refused:
-            shop.api.call(method, path, body)
-        assert refused.value.answer.status == 400
-        assert refused.value.answer.body["code"] == "not_supported"
-        assert refused.value.answer.body["hint"]
-    assert shop.resource()["status"]["state"] == "synchronized"
 
 
 def test_the_application_role_is_no_superuser(shop):
