@@ -127,11 +127,12 @@ class PgBaseBackup:
 
     def back_up(self) -> None:
         shutil.rmtree(self.home, ignore_errors=True)
-        self.cluster.run(BIN / "pg_basebackup", "-D", self.home, "-Ft", "-X", "none", "-c", "fast", "--compress=server-zstd:level=1,workers=2",
+        self.cluster.run(BIN / "pg_basebackup", "-D", self.home, "-Ft", "-X", "stream", "-c", "fast", "--compress=server-zstd:level=1,workers=2",
                          "--no-manifest")
 
     def stored_bytes(self) -> int:
         return sum(path.stat().st_size for path in self.home.rglob("*") if path.is_file())
 
     def restore(self, target: Path) -> None:
-        self.cluster.run("bash", "-c", f"set -o pipefail; zstd -dc '{self.home}/base.tar.zst' | tar -xC '{target}' && sync -f '{target}'")
+        self.cluster.run("bash", "-c", f"set -o pipefail; zstd -dc '{self.home}/base.tar.zst' | tar -xC '{target}' && "
+                         f"tar -xC '{target}/pg_wal' -f '{self.home}/pg_wal.tar' && sync -f '{target}'")
