@@ -226,7 +226,9 @@ TEST_P(MetadataTest, DesiredStateAndStatusDoNotTouchEachOther) {
 
 TEST_P(MetadataTest, ADeletedServiceStaysDeleted) {
   write([](Transaction& tx) {
-    Services(tx).insert(a_service("s1", "my-db"));
+    auto service = a_service("s1", "my-db");
+    service.delete_requested_at = service.deleted_at = at(1);
+    Services(tx).insert(service);
     Services(tx).update_status("s1", {.state = model::ServiceState::kDeleted}, at(1));
   });
   const auto revive = [&] {
