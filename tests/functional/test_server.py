@@ -74,14 +74,14 @@ def test_a_wrong_configuration_is_refused_with_its_place(program, tmp_path, text
     config = tmp_path / "backstay.toml"
     config.write_text(text)
     done = subprocess.run([program, "serve", "--config", config, "--state-dir", tmp_path / "state"], capture_output=True, text=True, timeout=30)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert named in done.stderr and str(config) in done.stderr, done.stderr
 
 
 def test_a_misspelt_variable_of_the_environment_is_refused(program, tmp_path):
     done = subprocess.run([program, "serve", "--state-dir", tmp_path / "state"], capture_output=True, text=True, timeout=30,
                           env={**os.environ, "BACKSTAY_SERVER_LISEN": "127.0.0.1:0"})
-    assert done.returncode != 0 and "BACKSTAY_SERVER_LISEN" in done.stderr
+    assert done.returncode == 2 and "BACKSTAY_SERVER_LISEN" in done.stderr
 
 
 def test_two_servers_do_not_share_a_state_directory(server, program):

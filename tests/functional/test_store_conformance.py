@@ -45,13 +45,13 @@ def test_the_suite_passes_over_http(suite, rgw, tmp_path):
     report = run(suite, rgw, endpoint, tmp_path, BACKSTAY_TEST_S3_VIRTUAL_HOST="1")
     assert passed(report, "StoreConformance/S3") >= 26
     assert passed(report, "StoreConformance/S3VirtualHost") >= 26
-    assert passed(report, "S3Live") == 3
+    assert passed(report, "S3Live") == 4
 
 
 def test_the_suite_passes_over_tls(suite, rgw, tmp_path):
     report = run(suite, rgw, rgw.tls_url, tmp_path, BACKSTAY_TEST_S3_CA_FILE=str(rgw.ca_file))
     assert passed(report, "StoreConformance/S3") >= 26
-    assert passed(report, "S3Live") == 3
+    assert passed(report, "S3Live") == 4
 
 
 def test_without_an_endpoint_nothing_pretends_to_have_run(suite):

@@ -32,6 +32,7 @@ import urllib.request
 import uuid
 from pathlib import Path
 from typing import Dict, List, Optional
+from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.waiting import wait_for  # noqa: E402
@@ -132,6 +133,31 @@ class Rgw:
         name = f"{prefix}-{secrets.token_hex(4)}"
         self.request("PUT", f"/{name}", headers={"x-amz-bucket-object-lock-enabled": "true"} if lock else None)
         return name
+
+    def keys(self, bucket: str) -> List[str]:
+        found: List[str] = []
+        more: Dict[str, str] = {}
+        while True:
+            listing = ElementTree.fromstring(self.request("GET", f"/{bucket}", {"list-type": "2", **more}))
+            space = listing.tag[:listing.tag.index("}") + 1]
+            found += [key.text for key in listing.iter(f"{space}Key")]
+            token = listing.findtext(f"{space}NextContinuationToken")
+            if not token:
+                return found
+            more = {"continuation-token": token}
+
+    def take_all(self, bucket: str) -> Dict[str, bytes]:
+        """Empties the bucket and returns what was in it. A repository's description goes first."""
+        taken = {}
+        for key in sorted(self.keys(bucket), key=lambda key: not key.endswith("backstay.json")):
+            taken[key] = self.request("GET", f"/{bucket}/{key}")
+            self.request("DELETE", f"/{bucket}/{key}")
+        return taken
+
+    def put_all(self, bucket: str, objects: Dict[str, bytes]) -> None:
+        """The reverse."""
+        for key, content in reversed(objects.items()):
+            self.request("PUT", f"/{bucket}/{key}", body=content)
 
     def request(self, method: str, path: str, query: Optional[Dict[str, str]] = None, body: bytes = b"",
                 headers: Optional[Dict[str, str]] = None) -> bytes:
