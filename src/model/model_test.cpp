@@ -25,11 +25,13 @@ TEST(ServiceTest, StatesHaveTheWordsOfTheApi) {
   EXPECT_THROW(service_state_from_text("stopped"), core::Error);
 }
 
-TEST(ServiceTest, DeletedIsTheEnd) {
+TEST(ServiceTest, DeletedIsTheEndUnlessItIsTakenBack) {
   EXPECT_TRUE(may_change(ServiceState::kCreating, ServiceState::kSynchronized));
   EXPECT_TRUE(may_change(ServiceState::kDeleting, ServiceState::kDeleted));
   EXPECT_FALSE(may_change(ServiceState::kDeleting, ServiceState::kSynchronized));
-  EXPECT_FALSE(may_change(ServiceState::kDeleted, ServiceState::kCreating));
+  EXPECT_TRUE(may_change(ServiceState::kDeleting, ServiceState::kUpdating));
+  EXPECT_TRUE(may_change(ServiceState::kDeleted, ServiceState::kCreating));
+  EXPECT_FALSE(may_change(ServiceState::kDeleted, ServiceState::kSynchronized));
   EXPECT_FALSE(may_change(ServiceState::kSynchronized, ServiceState::kCreating));
 }
 

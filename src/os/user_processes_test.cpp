@@ -10,8 +10,9 @@
 namespace backstay::os {
 namespace {
 
-constexpr uid_t kUser = 64021;
-constexpr uid_t kNeighbour = 64022;
+// Tests run beside each other: each process has users of its own.
+const uid_t kUser = 2'000'000 + 2 * static_cast<uid_t>(::getpid());
+const uid_t kNeighbour = kUser + 1;
 constexpr auto kDeadline = std::chrono::seconds(20);
 
 class UserProcessesTest : public ::testing::Test {

@@ -57,12 +57,14 @@ class PostgresqlProviderTest : public ::testing::Test {
     control::CommandConfig commands;
     commands.ports = {30000, 50000};
     if (::geteuid() == 0) {
-      commands.first_uid = 70000;
-      commands.last_uid = 70999;
+      commands.first_uid = first_uid();
+      commands.last_uid = first_uid() + 99;
     }
     world_ = std::make_unique<EngineWorld>(root_ / "state", std::move(providers), *gate_, commands);
   }
   void end() { world_.reset(); }
+  /// Tests run beside each other, and what runs as a service's user is ended with the service.
+  static std::uint32_t first_uid() { return 10'000'000 + 100 * static_cast<std::uint32_t>(::getpid()); }
 
   std::optional<os::ProcessId> postmaster(const std::filesystem::path& instance) {
     const auto file = instance / "data" / "postmaster.pid";
@@ -178,7 +180,7 @@ TEST_F(PostgresqlProviderTest, LivesThroughItsWholeLife) {
     client.execute("CREATE TABLE kept (n int); INSERT INTO kept SELECT generate_series(1, 1000)");
   }
   EXPECT_FALSE(can_connect(id, "wrong password"));
-  if (::geteuid() == 0) EXPECT_EQ(files_.stat(directory_of(id) / "data")->uid, 70000u);
+  if (::geteuid() == 0) EXPECT_GE(files_.stat(directory_of(id) / "data")->uid, first_uid());
   const std::string dsn(world_->service(id).status.details.at("dsn").as_string());
   EXPECT_EQ(dsn.find("first"), std::string::npos) << "the password is nobody else's business";
 

@@ -22,9 +22,12 @@ class ProcessRuntimeTest : public ::testing::Test {
   ProcessRuntimeTest(const ProcessRuntimeTest&) = delete;
   ProcessRuntimeTest& operator=(const ProcessRuntimeTest&) = delete;
 
+  /// Tests run beside each other: each process has a user of its own.
+  static uid_t user() { return 3'000'000 + static_cast<uid_t>(::getpid()); }
+
   control::InstancePlace place() const {
     const bool root = ::geteuid() == 0;
-    return {"one", root ? 70007u : ::geteuid(), root ? 70007u : ::getegid(), {}};
+    return {"one", root ? user() : ::geteuid(), root ? user() : ::getegid(), {}};
   }
 
   /// A tree that looks like version 1 control groups; its files must be there, as the kernel makes them.
@@ -93,7 +96,7 @@ TEST_F(ProcessRuntimeTest, EndsWhateverRunsAsTheInstancesUser) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root gives instances users of their own";
   ProcessRuntime runtime({root_ / "state", root_ / "cgroup"}, files_, runner_);
   core::SystemClock clock;
-  const control::InstancePlace instance{"one", 64007, 64007, {}};
+  const control::InstancePlace instance{"one", user(), user(), {}};
   os::Command command;
   command.argv = {"/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"};
   command.environment["PATH"] = "/usr/bin:/bin";
