@@ -83,3 +83,18 @@ def test_undeleting_what_is_not_deleted_is_refused(shop):
         shop.api.post(f"/api/managed-services/{shop.id}/undelete")
     assert refused.value.answer.status in (400, 409)
     assert "not deleted" in refused.value.answer.body["detail"]
+
+
+def test_a_paused_service_is_backed_up_before_it_is_deleted(server, api, team):
+    body = bodies.service(team, "sleeping", bodies.new_password(), bodies.directory_store(server.state_dir, "sleeping"))
+    sleeping = deploy(api, body)
+    api.wait_for_backup(sleeping.id)
+    sleeping.database().sql(bodies.WELL_FILLED)
+    before = sleeping.database().fingerprints()
+    api.patch(f"/managed-services/{sleeping.id}", {"pause": True})
+    api.wait_for_state(sleeping.id, "paused")
+    deleted(api, sleeping.id)
+    assert [backup for backup in api.backups(sleeping.id) if backup["origin"] == "final" and backup.get("confirmedAt")]
+    api.post(f"/api/managed-services/{sleeping.id}/undelete")
+    assert api.wait_for_state(sleeping.id, "synchronized")["pause"] is False
+    assert sleeping.database().fingerprints() == before
