@@ -69,7 +69,7 @@ def filled(server, megabytes: int) -> Deployed:
     return deployed
 
 
-@pytest.mark.parametrize("phase", ["copy", "verify"])
+@pytest.mark.parametrize("phase", ["copy", pytest.param("verify", marks=pytest.mark.nightly)])
 def test_the_server_is_killed_during_a_backup(own_server, phase):
     deployed = filled(own_server, 100)
     database = deployed.database()
@@ -88,7 +88,7 @@ def test_the_server_is_killed_during_a_backup(own_server, phase):
     assert database.sql("SELECT i FROM written_meanwhile") == "1"
 
 
-@pytest.mark.parametrize("phase", ["restore", "replay", "hand_over", pytest.param("start", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("phase", ["restore", "replay", *(pytest.param(phase, marks=pytest.mark.nightly) for phase in ("hand_over", "start"))])
 def test_the_server_is_killed_during_a_recovery(own_server, phase):
     deployed = filled(own_server, 100)
     deployed.database().sql("INSERT INTO ballast SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 100000) i")

@@ -46,7 +46,7 @@ def be_empty(place: Path) -> None:
     place.mkdir(mode=0o700)
 
 
-@pytest.mark.parametrize("instead", [stay_away, be_empty])
+@pytest.mark.parametrize("instead", [pytest.param(stay_away, marks=pytest.mark.nightly), be_empty])
 def test_a_directory_that_is_not_there_at_the_start(own_server, instead: Callable[[Path], None]):
     deployed = with_backups(own_server, "disk")
     place, away = own_server.state_dir / "stores/disk", own_server.state_dir / "stores/disk.away"

@@ -139,6 +139,7 @@ def test_a_server_that_stops_hands_over_at_once(pair):
     wait_for("the other one drives it", lambda: pair.driver_of(service.id) is pair.other(driver), 5)
 
 
+@pytest.mark.nightly
 def test_a_frozen_server_finds_its_work_taken(pair):
     api = pair.first.api()
     service = deploy(api, body(pair, api, "frozen"))
@@ -162,6 +163,7 @@ def test_the_services_of_a_state_are_not_looked_for_elsewhere(pair):
         pair.second.start()
 
 
+@pytest.mark.nightly
 def test_the_state_goes_away_and_comes_back(pair):
     api = pair.first.api()
     service = deploy(api, body(pair, api, "patient"))
