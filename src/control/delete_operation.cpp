@@ -1,13 +1,10 @@
 // Deleting a service: a final backup and the rest of its WAL first, where backups are on; then its data.
-#include "control/archive_memory.h"
-#include "control/body_loader.h"
+#include "control/instance_records.h"
 #include "control/operation_work.h"
 #include "control/requests.h"
 #include "core/error.h"
 #include "metadata/backups.h"
-#include "metadata/instances.h"
 #include "metadata/services.h"
-#include "metadata/settings.h"
 
 namespace backstay::control {
 namespace {
@@ -78,16 +75,7 @@ void forget(const WorkDependencies& deps, StepContext& context) {
   deps.database.write([&](auto& tx) {
     auto service = metadata::Services(tx).find(context.operation().service_id);
     if (!service) return;  // an attempt before this one came to its end
-    const auto instance_id = instance_of(context.operation());
-    metadata::Settings(tx).remove(instance_secret_key(instance_id));
-    metadata::Settings(tx).remove(known_window_key(instance_id));
-    auto instance = metadata::Instances(tx).require(instance_id);
-    if (instance.state != model::InstanceState::kRemoved) {
-      instance.state = model::InstanceState::kRemoved;
-      instance.served_until = deps.clock.now();
-      metadata::Instances(tx).update(instance);
-    }
-    metadata::Allocations(tx).release_all(instance_id);
+    retire_instance(tx, instance_of(context.operation()), deps.clock.now());
     deps.events.record(tx, *service, events::kServiceDeleted, "the service and its data are gone");
     metadata::BackupFilter filter;
     filter.service_id = service->id;
@@ -133,10 +121,7 @@ OperationKind delete_kind(const WorkDependencies& deps) {
 OperationKind undelete_kind(const WorkDependencies& deps) {
   OperationKind kind = recover_kind(deps);
   kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
-    auto instance = metadata::Instances(tx).require(instance_of(operation));
-    instance.state = model::InstanceState::kRemoved;
-    metadata::Instances(tx).update(instance);
-    metadata::Allocations(tx).release_all(instance.id);
+    retire_instance(tx, instance_of(operation), deps.clock.now());
     auto service = metadata::Services(tx).require(operation.service_id);
     service.delete_requested_at =
         core::Timestamp(core::Duration(core::require_int(operation.request, "deleteRequestedAt")));

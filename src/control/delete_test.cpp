@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "control/archive_memory.h"
+#include "control/body_loader.h"
 #include "control/testing/control_world.h"
+#include "metadata/instances.h"
+#include "metadata/settings.h"
 
 namespace backstay::control {
 namespace {
@@ -128,6 +132,25 @@ TEST(DeleteTest, AnUndeletionThatFailsLeavesTheRecordAsItWas) {
   world.commands->undelete_service(id, world.admin);
   world.settle();
   EXPECT_EQ(world.service(id).status.state, ServiceState::kSynchronized);
+}
+
+TEST(DeleteTest, NoSecretOfAnInstanceOutlivesIt) {
+  ControlWorld world;
+  const auto id = world.make_service(true).id;
+  world.commands->delete_service(id, FinalBackup::kRequired, world.admin);
+  world.settle();
+  world.provider->fail_next("recover", core::Error(core::Code::kRecoveryFailed, "replay stopped"));
+  world.commands->undelete_service(id, world.admin);
+  world.settle();
+  world.database->read([&](auto& tx) {
+    const auto instances = metadata::Instances(tx).list_of_service(id);
+    EXPECT_EQ(instances.size(), 2u);
+    for (const auto& instance : instances) {
+      EXPECT_EQ(instance.state, model::InstanceState::kRemoved);
+      EXPECT_FALSE(metadata::Settings(tx).get_secret(instance_secret_key(instance.id)));
+      EXPECT_FALSE(metadata::Settings(tx).get(known_window_key(instance.id)));
+    }
+  });
 }
 
 TEST(DeleteTest, UndeletingKeepsWhatIsStillThere) {

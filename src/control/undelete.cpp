@@ -1,5 +1,6 @@
 // Bringing a deleted service back, as long as its record is kept.
 #include "control/body_loader.h"
+#include "control/instance_records.h"
 #include "control/operation_kind.h"
 #include "control/service_commands.h"
 #include "control/service_operations.h"
@@ -23,14 +24,6 @@ void require_deleted(metadata::Transaction& tx, const model::Service& service) {
     throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is being deleted now", service.name))
         .with_hint("wait for the end of the deletion, then undelete it");
   }
-}
-
-/// Every instance with an archive, the newest first.
-std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const std::string& service_id) {
-  auto instances = metadata::Instances(tx).list_of_service(service_id);
-  std::erase_if(instances, [](const auto& instance) { return instance.destination_id.empty(); });
-  std::ranges::reverse(instances);
-  return instances;
 }
 
 }  // namespace

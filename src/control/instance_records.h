@@ -1,0 +1,20 @@
+// What the state keeps of instances: which ones have an archive, and what goes when one is no more.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/time.h"
+#include "metadata/database.h"
+#include "model/instance.h"
+
+namespace backstay::control {
+
+/// The service's instances that ever had an archive, the newest first.
+std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const std::string& service_id);
+
+/// The instance's data is gone: it is kRemoved, its numbers are free, and its secret and what was remembered of it are
+/// forgotten. What is in the store stays. May be repeated.
+void retire_instance(metadata::Transaction& tx, const std::string& instance_id, core::Timestamp now);
+
+}  // namespace backstay::control
