@@ -4,13 +4,18 @@ find_package(GTest REQUIRED)
 include(GoogleTest)
 
 set(generated ${CMAKE_BINARY_DIR}/generated)
-file(MAKE_DIRECTORY ${generated}/core)
-add_custom_command(
-  OUTPUT ${generated}/core/error_codes.inc
-  COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/gen_errors.py inc ${CMAKE_SOURCE_DIR}/data/errors.toml
-          ${generated}/core/error_codes.inc
-  DEPENDS ${CMAKE_SOURCE_DIR}/tools/gen_errors.py ${CMAKE_SOURCE_DIR}/data/errors.toml)
-add_custom_target(backstay_generated DEPENDS ${generated}/core/error_codes.inc)
+file(MAKE_DIRECTORY ${generated}/core ${generated}/control)
+# backstay_generated_list(<generator> <source> <output>): a list that a header includes, from its file in data/.
+function(backstay_generated_list generator source output)
+  add_custom_command(
+    OUTPUT ${generated}/${output}
+    COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/${generator} inc ${CMAKE_SOURCE_DIR}/data/${source}
+            ${generated}/${output}
+    DEPENDS ${CMAKE_SOURCE_DIR}/tools/${generator} ${CMAKE_SOURCE_DIR}/data/${source})
+endfunction()
+backstay_generated_list(gen_errors.py errors.toml core/error_codes.inc)
+backstay_generated_list(gen_events.py events.toml control/event_kinds.inc)
+add_custom_target(backstay_generated DEPENDS ${generated}/core/error_codes.inc ${generated}/control/event_kinds.inc)
 
 file(STRINGS ${CMAKE_SOURCE_DIR}/tools/layers.txt layer_lines REGEX "^[a-z]+:")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/layers.txt)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gen_events
+
 ROOT = Path(__file__).resolve().parent.parent
 MAX_FILE_LINES = 800
 TEXT_SUFFIXES = {".h", ".cpp", ".py", ".md", ".txt", ".toml", ".cmake", ".json", ".sql", ".sh"}
@@ -86,11 +88,26 @@ def check_documents() -> list[str]:
             problems.append(f"docs/architecture.md: does not mention `src/{folder}`")
         if folder not in modules:
             problems.append(f"CMakeLists.txt: does not build src/{folder}")
-    made = subprocess.run([sys.executable, ROOT / "tools/gen_errors.py", "md", ROOT / "data/errors.toml", "/dev/stdout"],
-                          capture_output=True, text=True, check=True).stdout
-    page = ROOT / "docs/errors.md"
-    if not page.is_file() or page.read_text() != made:
-        problems.append("docs/errors.md is stale: tools/gen_errors.py md data/errors.toml docs/errors.md")
+    for catalogue in ("errors", "events"):
+        command = [f"tools/gen_{catalogue}.py", "md", f"data/{catalogue}.toml"]
+        made = subprocess.run([sys.executable, *command, "/dev/stdout"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        page = ROOT / f"docs/{catalogue}.md"
+        if not page.is_file() or page.read_text() != made:
+            problems.append(f"docs/{catalogue}.md is stale: {' '.join(command)} docs/{catalogue}.md")
+    return problems
+
+
+def check_events(sources: list[Path]) -> list[str]:
+    """Each event of the catalogue is recorded somewhere, and none is made up beside it."""
+    problems = []
+    texts = {path: path.read_text() for path in sources if not path.stem.endswith("_test") and "testing" not in path.parts}
+    used = {name for text in texts.values() for name in re.findall(r"events::(k[A-Z]\w*)", text)}
+    for name in gen_events.load(ROOT / "data/events.toml"):
+        if gen_events.constant(name) not in used:
+            problems.append(f"data/events.toml: nothing records '{name}'")
+    for path, text in texts.items():
+        if re.search(r"\bEventKind\s*[({]\s*\"", text):
+            problems.append(f"{path.relative_to(ROOT)}: an event that is not in data/events.toml")
     return problems
 
 
@@ -103,6 +120,7 @@ def main() -> int:
     for path in texts:
         problems += check_text(path)
     problems += check_documents()
+    problems += check_events(sources)
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"tree: {len(sources)} sources, {len(texts)} texts, {len(problems)} problems")

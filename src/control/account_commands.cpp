@@ -98,7 +98,8 @@ CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, co
   deps_.database.write([&](auto& tx) {
     metadata::Tokens(tx).insert(made.token);
     take_effect(tx, principal, made.token.id);
-    events_.record(tx, 0, events::kTokenCreated, fmt::format("the token '{}' was made", request.name));
+    events_.record(tx, 0, events::kTokenCreated, fmt::format("the token '{}' was made", request.name),
+                   {{"token.id", made.token.id}});
   });
   return made;
 }
@@ -109,7 +110,7 @@ void ServiceCommands::delete_token(const std::string& id, const Principal& princ
     if (!metadata::Tokens(tx).revoke(id, deps_.clock.now())) {
       throw core::Error(core::Code::kNotFound, fmt::format("there is no token '{}'", id));
     }
-    events_.record(tx, 0, events::kTokenDeleted, fmt::format("the token '{}' was revoked", id));
+    events_.record(tx, 0, events::kTokenDeleted, fmt::format("the token '{}' was revoked", id), {{"token.id", id}});
   });
 }
 
@@ -225,7 +226,13 @@ std::string ServiceCommands::export_recovery_kit(std::int64_t team_id, const Pri
   }
   auto kit = deps_.stores.recovery_kit(team, destinations);
   team.kit_fetched_at = deps_.clock.now();
-  deps_.database.write([&](auto& tx) { metadata::Teams(tx).update(team); });
+  deps_.database.write([&](auto& tx) {
+    metadata::Teams(tx).update(team);
+    events_.record(tx, team_id, events::kTeamKitExported,
+                   fmt::format("the token '{}' fetched the recovery kit of the team; whoever has it can read the "
+                               "team's backups without Backstay",
+                               principal.token_name));
+  });
   return kit;
 }
 

@@ -150,6 +150,11 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
     service.updated_at = deps_.clock.now();
     service.status = latest.status;
     metadata::Services(tx).update_desired(service);
+    if (before.name != service.name) {
+      events_.record(tx, service, events::kServiceRenamed,
+                     fmt::format("the service '{}' is called '{}' from now on", before.name, service.name),
+                     {{"service.former_name", before.name}});
+    }
     if (before.backups.enabled != service.backups.enabled) {
       events_.record(tx, service, service.backups.enabled ? events::kBackupsEnabled : events::kBackupsDisabled,
                      service.backups.enabled

@@ -130,6 +130,8 @@ TEST(ServiceCommandsTest, OnePlaceIsOneDestinationAndMakesTheTeamsKey) {
   EXPECT_EQ(world.queries->destinations(world.team_id, world.admin).size(), 1u);
   EXPECT_NE(world.commands->export_recovery_kit(world.team_id, world.admin).find("fake-key-1"), std::string::npos);
   EXPECT_TRUE(world.queries->team(world.team_id, world.admin).kit_fetched_at);
+  const EventFilter newest{.service_id = {}, .team_id = world.team_id, .after = {}, .before = {}, .limit = 1};
+  EXPECT_EQ(world.queries->events(newest, world.admin).at(0).name, "team.kit_exported");
 }
 
 TEST(ServiceCommandsTest, RecoveryIsJudgedBeforeAnythingIsWritten) {
@@ -198,6 +200,7 @@ TEST(ServiceCommandsTest, ANewNameAloneNeedsNoWork) {
   const auto updated = world.commands->update_service(service.id, change, world.admin);
   EXPECT_FALSE(updated.operation);
   EXPECT_EQ(world.service(service.id).status.state, ServiceState::kSynchronized);
+  EXPECT_EQ(world.count_events(service.id, "service.renamed"), 1u);
 }
 
 TEST(ServiceCommandsTest, ADeletedServiceWithBackupsStaysAsTheirRecord) {

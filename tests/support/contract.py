@@ -1,7 +1,9 @@
 """Holds what a server does against the description that it serves: each call, status and body."""
 import json
 import re
+import tomllib
 import urllib.parse
+from pathlib import Path
 from typing import Any, Optional
 
 import jsonschema
@@ -9,6 +11,8 @@ import jsonschema
 # Limits of the transport and faults of the server: any call may answer them.
 ANYWHERE = {408, 413, 431, 500, 501, 502, 503, 504, 507}
 FORMATS = jsonschema.FormatChecker()
+EVENTS = tomllib.loads((Path(__file__).resolve().parents[2] / "data/events.toml").read_text())
+SEVERITIES = {"info": 9, "warning": 13, "error": 17}
 
 
 @FORMATS.checks("date-time")
@@ -111,6 +115,21 @@ class Contract:
                                 + "\n" + json.dumps(value, default=str)[:2000])
 
 
+def check_events(answer: Any) -> None:
+    """Every event in an answer is one of the catalogue, with its severity and no other attributes."""
+    if isinstance(answer, list):
+        for item in answer:
+            check_events(item)
+    elif isinstance(answer, dict) and "eventName" in answer and "severityNumber" in answer:
+        known = EVENTS.get(answer["eventName"])
+        if known is None or SEVERITIES[known["severity"]] != answer["severityNumber"]:
+            raise ContractError(f"not in the event catalogue: {answer}")
+        if unknown := set(answer["attributes"]) - {"service.name", *known.get("attributes", [])}:
+            raise ContractError(f"attributes that the event catalogue does not have, {unknown}: {answer}")
+    elif isinstance(answer, dict):
+        check_events(list(answer.values()))
+
+
 _contracts: dict = {}  # by the server's URL
 
 
@@ -125,3 +144,4 @@ def watch(api: Any, method: str, path: str, body: Any, answer: Any) -> None:
             pass  # no JSON: the server has to refuse it, which an object schema says too
     target = urllib.parse.urlsplit(api.url).path + path
     _contracts[api.url].check(method, target, body, answer.status, answer.headers.get("Content-Type", ""), answer.body)
+    check_events(answer.body)
