@@ -61,15 +61,29 @@ bool SystemClock::wait(std::stop_token stop, Duration time) {
   return !stop.stop_requested();
 }
 
+namespace {
+
+/// Lists show thousands of times; a format string would take longer than all else about them.
+void append_padded(std::string& text, char before, std::int64_t value, std::size_t width) {
+  text += before;
+  text.append(width, '0');
+  for (auto at = text.rbegin(); value != 0; value /= 10) *at++ = static_cast<char>('0' + value % 10);
+}
+
+}  // namespace
+
 std::string format_time(Timestamp time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
-  std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                                 clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  std::string text = fmt::format("{:04}", static_cast<int>(date.year()));
+  append_padded(text, '-', static_cast<unsigned>(date.month()), 2);
+  append_padded(text, '-', static_cast<unsigned>(date.day()), 2);
+  append_padded(text, 'T', clock.hours().count(), 2);
+  append_padded(text, ':', clock.minutes().count(), 2);
+  append_padded(text, ':', clock.seconds().count(), 2);
   if (const auto fraction = clock.subseconds().count(); fraction != 0) {
-    text += fmt::format(".{:06}", fraction);
+    append_padded(text, '.', fraction, 6);
     while (text.back() == '0') text.pop_back();
   }
   return text + "Z";

@@ -1,5 +1,6 @@
 #include "metadata/query.h"
 
+#include <fmt/format.h>
 #include <soci/postgresql/soci-postgresql.h>
 #include <soci/sqlite3/soci-sqlite3.h>
 
@@ -79,24 +80,45 @@ void translated(const std::function<void()>& work) {
   }
 }
 
-std::int64_t Row::integer(const char* column) const {
-  switch (row_.get_properties(column).get_data_type()) {
-    case soci::dt_integer: return row_.get<int>(column);
-    // What SQLite computes, such as a count, has no declared type.
-    case soci::dt_string: return core::parse_int(row_.get<std::string>(column)).value_or(0);
-    default: return row_.get<long long>(column);
+Columns::Columns(const soci::row& row) {
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    const auto& properties = row.get_properties(i);
+    columns_.push_back({properties.get_name(), properties.get_data_type()});
   }
 }
-std::string Row::text(const char* column) const { return row_.get<std::string>(column); }
-core::Timestamp Row::time(const char* column) const { return core::Timestamp(core::Duration(integer(column))); }
 
-std::optional<core::Timestamp> Row::maybe_time(const char* column) const {
-  if (row_.get_indicator(column) == soci::i_null) return std::nullopt;
-  return time(column);
+std::size_t Columns::position(std::string_view name) {
+  for (std::size_t tried = 0; tried < columns_.size(); ++tried) {
+    const std::size_t at = (next_ + tried) % columns_.size();
+    if (columns_[at].name != name) continue;
+    next_ = at + 1;
+    return at;
+  }
+  throw core::Error(core::Code::kInternal, fmt::format("the statement has no column '{}'", name));
 }
 
-core::json::object Row::object(const char* column) const { return core::parse_json(text(column)).as_object(); }
-core::json::array Row::array(const char* column) const { return core::parse_json(text(column)).as_array(); }
+std::int64_t Row::integer(std::string_view column) const { return integer_at(columns_.position(column)); }
+
+std::int64_t Row::integer_at(std::size_t position) const {
+  switch (columns_.type(position)) {
+    case soci::dt_integer: return row_.get<int>(position);
+    // What SQLite computes, such as a count, has no declared type.
+    case soci::dt_string: return core::parse_int(row_.get<std::string>(position)).value_or(0);
+    default: return row_.get<long long>(position);
+  }
+}
+
+std::string Row::text(std::string_view column) const { return row_.get<std::string>(columns_.position(column)); }
+core::Timestamp Row::time(std::string_view column) const { return core::Timestamp(core::Duration(integer(column))); }
+
+std::optional<core::Timestamp> Row::maybe_time(std::string_view column) const {
+  const auto position = columns_.position(column);
+  if (row_.get_indicator(position) == soci::i_null) return std::nullopt;
+  return core::Timestamp(core::Duration(integer_at(position)));
+}
+
+core::json::object Row::object(std::string_view column) const { return core::parse_json(text(column)).as_object(); }
+core::json::array Row::array(std::string_view column) const { return core::parse_json(text(column)).as_array(); }
 
 Values::Value& Values::add(std::string column) {
   auto& value = values_.emplace_back();
@@ -165,7 +187,11 @@ void Query::each(const std::function<void(const Row&)>& row) {
     statement.exchange(soci::into(current));
     prepare(statement);
     statement.execute();
-    while (statement.fetch()) row(Row(current));
+    std::optional<Columns> columns;
+    while (statement.fetch()) {
+      if (!columns) columns.emplace(current);
+      row(Row(current, *columns));
+    }
   });
 }
 

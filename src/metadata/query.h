@@ -19,21 +19,40 @@
 
 namespace backstay::metadata {
 
+/// The columns of a result. Finding one is cheap where they are asked for in their order.
+class Columns {
+ public:
+  struct Column {
+    std::string name;
+    soci::data_type type;
+  };
+  explicit Columns(const soci::row& row);
+  /// Throws Error(internal) for a column that the statement does not select.
+  std::size_t position(std::string_view name);
+  [[nodiscard]] soci::data_type type(std::size_t position) const { return columns_[position].type; }
+
+ private:
+  std::vector<Column> columns_;
+  std::size_t next_ = 0;
+};
+
 /// One row of a result; every column is BIGINT or TEXT.
 class Row {
  public:
-  explicit Row(const soci::row& row) : row_(row) {}
-  [[nodiscard]] std::int64_t integer(const char* column) const;
-  [[nodiscard]] bool flag(const char* column) const { return integer(column) != 0; }
-  [[nodiscard]] std::string text(const char* column) const;
-  [[nodiscard]] core::Timestamp time(const char* column) const;
+  Row(const soci::row& row, Columns& columns) : row_(row), columns_(columns) {}
+  [[nodiscard]] std::int64_t integer(std::string_view column) const;
+  [[nodiscard]] bool flag(std::string_view column) const { return integer(column) != 0; }
+  [[nodiscard]] std::string text(std::string_view column) const;
+  [[nodiscard]] core::Timestamp time(std::string_view column) const;
   /// Nothing for NULL.
-  [[nodiscard]] std::optional<core::Timestamp> maybe_time(const char* column) const;
-  [[nodiscard]] core::json::object object(const char* column) const;
-  [[nodiscard]] core::json::array array(const char* column) const;
+  [[nodiscard]] std::optional<core::Timestamp> maybe_time(std::string_view column) const;
+  [[nodiscard]] core::json::object object(std::string_view column) const;
+  [[nodiscard]] core::json::array array(std::string_view column) const;
 
  private:
+  [[nodiscard]] std::int64_t integer_at(std::size_t position) const;
   const soci::row& row_;
+  Columns& columns_;
 };
 
 /// Column values by name, for an insert or an update.

@@ -21,6 +21,12 @@ void make_private(const std::filesystem::path& file) {
   ::close(fd);
 }
 
+/// One thread at a time uses a session, so SQLite need not take a lock for every column that is read. Before the first
+/// session only.
+void leave_out_session_locks() {
+  [[maybe_unused]] static const int done = sqlite_api::sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+}
+
 class SqliteBackEnd final : public BackEnd {
  public:
   explicit SqliteBackEnd(std::filesystem::path file) : file_(std::move(file)) {
@@ -73,6 +79,7 @@ class SqliteBackEnd final : public BackEnd {
 }  // namespace
 
 std::unique_ptr<BackEnd> make_sqlite_back_end(const DatabaseConfig& config) {
+  leave_out_session_locks();
   return std::make_unique<SqliteBackEnd>(config.file);
 }
 

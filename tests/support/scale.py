@@ -1,6 +1,23 @@
-"""Fills a state with thousands of services and backups, by copying one service of a stopped server within SQL."""
+"""Fills a state with thousands of services and backups, by copying one service of a stopped server within SQL, and
+measures how a server bears them."""
+import contextlib
+import http.client
+import json
+import re
+import shutil
 import sqlite3
+import time
+import urllib.parse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Iterator
+
+from . import bodies
+from .server import Server, make_state_directory
+from .state_database import StateDatabase
+from .waiting import let_time_pass, wait_for
+
+SERVICES, BACKUPS_EACH, EVENTS_EACH = 10_000, 10, 30
 
 # Counts without a table of numbers, in the SQL that SQLite and PostgreSQL share.
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) "
@@ -19,6 +36,13 @@ class SqliteState:
         finally:
             connection.close()
 
+    def value(self, statement: str) -> str:
+        connection = sqlite3.connect(self.file)
+        try:
+            return connection.execute(statement).fetchone()[0]
+        finally:
+            connection.close()
+
     def columns(self, table: str) -> list:
         connection = sqlite3.connect(self.file)
         try:
@@ -34,6 +58,9 @@ class PostgresqlState:
     def run(self, statements: list) -> None:
         for statement in [*statements, "ANALYZE"]:
             self.database.sql(statement)
+
+    def value(self, statement: str) -> str:
+        return self.database.sql(statement)
 
     def columns(self, table: str) -> list:
         return self.database.sql("SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND "
@@ -70,3 +97,103 @@ def fill(state, service_id: str, instance_id: str, backup_id: str, services: int
         f"FROM counters AS s, services AS t, n WHERE s.name = 'events' AND t.id = '{service_id}'",
         f"UPDATE counters SET value = value + {services * events_each} WHERE name = 'events'",
     ])
+
+
+@contextlib.contextmanager
+def filled_server(program: Path, kind: str) -> Iterator[Server]:
+    """A stopped server whose state, in "sqlite" or "postgresql", holds SERVICES services; removed at the end."""
+    home = make_state_directory("scale")
+    database = StateDatabase(home / "state-database").start() if kind == "postgresql" else None
+    environment = {"BACKSTAY_SERVER_STATE": database.url} if database else {}
+    server = Server(program, home, environment={**environment, "BACKSTAY_SERVER_REQUESTS_PER_SECOND": "0"})
+    try:
+        service, backup = make_template(server.start())
+        server.stop()
+        state = PostgresqlState(database) if database else SqliteState(server.state_dir / "state.sqlite")
+        instance = state.value(f"SELECT instance_id FROM services WHERE id = '{service}'")
+        fill(state, service, instance, backup, SERVICES, BACKUPS_EACH, EVENTS_EACH)
+        yield server
+    finally:
+        server.destroy()
+        if database:
+            database.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def make_template(server: Server) -> tuple:
+    """A paused service and its backup."""
+    api = server.api()
+    store = bodies.directory_store(server.state_dir, "scale")
+    one = api.post("/managed-services", bodies.service(api.get("/teams")[0]["id"], "template", bodies.new_password(), store))["id"]
+    backup = api.wait_for_backup(one)["id"]
+    api.patch(f"/managed-services/{one}", {"pause": True})
+    api.wait_for_state(one, "paused")
+    return one, backup
+
+
+@dataclass
+class Figures:
+    """Seconds, but for memory."""
+    services: int
+    start: float
+    page_median: float
+    page_99: float
+    ticks: int
+    slow_ticks: float  # the part of them that took longer than 100 ms
+    memory_mib: float  # the most it ever was
+
+    def __str__(self) -> str:
+        return (f"start {self.start:.2f} s, page median {self.page_median * 1000:.1f} ms, 99 % {self.page_99 * 1000:.1f} ms, "
+                f"{self.slow_ticks * 100:.1f} % of {self.ticks} ticks slow, memory {self.memory_mib:.0f} MiB")
+
+
+def measure(server: Server) -> Figures:
+    began = time.perf_counter()
+    server.start()
+    started = time.perf_counter() - began
+    api = server.api()
+    # The first looks at all of them, after which only what changes or is due is looked at.
+    wait_for("the server is idle", lambda: ticks(api).get("+Inf", 0) > 20, 120)
+    let_time_pass(15)
+    before = ticks(api)
+    times = []
+    for _ in range(3):
+        more, services = page_times(api)
+        times += more
+    let_time_pass(5)
+    after = ticks(api)
+    times.sort()
+    made = after["+Inf"] - before["+Inf"]
+    return Figures(services=services, start=started, page_median=times[len(times) // 2], page_99=times[int(len(times) * 0.99) - 1],
+                   ticks=int(made), slow_ticks=1 - (after["0.1"] - before["0.1"]) / made, memory_mib=peak_memory_mib(server))
+
+
+def peak_memory_mib(server: Server) -> float:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
+def ticks(api) -> dict:
+    """bound -> ticks that took no longer; "+Inf" is all."""
+    text = api.raw("GET", "/metrics").body
+    return {bound: float(count) for bound, count in
+            re.findall(r'backstay_control_tick_seconds_bucket\{le="([^"]+)"\} (\S+)', text)}
+
+
+def page_times(api) -> tuple:
+    parts = urllib.parse.urlsplit(api.url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    headers = {"Authorization": f"Bearer {api.token}"}
+    times, token, seen = [], "", 0
+    while True:
+        began = time.perf_counter()
+        connection.request("GET", f"/managed-services?limit=100{'&page_token=' + token if token else ''}", headers=headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        times.append(time.perf_counter() - began)
+        assert answer.status == 200, text
+        seen += len(json.loads(text))
+        token = answer.headers.get("X-Next-Page-Token", "")
+        if not token:
+            connection.close()
+            return times, seen

@@ -50,8 +50,8 @@ Page::Page(control::Queries& queries, const http::Request& request, std::size_t 
   if (const auto token = request.query_value(kToken)) after_ = queries.page_position(list_, *token);
 }
 
-http::Response Page::with_next(const core::json::array& array, const std::string& position) const {
-  auto response = json_response(array);
+http::Response Page::with_next(core::json::array array, const std::string& position) const {
+  auto response = json_response(std::move(array));
   if (position.empty()) return response;
   const std::string token = queries_.page_token(list_, position);
   auto items = filters(request_);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "control/queries.h"
@@ -35,7 +36,7 @@ class Page {
     const std::size_t count = limit_ == 0 ? items.size() : std::min(limit_, items.size());
     core::json::array array;
     for (std::size_t i = 0; i < count; ++i) array.push_back(render(items[i]));
-    return with_next(array, count < items.size() ? position(items[count - 1]) : std::string());
+    return with_next(std::move(array), count < items.size() ? position(items[count - 1]) : std::string());
   }
 
   /// The page of a list that is at hand as a whole.
@@ -52,7 +53,7 @@ class Page {
 
  private:
   [[noreturn]] static void throw_moved_on();
-  [[nodiscard]] http::Response with_next(const core::json::array& array, const std::string& position) const;
+  [[nodiscard]] http::Response with_next(core::json::array array, const std::string& position) const;
 
   control::Queries& queries_;
   const http::Request& request_;
