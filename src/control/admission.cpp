@@ -231,6 +231,7 @@ NamedDestination Admission::named(std::int64_t team_id, model::Destination wante
     destination.id = deps_.random.uuid();
     destination.team_id = team_id;
     destination.name = wanted.url;
+    destination.made_for_service = true;
     destination.created_at = deps_.clock.now();
   }
   destination.region = wanted.region;

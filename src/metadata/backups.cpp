@@ -22,7 +22,11 @@ Values changing_values(const model::Backup& backup) {
       .set("data_bytes", backup.data_bytes)
       .set("stored_bytes", backup.stored_bytes)
       .set("error", backup.error)
-      .set("next_step", backup.next_step);
+      .set("next_step", backup.next_step)
+      .set("pinned", backup.pinned)
+      .set("expires_at", backup.expires_at)
+      .set("label", backup.label)
+      .set("removal_reason", backup.removal_reason);
 }
 
 model::Backup read_backup(const Row& row) {
@@ -48,6 +52,10 @@ model::Backup read_backup(const Row& row) {
   backup.stored_bytes = static_cast<std::uint64_t>(row.integer("stored_bytes"));
   backup.error = row.text("error");
   backup.next_step = row.text("next_step");
+  backup.pinned = row.flag("pinned");
+  backup.expires_at = row.maybe_time("expires_at");
+  backup.label = row.text("label");
+  backup.removal_reason = row.text("removal_reason");
   return backup;
 }
 
@@ -127,6 +135,10 @@ void Backups::update(const model::Backup& backup) {
                                                  std::string(model::to_text(backup.state)));
   }
   metadata::update(tx_, "backups", changing_values(backup), "id = :id", Values().set("id", backup.id));
+}
+
+void Backups::remove(const std::string& id) {
+  Query(tx_, "DELETE FROM backups WHERE id = :id").bind(Values().set("id", id)).run();
 }
 
 std::optional<model::Backup> Backups::last_of(const std::string& service_id, model::BackupOrigin origin) {

@@ -38,6 +38,8 @@ class Backups {
   /// Writes everything but id, service, team, mechanism, origin and scheduled_at. Throws Error(conflict) for a state
   /// that model::may_change does not allow.
   void update(const model::Backup& backup);
+  /// Missing is fine.
+  void remove(const std::string& id);
   /// The service's last backup of this origin, whatever became of it.
   std::optional<model::Backup> last_of(const std::string& service_id, model::BackupOrigin origin);
   /// When the newest one that is confirmed and still there was read back.

@@ -25,7 +25,8 @@ Values changing_values(const model::Destination& destination, Sealer& sealer) {
       .set("sealed_secret_key", sealer.seal(secret_key_of(destination.id), destination.secret_key.reveal()))
       .set("probe", destination.probe)
       .set("probed_at", destination.probed_at)
-      .set("is_default", destination.is_default);
+      .set("is_default", destination.is_default)
+      .set("made_for_service", destination.made_for_service);
 }
 
 model::Destination read_destination(const Row& row, Sealer& sealer) {
@@ -42,6 +43,7 @@ model::Destination read_destination(const Row& row, Sealer& sealer) {
   destination.probe = row.object("probe");
   destination.probed_at = row.maybe_time("probed_at");
   destination.is_default = row.flag("is_default");
+  destination.made_for_service = row.flag("made_for_service");
   destination.created_at = row.time("created_at");
   return destination;
 }
@@ -121,14 +123,17 @@ void Destinations::remember_repository(const std::string& id, const std::string&
                    Values().set("id", id));
 }
 
+std::optional<std::string> Destinations::find_user(const std::string& id) {
+  return Query(tx_,
+               "SELECT id FROM services WHERE destination_id = :id UNION ALL "
+               "SELECT id FROM backups WHERE destination_id = :id AND state <> 'deleted' UNION ALL "
+               "SELECT id FROM instances WHERE destination_id = :id AND state <> 'removed' LIMIT 1")
+      .bind(Values().set("id", id))
+      .first<std::string>([](const Row& row) { return row.text("id"); });
+}
+
 void Destinations::remove(const std::string& id) {
-  const auto used = Query(tx_,
-                          "SELECT id FROM services WHERE destination_id = :id UNION ALL "
-                          "SELECT id FROM backups WHERE destination_id = :id AND state <> 'deleted' UNION ALL "
-                          "SELECT id FROM instances WHERE destination_id = :id AND state <> 'removed' LIMIT 1")
-                        .bind(Values().set("id", id))
-                        .first<std::string>([](const Row& row) { return row.text("id"); });
-  if (used) {
+  if (const auto used = find_user(id)) {
     throw core::Error(core::Code::kConflict, "destination '" + id + "' is in use by '" + *used + "'");
   }
   Query(tx_, "DELETE FROM destinations WHERE id = :id").bind(Values().set("id", id)).run();

@@ -30,6 +30,8 @@ class Destinations {
   std::optional<std::string> repository_id(const std::string& id);
   /// Keeps the first that is given for a destination. Nothing happens if the destination is gone.
   void remember_repository(const std::string& id, const std::string& repository_id);
+  /// The id of a service, a backup or an instance that refers to it, if any does.
+  std::optional<std::string> find_user(const std::string& id);
   /// Throws Error(conflict) while a service or a backup refers to it.
   void remove(const std::string& id);
 

@@ -261,6 +261,23 @@ TEST_P(MetadataTest, ListsOfServicesFilterAndPage) {
   EXPECT_EQ(ids({.after_id = "s1", .limit = 2}), "s2 s3 ");
 }
 
+TEST_P(MetadataTest, ServicesAreFoundByWhatTheyWereRecoveredFrom) {
+  auto of_service = a_service("s2", "db2");
+  of_service.recovered_from = {{"serviceId", "s1"}, {"time", "2026-04-10T12:00:00Z"}};
+  auto of_backup = a_service("s3", "db3");
+  of_backup.recovered_from = {{"backupId", "b"}, {"serviceId", "s1"}};
+  write([&](Transaction& tx) {
+    Services(tx).insert(a_service("s1", "db1"));
+    Services(tx).insert(of_service);
+    Services(tx).insert(of_backup);
+  });
+  const auto found = read([](Transaction& tx) { return Services(tx).list_recovered_from("s1"); });
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].id, "s2");
+  EXPECT_EQ(found[1].id, "s3");
+  EXPECT_TRUE(read([](Transaction& tx) { return Services(tx).list_recovered_from("s2"); }).empty());
+}
+
 TEST_P(MetadataTest, InstancesGoInAndOut) {
   model::Instance instance{.id = "i1",
                            .service_id = "s1",
@@ -346,6 +363,10 @@ TEST_P(MetadataTest, BackupsGoInAndOut) {
   backup.start_lsn = 0xffffffff00000028U;
   backup.data_bytes = 1234;
   backup.error = "e";
+  backup.pinned = true;
+  backup.expires_at = at(99);
+  backup.label = "before the move";
+  backup.removal_reason = "it is old";
   write([&](Transaction& tx) { Backups(tx).update(backup); });
   const auto found = read([](Transaction& tx) { return Backups(tx).require("b1"); });
   EXPECT_EQ(found.origin, model::BackupOrigin::kScheduled);
@@ -354,6 +375,10 @@ TEST_P(MetadataTest, BackupsGoInAndOut) {
   EXPECT_FALSE(found.stored_at);
   EXPECT_EQ(found.start_lsn, 0xffffffff00000028U);
   EXPECT_EQ(found.data_bytes, 1234U);
+  EXPECT_TRUE(found.pinned);
+  EXPECT_EQ(found.expires_at, at(99));
+  EXPECT_EQ(found.label, "before the move");
+  EXPECT_EQ(found.removal_reason, "it is old");
   EXPECT_EQ(
       read([](Transaction& tx) { return Backups(tx).last_of("s1", model::BackupOrigin::kScheduled)->scheduled_at; }),
       at(10));

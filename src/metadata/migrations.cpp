@@ -242,6 +242,21 @@ const std::vector<Migration> kMigrations{
               expires_at BIGINT NOT NULL,
               PRIMARY KEY (caller, key_text)))",
          "CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at)",
+     }},
+    {6,
+     {
+         // What its owner says of a backup, and why it goes.
+         "ALTER TABLE backups ADD COLUMN pinned BIGINT NOT NULL DEFAULT 0",
+         "ALTER TABLE backups ADD COLUMN expires_at BIGINT",
+         "ALTER TABLE backups ADD COLUMN label TEXT NOT NULL DEFAULT ''",
+         "ALTER TABLE backups ADD COLUMN removal_reason TEXT NOT NULL DEFAULT ''",
+         // When old backups of a service, and garbage of a repository, are looked for again.
+         "ALTER TABLE services ADD COLUMN retention_due_at BIGINT",
+         "UPDATE services SET retention_due_at = 0 WHERE destination_id <> '' OR expires_at IS NOT NULL",
+         "CREATE INDEX services_retention ON services (driver, retention_due_at)",
+         "ALTER TABLE destinations ADD COLUMN prune_due_at BIGINT",
+         // True for one that was made because a service named the place: it goes when nothing needs it any more.
+         "ALTER TABLE destinations ADD COLUMN made_for_service BIGINT NOT NULL DEFAULT 0",
      }}};
 
 int stored_version(soci::session& sql) {

@@ -189,6 +189,12 @@ std::vector<std::string> Services::list_living_ids() {
       .list<std::string>([](const Row& row) { return row.text("id"); });
 }
 
+std::vector<model::Service> Services::list_recovered_from(const std::string& id) {
+  return Query(tx_, "SELECT * FROM services WHERE recovered_from LIKE :named ORDER BY created_at, id")
+      .bind(Values().set("named", "%\"serviceId\":\"" + id + "\"%"))
+      .list<model::Service>([&](const Row& row) { return read_service(row, tx_.sealer()); });
+}
+
 Changes Services::list_changes(std::int64_t server, std::int64_t since) {
   Changes changes{.until = since};
   Query(tx_, "SELECT id, change FROM services WHERE driver = :server AND change > :since ORDER BY change")

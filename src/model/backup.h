@@ -50,6 +50,12 @@ struct Backup {
   std::uint64_t stored_bytes = 0;
   std::string error{};
   std::string next_step{};
+  /// What its owner says: never removed by retention; instead of the retention, kept until then; a word to know it by.
+  bool pinned = false;
+  std::optional<core::Timestamp> expires_at{};
+  std::string label{};
+  /// Why it is being deleted; empty while it is not.
+  std::string removal_reason{};
 };
 
 }  // namespace backstay::model

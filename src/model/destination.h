@@ -28,6 +28,8 @@ struct Destination {
   std::optional<core::Timestamp> probed_at{};
   /// Used where a request names no destination; at most one among the operator's and one for each team.
   bool is_default = false;
+  /// It was entered because a service named the place, and goes when nothing needs it any more.
+  bool made_for_service = false;
   core::Timestamp created_at{};
 };
 
