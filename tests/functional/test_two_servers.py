@@ -9,7 +9,7 @@ from conftest import Deployed, deploy
 
 from support import bodies
 from support.load import Writer, postmaster_pids
-from support.server import Server, make_state_directory
+from support.server import Block, Server, make_state_directory
 from support.state_database import StateDatabase
 from support.waiting import wait_for
 
@@ -21,16 +21,15 @@ class Pair:
         self.home = home
         self.database = StateDatabase(home / "state-database").start()
         self.services = home / "services"
+        self.block = Block()  # of one machine, as the two are
         self.first = self._server(program, "first")
         self.second = self._server(program, "second")
 
     def _server(self, program, name: str) -> Server:
         (self.home / name).mkdir(mode=0o711)
-        server = Server(program, self.home / name, environment={
+        return Server(program, self.home / name, block=self.block, environment={
             "BACKSTAY_SERVER_STATE": self.database.url, "BACKSTAY_SERVER_SERVICES_DIR": self.services,
             "BACKSTAY_SERVER_MASTER_KEY_FILE": self.home / "master.key"})
-        server.ports = {"BACKSTAY_POSTGRES_FIRST_PORT": "29900", "BACKSTAY_POSTGRES_LAST_PORT": "29999"}
-        return server
 
     def driver_of(self, service_id: str):
         server_id = self.database.sql(f"SELECT servers.id FROM services JOIN servers ON epoch = driver WHERE services.id = '{service_id}'")
@@ -46,9 +45,10 @@ class Pair:
         for server in (self.first, self.second):
             if server.process is not None:
                 server.kill()
-        Server(self.first.program, self.home).stop_services()
+        Server(self.first.program, self.home, block=self.block).stop_services()
         self.database.stop()
         shutil.rmtree(self.home, ignore_errors=True)
+        self.block.release()
 
 
 @pytest.fixture

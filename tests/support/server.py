@@ -1,4 +1,5 @@
 """A running `backstay serve` on a state directory of its own, and the processes of its services."""
+import fcntl
 import json
 import os
 import random
@@ -49,19 +50,41 @@ def send(pid: int, number: int) -> None:
         pass
 
 
+class Block:
+    """Ports and users that no other server of this machine's test runs has. One machine is meant to have one server: two
+    would take each other's ports, and who deletes a service kills all that runs as its user."""
+
+    def __init__(self):
+        for number in random.sample(range(98), 98):
+            # Held by the lock, which ends with this process at the latest; the file stays.
+            self.lock = open(os.path.join(tempfile.gettempdir(), f"backstay-test-block-{number}"), "wb")
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.lock.close()
+                continue
+            self.number = number
+            return
+        raise RuntimeError("98 servers of tests run on this machine: there is no block of ports left")
+
+    def environment(self) -> dict:
+        port, user = 20000 + 100 * self.number, 100000 + 1000 * self.number
+        return {"BACKSTAY_POSTGRES_FIRST_PORT": str(port), "BACKSTAY_POSTGRES_LAST_PORT": str(port + 99),
+                "BACKSTAY_POSTGRES_FIRST_UID": str(user), "BACKSTAY_POSTGRES_LAST_UID": str(user + 999)}
+
+    def release(self) -> None:
+        self.lock.close()
+
+
 class Server:
-    def __init__(self, program: Path, home: Path, environment: Optional[dict] = None, options: Optional[list] = None):
+    def __init__(self, program: Path, home: Path, environment: Optional[dict] = None, options: Optional[list] = None,
+                 block: Optional[Block] = None):
         """`home` holds everything: state, master key, logs. It is the caller's to remove."""
         self.program, self.home = Path(program).resolve(), Path(home)
         self.state_dir = self.home / "state"
         self.log_file = self.home / "server.log"
         self.environment, self.options = environment or {}, options or []
-        # One machine is meant to have one server; several of a test run must not take each other's ports.
-        first = 20000 + 100 * random.randrange(98)
-        self.ports = {"BACKSTAY_POSTGRES_FIRST_PORT": str(first), "BACKSTAY_POSTGRES_LAST_PORT": str(first + 99)}
-        # Nor each other's users: who deletes a service kills all that runs as its user.
-        user = 100000 + 1000 * random.randrange(1000)
-        self.ports |= {"BACKSTAY_POSTGRES_FIRST_UID": str(user), "BACKSTAY_POSTGRES_LAST_UID": str(user + 999)}
+        self.block = block or Block()
         self.process: Optional[subprocess.Popen] = None
 
     def command(self) -> list:
@@ -70,7 +93,7 @@ class Server:
     def start(self, seconds: float = 60) -> "Server":
         endpoint = self.state_dir / "endpoint.json"
         endpoint.unlink(missing_ok=True)
-        environment = {**os.environ, **self.ports, **{key: str(value) for key, value in self.environment.items()}}
+        environment = {**os.environ, **self.block.environment(), **{key: str(value) for key, value in self.environment.items()}}
         with open(self.log_file, "ab") as log:
             # A session of its own: it outlives a terminal, and a signal to the test run does not reach it.
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home,
@@ -147,6 +170,7 @@ class Server:
             self.process.wait(10)
         self.stop_services()
         shutil.rmtree(self.home, ignore_errors=True)
+        self.block.release()
 
 
 def masked(text: str) -> str:
