@@ -27,8 +27,12 @@ std::string bearer_token(const http::Request& request) {
 
 }  // namespace
 
+std::optional<control::Principal> Authentication::find(const http::Request& request) const {
+  return lookup_(bearer_token(request));
+}
+
 control::Principal Authentication::require(const http::Request& request) const {
-  auto principal = lookup_(bearer_token(request));
+  auto principal = find(request);
   if (!principal) throw Error(Code::kUnauthenticated, "the token is unknown, expired or revoked");
   return *std::move(principal);
 }

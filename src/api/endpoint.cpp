@@ -63,6 +63,11 @@ std::vector<Parameter> header_parameters(const Endpoint& endpoint) {
                           .description = "the ETag that the client has: 304 if it is the one that is there",
                           .schema = text});
   }
+  if (endpoint.streamed) {
+    parameters.push_back({.name = "Last-Event-ID",
+                          .description = "the id of the last message of a stream before: it goes on after that",
+                          .schema = text});
+  }
   if (endpoint.conditional) {
     parameters.push_back({.name = "If-Match",
                           .description = "the ETag of what the client has seen: nothing is changed if that is old",

@@ -55,6 +55,8 @@ struct Endpoint {
   /// A list: takes limit and page_token, and says where it goes on. `usual_limit` 0: without limit, all of it.
   bool paged = false;
   std::int64_t usual_limit = 0;
+  /// Sends server-sent events too, where Accept asks for text/event-stream, and goes on after Last-Event-ID.
+  bool streamed = false;
   /// One object: its answer has an ETag, and If-None-Match spares it.
   bool tagged = false;
   /// A change that If-Match can be asked of.

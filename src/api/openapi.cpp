@@ -53,6 +53,10 @@ json::object success(const Endpoint& endpoint) {
   }
   json::object answer{{"description", "success"}};
   if (!endpoint.answer.empty()) answer["content"] = media(endpoint.answer_type, endpoint.answer);
+  if (endpoint.streamed) {
+    answer["content"].as_object()["text/event-stream"] = {
+        {"schema", {{"type", "string"}, {"description", "server-sent events: an item of the list as data: of each"}}}};
+  }
   if (!headers.empty()) answer["headers"] = std::move(headers);
   return answer;
 }

@@ -8,6 +8,7 @@
 #include "api/adapter/adapter_routes.h"
 #include "api/authentication.h"
 #include "api/errors.h"
+#include "api/event_streams.h"
 #include "api/house/routes.h"
 #include "api/rate_limits.h"
 #include "app/master_key.h"
@@ -200,6 +201,8 @@ struct ServerAssembly::Parts {
                                     .queries = queries,
                                     .feed = feed,
                                     .authentication = authentication,
+                                    .streams = streams,
+                                    .clock = clock,
                                     .metrics = metrics,
                                     .ready = [this] { return ready.load(); },
                                     .public_url = configuration.server_public_url,
@@ -272,6 +275,7 @@ struct ServerAssembly::Parts {
   control::Queries queries;
   control::Engine engine;
   api::Authentication authentication;
+  api::EventStreams streams{authentication, clock};
   http::Router router;
   api::RateLimiter limits;
   control::IdempotencyGate keys{*database, clock, random};

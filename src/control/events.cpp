@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+
 namespace backstay::control::events {
 namespace {
 
@@ -17,6 +19,24 @@ std::span<const EventKind> catalogue() { return kCatalogue; }
 
 bool is_known(std::string_view name) {
   return std::ranges::find(catalogue(), name, &EventKind::name) != catalogue().end();
+}
+
+std::vector<std::string> expand(const std::vector<std::string>& wanted, const std::string& pointer) {
+  std::vector<std::string> names;
+  for (const auto& one : wanted) {
+    const auto meant = [&](std::string_view name) {
+      return name == one || (one.ends_with(".*") && name.starts_with(one.substr(0, one.size() - 1)));
+    };
+    const auto before = names.size();
+    for (const auto& kind : catalogue()) {
+      if (meant(kind.name)) names.emplace_back(kind.name);
+    }
+    if (names.size() > before) continue;
+    throw core::Error(core::Code::kInvalidArgument, fmt::format("there is no event '{}'", one))
+        .with_field(pointer, fmt::format("'{}' is no event of the catalogue", one))
+        .with_hint("see docs/events.md; 'backup.*' means all that begin so");
+  }
+  return names;
 }
 
 }  // namespace backstay::control::events

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/event.h"
 
@@ -27,6 +29,9 @@ namespace events {
 std::span<const EventKind> catalogue();
 /// True for the name of one of them.
 bool is_known(std::string_view name);
+/// The names that are meant: each a name, or the begin of names and ".*". Throws Error(invalid_argument) at `pointer`
+/// for one that means none.
+std::vector<std::string> expand(const std::vector<std::string>& wanted, const std::string& pointer);
 }  // namespace events
 
 }  // namespace backstay::control

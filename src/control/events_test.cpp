@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/error.h"
+
 namespace backstay::control {
 namespace {
 
@@ -12,6 +14,14 @@ TEST(EventsTest, KnowsWhatTheCatalogueHolds) {
   EXPECT_FALSE(events::is_known("backup.invented"));
   EXPECT_EQ(events::kBackupFailed.severity, model::kSeverityError);
   EXPECT_EQ(events::kServicePausedUnarchived.name, "service.paused_unarchived");
+}
+
+TEST(EventsTest, ExpandsTheBeginsOfNames) {
+  EXPECT_TRUE(events::expand({}, "?name").empty());
+  EXPECT_EQ(events::expand({"wal.*"}, "?name"), (std::vector<std::string>{"wal.behind", "wal.caught_up", "wal.gap"}));
+  for (const std::string wrong : {"wal", "wal*", "*", "", ".*"}) {
+    EXPECT_THROW(events::expand({"wal.gap", wrong}, "?name"), core::Error) << wrong;
+  }
 }
 
 TEST(EventsTest, HasEveryNameOnceWithAMeaning) {

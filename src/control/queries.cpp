@@ -1,6 +1,7 @@
 #include "control/queries.h"
 
 #include "control/body_loader.h"
+#include "control/events.h"
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/destinations.h"
@@ -156,11 +157,20 @@ model::Operation Queries::operation(const std::string& id, const Principal& prin
                          "operation", id);
 }
 
+int severity_from_text(std::string_view text) {
+  if (text == "error") return model::kSeverityError;
+  return text == "warning" ? model::kSeverityWarning : model::kSeverityInfo;
+}
+
 std::vector<model::Event> Queries::events(const EventFilter& filter, const Principal& principal) {
   require_read(principal);
   metadata::EventFilter query;
   query.service_id = filter.service_id.value_or("");
   query.team_ids = visible_teams(principal, filter.team_id);
+  query.names = events::expand(filter.names, "?name");
+  query.min_severity = filter.min_severity;
+  query.since = filter.since;
+  query.until = filter.until;
   query.newest_first = !filter.after;
   query.after_sequence = filter.after.value_or(0);
   query.before_sequence = filter.before.value_or(0);

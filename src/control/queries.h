@@ -32,15 +32,24 @@ struct ServiceView {
 };
 
 struct EventFilter {
-  std::optional<std::string> service_id;
-  std::optional<std::int64_t> team_id;
+  std::optional<std::string> service_id = {};
+  std::optional<std::int64_t> team_id = {};
   /// Only events after this one (its sequence number), oldest first; else the newest `limit`, newest first.
-  std::optional<std::int64_t> after;
+  std::optional<std::int64_t> after = {};
   /// Only events before this one, newest first.
-  std::optional<std::int64_t> before;
+  std::optional<std::int64_t> before = {};
+  /// Names of the event catalogue, or "backup.*" for all that begin so; empty: all. Error(invalid_argument) for others.
+  std::vector<std::string> names = {};
+  int min_severity = 0;
+  std::optional<core::Timestamp> since = {};
+  /// Only before this time.
+  std::optional<core::Timestamp> until = {};
   /// 0: all.
   std::size_t limit = 100;
 };
+
+/// The least severity number of "info", "warning" or "error".
+int severity_from_text(std::string_view text);
 
 struct OperationFilter {
   std::optional<std::string> service_id;

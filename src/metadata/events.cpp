@@ -34,10 +34,7 @@ Conditions conditions_of(const EventFilter& filter) {
     values.set("service_id", filter.service_id);
   }
   if (filter.team_ids) conditions.add_in("team_id", *filter.team_ids);
-  if (!filter.name.empty()) {
-    conditions.add("name = :name");
-    values.set("name", filter.name);
-  }
+  if (!filter.names.empty()) conditions.add_in("name", filter.names);
   if (filter.min_severity > 0) {
     conditions.add("severity >= :min_severity");
     values.set("min_severity", filter.min_severity);
@@ -45,6 +42,10 @@ Conditions conditions_of(const EventFilter& filter) {
   if (filter.since) {
     conditions.add("time >= :since");
     values.set("since", *filter.since);
+  }
+  if (filter.until) {
+    conditions.add("time < :until");
+    values.set("until", *filter.until);
   }
   if (filter.after_sequence > 0) {
     conditions.add("sequence > :after_sequence");

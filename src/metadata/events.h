@@ -14,9 +14,11 @@ namespace backstay::metadata {
 struct EventFilter {
   std::string service_id{};
   std::optional<std::vector<std::int64_t>> team_ids{};
-  std::string name{};
+  std::vector<std::string> names{};
   int min_severity = 0;
   std::optional<core::Timestamp> since{};
+  /// Only before this time.
+  std::optional<core::Timestamp> until{};
   /// Events with a greater sequence, oldest first; 0 with `newest_first` for the end of the log.
   std::int64_t after_sequence = 0;
   /// Events with a smaller sequence, newest first; used if newest_first.

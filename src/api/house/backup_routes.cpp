@@ -4,7 +4,6 @@
 #include "api/house/route_groups.h"
 #include "api/json_response.h"
 #include "core/error.h"
-#include "core/text.h"
 
 namespace backstay::api::house {
 
@@ -65,31 +64,6 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
                const std::string id = path_uuid(request, "managed service");
                return json_response(
                    window_resource(id, queries.recovery_window(id, principal), queries.at_risk(id, principal)));
-             });
-  auto event_query = service_parameters();
-  for (auto& parameter : team_parameters()) event_query.push_back(std::move(parameter));
-  event_query.push_back({.name = "after",
-                         .description = "only events after this sequence number, oldest first",
-                         .schema = {{"type", "integer"}, {"minimum", 0}}});
-  routes.add({.method = "GET",
-              .path = "/events",
-              .operation = "events-list",
-              .tag = "Events",
-              .summary = "List events, newest first",
-              .query = event_query,
-              .paged = true,
-              .usual_limit = kUsualLimit,
-              .answer = array_of(ref("Event"))},
-             [&queries](const Request& request, const Principal& principal) {
-               const Page page(queries, request, kUsualLimit);
-               control::EventFilter filter{.service_id = query_service(request),
-                                           .team_id = query_team(request),
-                                           .after = query_integer(request, "after"),
-                                           .before = std::nullopt,
-                                           .limit = page.fetch()};
-               if (!page.after().empty()) (filter.after ? filter.after : filter.before) = core::parse_int(page.after());
-               return page.answer(queries.events(filter, principal), event_resource,
-                                  [](const auto& event) { return std::to_string(event.sequence); });
              });
 }
 

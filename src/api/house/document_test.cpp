@@ -136,6 +136,8 @@ class DocumentTest : public testing::Test {
                          .queries = *world_.queries,
                          .feed = world_.feed,
                          .authentication = authentication_,
+                         .streams = streams_,
+                         .clock = world_.clock,
                          .metrics = world_.metrics,
                          .ready = [] { return true; },
                          .public_url = "https://backstay.example",
@@ -163,6 +165,7 @@ class DocumentTest : public testing::Test {
 
   control::testing::ControlWorld world_;
   Authentication authentication_{[](std::string_view) { return std::nullopt; }};
+  EventStreams streams_{authentication_, world_.clock, 2};
   http::Router router_;
   RateLimiter limits_{{}, world_.clock};
   control::IdempotencyGate keys_{*world_.database, world_.clock, world_.random};

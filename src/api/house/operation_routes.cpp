@@ -13,38 +13,42 @@ using control::Principal;
 using http::Request;
 using http::Response;
 
-/// A comment in the stream as often as this keeps proxies from closing it.
-constexpr auto kKeepAlive = std::chrono::seconds(15);
-
 /// What a listener has seen, told by its content: the same after a restart of the server.
 std::string event_id(const std::string& text) { return fmt::format("{:016x}", std::hash<std::string>{}(text)); }
 
-/// Writes the operation at each change until it has ended. `last` names what the listener has seen already.
-void follow(const Context& context, const std::string& id, std::string last, const Principal& principal,
-            http::StreamWriter& writer, const std::stop_token& stop) {
-  while (!stop.stop_requested()) {
-    const auto seen = context.feed.version(id);
-    const model::Operation operation = context.queries.operation(id, principal);
+/// The operation at each change until it has ended.
+class Turns {
+ public:
+  Turns(const Context& context, std::string id, std::string last)
+      : context_(context), id_(std::move(id)), last_(std::move(last)) {}
+
+  EventStreams::Turn operator()(const Principal& principal, const std::stop_token& stop, core::Duration at_most) {
+    if (seen_) context_.feed.wait(id_, *seen_, stop, at_most);
+    seen_ = context_.feed.version(id_);
+    const model::Operation operation = context_.queries.operation(id_, principal);
     const std::string text = core::to_text(operation_resource(operation));
-    const std::string state = event_id(text);
-    const std::string message =
-        state == last ? ": still here\n\n" : fmt::format("id: {}\nevent: operation\ndata: {}\n\n", state, text);
-    last = state;
-    if (!writer.write(message) || model::is_terminal(operation.state)) return;
-    context.feed.wait(id, seen, stop, kKeepAlive);
+    EventStreams::Turn turn;
+    turn.is_last = model::is_terminal(operation.state);
+    if (const std::string state = event_id(text); state != last_) {
+      turn.text = stream_message(state, "operation", text);
+      last_ = state;
+    }
+    return turn;
   }
-}
+
+ private:
+  Context context_;
+  std::string id_;
+  /// What the listener has already.
+  std::string last_;
+  std::optional<std::uint64_t> seen_;
+};
 
 Response events(const Context& context, const Request& request, const Principal& principal) {
   const std::string id = path_uuid(request, "operation");
   static_cast<void>(context.queries.operation(id, principal));
-  Response response;
-  response.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}};
   const std::string last = request.headers.find("Last-Event-ID").value_or("");
-  response.stream = [context, id, last, principal](http::StreamWriter& writer, const std::stop_token& stop) {
-    follow(context, id, last, principal, writer, stop);
-  };
-  return response;
+  return context.streams.open(request, principal, [context, id, last] { return Turns(context, id, last); });
 }
 
 }  // namespace

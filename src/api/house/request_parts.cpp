@@ -52,6 +52,16 @@ std::optional<std::string> query_service(const http::Request& request) {
   return std::nullopt;
 }
 
+std::optional<core::Timestamp> query_time(const http::Request& request, std::string_view name) {
+  const auto text = request.query_value(name);
+  if (!text) return std::nullopt;
+  try {
+    return core::parse_time(*text);
+  } catch (core::Error& error) {
+    throw error.with_field(fmt::format("?{}", name), "must be a time as in RFC 3339");
+  }
+}
+
 bool query_flag(const http::Request& request, std::string_view name, bool absent) {
   const auto text = request.query_value(name);
   return text ? *text == "true" : absent;

@@ -9,6 +9,7 @@
 
 #include "api/endpoint.h"
 #include "control/requests.h"
+#include "core/time.h"
 #include "http/types.h"
 
 namespace backstay::api::house {
@@ -29,6 +30,8 @@ std::optional<std::int64_t> query_team(const http::Request& request);
 /// The query's serviceId= or service=.
 std::optional<std::string> query_service(const http::Request& request);
 std::optional<std::int64_t> query_integer(const http::Request& request, std::string_view name);
+/// Throws Error(invalid_argument) for what is no time.
+std::optional<core::Timestamp> query_time(const http::Request& request, std::string_view name);
 /// true or false; `absent` if it is not there.
 bool query_flag(const http::Request& request, std::string_view name, bool absent);
 /// finalBackup=, required if it is not there.

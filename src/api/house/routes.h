@@ -5,12 +5,14 @@
 #include <string>
 
 #include "api/authentication.h"
+#include "api/event_streams.h"
 #include "api/route_table.h"
 #include "control/operation_feed.h"
 #include "control/provider_commands.h"
 #include "control/queries.h"
 #include "control/service_commands.h"
 #include "core/metrics.h"
+#include "core/time.h"
 #include "http/router.h"
 
 namespace backstay::api::house {
@@ -22,6 +24,8 @@ struct Context {
   control::Queries& queries;
   control::OperationFeed& feed;
   const Authentication& authentication;
+  EventStreams& streams;
+  core::Clock& clock;
   const core::Metrics& metrics;
   /// True once the server takes work.
   std::function<bool()> ready;
