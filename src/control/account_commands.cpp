@@ -158,7 +158,10 @@ CreatedDestination ServiceCommands::create_destination(const CreateDestinationRe
   }
   Refusals refusals;
   check_name(refusals, request.name);
-  if (!principal.sees_team(request.team_id)) {
+  const bool is_known = request.team_id == 0 || deps_.database.read([&](auto& tx) {
+    return metadata::Teams(tx).find(request.team_id).has_value();
+  });
+  if (!is_known || !principal.sees_team(request.team_id)) {
     refusals.add("/teamId", fmt::format("there is no team {} that this token may use", request.team_id));
   }
   refusals.raise();

@@ -67,10 +67,13 @@ class Admission {
 
  private:
   struct Source;
-  Source find_source(const RecoverRequest& request, const Principal& principal);
+  /// Of the team that wants it; what belongs to another one is not there.
+  Source find_source(const RecoverRequest& request, std::int64_t team_id, const Principal& principal);
   /// Where a backend elsewhere holds the backups.
   AdmittedRecovery recover_remote(const RecoverRequest& request, const Source& source, const model::Service& wanted);
   AdmittedRecovery plan(const RecoverRequest& request, const RecoveryQuestion& question, const model::Service& wanted);
+  /// Adds what control knows to the warnings of a plan.
+  void warn(RecoveryPlan& plan, const model::Service& wanted);
   /// The backups that the service will have, and what is wrong with them.
   void judge_backups(model::Service& service, const BackupsRequest& request, const model::ProviderDefinition& offer,
                      Refusals& refusals);

@@ -38,6 +38,8 @@ model::RecoveryWindow from_json(const std::string& instance_id, const core::json
   return window;
 }
 
+std::string rate_key(const std::string& work) { return "rate/" + work; }
+
 }  // namespace
 
 std::string known_window_key(const std::string& instance_id) { return "instance/" + instance_id + "/window"; }
@@ -60,6 +62,22 @@ std::optional<model::RecoveryWindow> StateArchiveMemory::window(const std::strin
 void StateArchiveMemory::remember_window(const model::RecoveryWindow& window) {
   const auto text = core::to_text(to_json(window));
   database_.write([&](auto& tx) { metadata::Settings(tx).put(known_window_key(window.instance_id), text); });
+}
+
+std::optional<MeasuredRate> StateArchiveMemory::rate(const std::string& work) {
+  const auto text = database_.read([&](auto& tx) { return metadata::Settings(tx).get(rate_key(work)); });
+  if (!text) return std::nullopt;
+  const auto value = core::parse_json(*text);
+  const auto& object = core::as_object(value);
+  return MeasuredRate{static_cast<std::uint64_t>(core::require_int(object, "bytes")),
+                      core::Duration(core::require_int(object, "time")),
+                      core::parse_time(core::require_string(object, "at"))};
+}
+
+void StateArchiveMemory::remember_rate(const std::string& work, const MeasuredRate& rate) {
+  const auto text = core::to_text(
+      core::json::object{{"bytes", rate.bytes}, {"time", rate.time.count()}, {"at", core::format_time(rate.at)}});
+  database_.write([&](auto& tx) { metadata::Settings(tx).put(rate_key(work), text); });
 }
 
 }  // namespace backstay::control

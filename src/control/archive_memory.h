@@ -1,13 +1,22 @@
 // What the state remembers of archives, for when their stores cannot be asked or are not what they were.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
+#include "core/time.h"
 #include "metadata/database.h"
 #include "model/recovery.h"
 
 namespace backstay::control {
+
+/// How fast something went.
+struct MeasuredRate {
+  std::uint64_t bytes = 0;
+  core::Duration time{};
+  core::Timestamp at{};
+};
 
 /// Thread-safe. Everything is durable when the call returns.
 class ArchiveMemory {
@@ -20,6 +29,9 @@ class ArchiveMemory {
   /// The last that was remembered of an instance.
   virtual std::optional<model::RecoveryWindow> window(const std::string& instance_id) = 0;
   virtual void remember_window(const model::RecoveryWindow& window) = 0;
+  /// How fast work of this name ("restore", "replay") went when it was measured last.
+  virtual std::optional<MeasuredRate> rate(const std::string& work) = 0;
+  virtual void remember_rate(const std::string& work, const MeasuredRate& rate) = 0;
 };
 
 class StateArchiveMemory final : public ArchiveMemory {
@@ -30,6 +42,8 @@ class StateArchiveMemory final : public ArchiveMemory {
   void remember_repository(const std::string& destination_id, const std::string& repository_id) override;
   std::optional<model::RecoveryWindow> window(const std::string& instance_id) override;
   void remember_window(const model::RecoveryWindow& window) override;
+  std::optional<MeasuredRate> rate(const std::string& work) override;
+  void remember_rate(const std::string& work, const MeasuredRate& rate) override;
 
  private:
   metadata::Database& database_;

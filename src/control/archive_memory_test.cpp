@@ -40,5 +40,20 @@ TEST(ArchiveMemoryTest, KeepsTheLastWindowOfAnInstance) {
   EXPECT_EQ(known->gaps[0].reason, "lost");
 }
 
+TEST(ArchiveMemoryTest, KeepsTheLastRateOfAWork) {
+  metadata::testing::TemporaryDatabase temporary;
+  StateArchiveMemory memory(temporary.database());
+  EXPECT_FALSE(memory.rate("restore"));
+  memory.remember_rate("restore", {1, std::chrono::seconds(1), {}});
+  const auto at = core::parse_time("2026-01-02T03:04:05Z");
+  memory.remember_rate("restore", {1 << 30, std::chrono::milliseconds(1500), at});
+  const auto known = memory.rate("restore");
+  ASSERT_TRUE(known);
+  EXPECT_EQ(known->bytes, 1U << 30);
+  EXPECT_EQ(known->time, std::chrono::milliseconds(1500));
+  EXPECT_EQ(known->at, at);
+  EXPECT_FALSE(memory.rate("replay"));
+}
+
 }  // namespace
 }  // namespace backstay::control

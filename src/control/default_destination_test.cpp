@@ -33,5 +33,23 @@ TEST(DefaultDestinationTest, EachTeamHasAPartOfTheOperatorsPlace) {
   EXPECT_EQ(url_of(others, "d"), "s3://backups/all/team-" + std::to_string(others));
 }
 
+TEST(DefaultDestinationTest, APlaceOfATeamThatDoesNotExistIsRefused) {
+  ControlWorld world;
+  CreateDestinationRequest place;
+  place.name = "nobody's";
+  place.config = {{"endpointUrl", "https://s3.example.org"}, {"destinationPath", "s3://backups/all/"}};
+  place.secrets = {{"accessKey", core::Secret("id")}, {"secretKey", core::Secret("key")}};
+  for (const std::int64_t team : {world.team_id + 1, std::int64_t{-1}}) {
+    place.team_id = team;
+    try {
+      world.commands->create_destination(place, world.admin);
+      FAIL() << "team " << team << " was accepted";
+    } catch (const core::Error& error) {
+      ASSERT_EQ(error.fields().size(), 1U);
+      EXPECT_EQ(error.fields()[0].pointer, "/teamId");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace backstay::control

@@ -114,6 +114,28 @@ struct RecoveryPlan {
   model::Secrets secrets{};
 };
 
+  /// For those who ask before it is done: what is read and how long it takes, and warnings; the keys of the API's
+  /// RecoveryForecast.
+  core::json::object forecast{};
+};
+
+/// How backups are removed.
+struct RemovalTerms {
+  /// How long work that reads them now may take: what goes is hidden first and removed so much later.
+  core::Duration grace{};
+  /// Backups whose attempts are over although something of them may have been left behind.
+  std::set<std::string> ended{};
+};
+
+/// What retention did at one destination.
+struct RetentionOutcome {
+  /// For the backups of the question, in their order.
+  model::RetentionDecision decision{};
+  /// Backups that are hidden in the store until they are removed, and those that should go of which nothing is stored.
+  std::set<std::string> condemned{};
+  std::set<std::string> gone{};
+  /// Nothing of the question's instances is in the store.
+  bool empty = false;
 /// What would be lost if the machine of an instance were lost now.
 struct AtRisk {
   /// Written by the server and not in the store, and for how long the oldest of it.

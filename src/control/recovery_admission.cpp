@@ -1,6 +1,7 @@
 // A recovery is judged before anything is written: what it comes from, and whether the state can be reached.
 #include "control/admission.h"
 #include "control/body_loader.h"
+#include "control/instance_records.h"
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/instances.h"
@@ -22,7 +23,9 @@ struct Admission::Source {
   std::optional<model::Backup> backup;
 };
 
-Admission::Source Admission::find_source(const RecoverRequest& request, const Principal& principal) {
+Admission::Source Admission::find_source(const RecoverRequest& request, std::int64_t team_id,
+                                         const Principal& principal) {
+  const auto usable = [&](std::int64_t team) { return team == team_id && principal.sees_team(team); };
   if (request.backup_id.has_value() == request.service_id.has_value()) {
     refuse("/recoverFrom", "needs either 'id' (of a backup) or 'msId' with 'time'");
   }
@@ -31,23 +34,23 @@ Admission::Source Admission::find_source(const RecoverRequest& request, const Pr
     Source source;
     if (request.backup_id) {
       source.backup = metadata::Backups(tx).find(*request.backup_id);
-      if (!source.backup || !principal.sees_team(source.backup->team_id)) {
+      if (!source.backup || !usable(source.backup->team_id)) {
         refuse("/recoverFrom/id", fmt::format("there is no backup '{}'", *request.backup_id));
       }
     }
     const auto& service_id = source.backup ? source.backup->service_id : *request.service_id;
     const auto service = metadata::Services(tx).find(service_id);
-    if (!service || !principal.sees_team(service->team_id)) {
+    if (!service || !usable(service->team_id)) {
       refuse("/recoverFrom/msId", fmt::format("there is no service '{}'", service_id));
     }
     source.service = *service;
-    source.instances = metadata::Instances(tx).list_of_service(service_id);
-    std::reverse(source.instances.begin(), source.instances.end());
     if (source.backup) {
-      std::erase_if(source.instances, [&](const auto& it) { return it.id != source.backup->instance_id; });
+      if (auto taken_of = metadata::Instances(tx).find(source.backup->instance_id)) {
+        source.instances.push_back(std::move(*taken_of));
+      }
       source.destination_id = source.backup->destination_id;
     } else {
-      std::erase_if(source.instances, [](const auto& it) { return it.destination_id.empty(); });
+      source.instances = archived_instances(tx, service_id);
       if (!source.instances.empty()) source.destination_id = source.instances.front().destination_id;
     }
     return source;
@@ -56,7 +59,7 @@ Admission::Source Admission::find_source(const RecoverRequest& request, const Pr
 
 AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::Service& wanted,
                                     const Principal& principal) {
-  const auto source = find_source(request, principal);
+  const auto source = find_source(request, wanted.team_id, principal);
   if (source.service.provider.kind != wanted.provider.kind) {
     refuse("/provider/name", fmt::format("the source is a service of '{}'", source.service.provider.name));
   }
@@ -127,6 +130,7 @@ AdmittedRecovery Admission::plan(const RecoverRequest& request, const RecoveryQu
                                  const model::Service& wanted) {
   AdmittedRecovery admitted;
   admitted.plan = deps_.providers.of_kind(wanted.provider.kind).plan_recovery(question, wanted);
+  warn(admitted.plan, wanted);
   admitted.from = question.from;
   if (request.backup_id) {
     admitted.recovered_from = {{"backupId", *request.backup_id}, {"serviceId", question.source.id}};
@@ -135,6 +139,22 @@ AdmittedRecovery Admission::plan(const RecoverRequest& request, const RecoveryQu
     if (request.time) admitted.recovered_from["time"] = core::format_time(*request.time);
   }
   return admitted;
+}
+
+void Admission::warn(RecoveryPlan& plan, const model::Service& wanted) {
+  auto& warnings = plan.forecast["warnings"];
+  if (!warnings.is_array()) warnings.emplace_array();
+  const auto* base = plan.forecast.if_contains("backup");
+  const auto id = base == nullptr ? std::nullopt : core::find_string(base->as_object(), "id");
+  const auto backup =
+      id ? deps_.database.read([&](auto& tx) { return metadata::Backups(tx).find(*id); }) : std::nullopt;
+  if (backup && !backup->confirmed_at) {
+    warnings.as_array().emplace_back(
+        fmt::format("the backup '{}' was never read back from the store in full", backup->id));
+  }
+  if (!wanted.backups.enabled) {
+    warnings.as_array().emplace_back("the new service has no backups: what is written to it cannot be recovered");
+  }
 }
 
 }  // namespace backstay::control

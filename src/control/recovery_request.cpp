@@ -17,6 +17,7 @@ void store_recovery(const BackupTarget& from, const RecoveryPlan& plan, core::js
                      {"pathStyle", destination.path_style}};
   request["plan"] = plan.facts;
   request["description"] = plan.description;
+  request["forecast"] = plan.forecast;
   secrets["accessKey"] = destination.access_key;
   secrets["secretKey"] = destination.secret_key;
   secrets["recoveryKey"] = from.recovery_key;
@@ -35,7 +36,7 @@ std::pair<BackupTarget, RecoveryPlan> load_recovery(const model::Operation& oper
   target.destination.secret_key = operation.secrets.at("secretKey");
   target.recovery_key = operation.secrets.at("recoveryKey");
   RecoveryPlan plan{
-      core::require_object(operation.request, "plan"), core::require_string(operation.request, "description"), {}};
+      core::require_object(operation.request, "plan"), core::require_string(operation.request, "description"), {}, {}};
   for (const auto& [name, secret] : operation.secrets) {
     if (name.starts_with(kPlanSecret)) plan.secrets[name.substr(kPlanSecret.size())] = secret;
   }

@@ -57,7 +57,8 @@ ServiceCommands::ServiceCommands(CommandDependencies dependencies, CommandConfig
       events_(deps_.clock, deps_.random),
       admission_({deps_.database, deps_.providers, deps_.stores, deps_.clock, deps_.random}) {}
 
-ServiceChange ServiceCommands::create_service(const CreateServiceRequest& request, const Principal& principal) {
+ServiceChange ServiceCommands::create_service(const CreateServiceRequest& request, const Principal& principal,
+                                              Effect effect) {
   require_write(principal);
   auto [service, destination] = admission_.create(request, principal);
   std::optional<AdmittedRecovery> recovery;
@@ -73,17 +74,18 @@ ServiceChange ServiceCommands::create_service(const CreateServiceRequest& reques
   work.request["instanceId"] = instance_id;
   if (recovery) store_recovery(recovery->from, recovery->plan, work.request, work.secrets);
 
-  auto operation = deps_.database.write([&](auto& tx) {
-    if (destination) write_destination(tx, *destination, service.team_id);
-    metadata::Services(tx).insert(service);
-    take_effect(tx, principal, service.id);
-    write_new_instance(tx, service, instance_id);
-    events_.record(tx, service, events::kServiceCreated, "the service was asked for and is being made");
-    if (recovery) {
-      events_.record(tx, service, events::kRecoveryStarted, "a recovery has begun: " + recovery->plan.description);
-    }
-    return deps_.operations.enqueue(tx, work);
-  });
+  auto tx = deps_.database.begin(metadata::Access::kWrite);
+  metadata::Services(tx).insert(service);
+  write_new_instance(tx, service, instance_id);
+  auto operation = deps_.operations.enqueue(tx, work);
+  if (effect == Effect::kDryRun) return {std::move(service), std::move(operation)};
+  if (destination) write_destination(tx, *destination, service.team_id);
+  take_effect(tx, principal, service.id);
+  events_.record(tx, service, events::kServiceCreated, "the service was asked for and is being made");
+  if (recovery) {
+    events_.record(tx, service, events::kRecoveryStarted, "a recovery has begun: " + recovery->plan.description);
+  }
+  tx.commit();
   deps_.operations.ring();
   return {std::move(service), std::move(operation)};
 }

@@ -48,6 +48,9 @@ struct CommandDependencies {
   core::Random& random;
 };
 
+/// A dry run meets every refusal that the real thing would, and leaves nothing.
+enum class Effect { kLasting, kDryRun };
+
 /// The service as it is now and the operation that works on it.
 struct ServiceChange {
   model::Service service;
@@ -71,8 +74,10 @@ class ServiceCommands {
   ServiceCommands(CommandDependencies dependencies, CommandConfig config);
 
   /// recover_from makes the service from a past state; whether that can be reached is answered here
-  /// (recovery_out_of_reach names the nearest times), before anything is written.
-  ServiceChange create_service(const CreateServiceRequest& request, const Principal& principal);
+  /// (recovery_out_of_reach names the nearest times), before anything is written. What it will do stands in the
+  /// operation's request under "forecast".
+  ServiceChange create_service(const CreateServiceRequest& request, const Principal& principal,
+                               Effect effect = Effect::kLasting);
   /// No operation if nothing changes but the name.
   ServiceChange update_service(const std::string& id, const UpdateServiceRequest& request, const Principal& principal);
   /// With backups on, after a final backup; undelete_service brings it back until its record expires.

@@ -9,6 +9,7 @@
 #include "providers/postgresql_archives.h"
 #include "providers/postgresql_instance.h"
 #include "providers/postgresql_recovery_plan.h"
+#include "providers/recovery_forecast.h"
 #include "providers/server_probe.h"
 
 namespace backstay::providers {
@@ -141,12 +142,11 @@ control::RecoveryPlan PostgresqlProvider::plan_recovery(const control::RecoveryQ
         .with_field("/plan/parameters/storage", "is too small for the data");
   }
   auto facts = plan_to_json(plan);
-  const auto then =
-      model::postgres_wishes(world_.offer_of(question.source), question.source.config, question.source.secrets);
-  facts["sourceRole"] = then.user;
-  facts["sourceDatabase"] = then.database;
+  const auto [role, database] = archives_.owner_of(question);
+  facts["sourceRole"] = role;
+  facts["sourceDatabase"] = database;
   facts["keepLogins"] = question.keep_logins;
-  return {std::move(facts), describe(plan)};
+  return {std::move(facts), describe(plan), {}, forecast(plan, world_.deps.memory)};
 }
 
 bool PostgresqlProvider::port_usable(std::uint16_t port) const { return can_listen(port); }
@@ -216,6 +216,7 @@ bool PostgresqlProvider::reload(PostgresqlInstance& instance, std::stop_token st
   const auto loaded_at = [&] {
     return instance.server().connect("postgres", stop).query("SELECT pg_conf_load_time()::text").text(0, 0);
   };
+  remember_rates(result, world_.deps.clock.now(), world_.deps.memory);
   const auto before = loaded_at();
   instance.server().reload();
   const auto deadline = world_.deps.clock.steady_now() + kReloadDeadline;

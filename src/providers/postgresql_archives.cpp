@@ -249,6 +249,16 @@ backup::RecoveryPlan PostgresqlArchives::plan(const control::RecoveryQuestion& q
   return plan_now();
 }
 
+std::pair<std::string, std::string> PostgresqlArchives::owner_of(const control::RecoveryQuestion& question) {
+  const auto record = repositories_.open(question.from)->instance(question.instances.front().id);
+  const auto wishes =
+      model::postgres_wishes(world_.offer_of(question.source), question.source.config, question.source.secrets);
+  const core::json::object none;
+  const auto& details = record ? record->details : none;
+  return {core::find_string(details, "role").value_or(wishes.user),
+          core::find_string(details, "database").value_or(wishes.database)};
+}
+
 std::optional<control::AtRisk> PostgresqlArchives::at_risk(const std::string& instance_id) const {
   const auto found = receiver(instance_id);
   if (!found) return away_.at_risk(instance_id);

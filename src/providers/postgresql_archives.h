@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "backup/environment.h"
 #include "backup/recovery_window.h"
@@ -29,6 +30,14 @@ class PostgresqlArchives {
   model::RecoveryWindow window(const control::ServiceBody& body);
   /// Makes a receiver that runs send what it holds, then asks the archive.
   backup::RecoveryPlan plan(const control::RecoveryQuestion& question);
+  /// The application's role and database at the source, as the repository knows them: a deleted service's row may have
+  /// lost them.
+  std::pair<std::string, std::string> owner_of(const control::RecoveryQuestion& question);
+
+  /// See control::Provider.
+  control::RetentionOutcome apply_retention(const control::BackupTarget& at, const model::RetentionQuestion& question,
+                                            const control::RemovalTerms& terms, std::stop_token stop);
+  bool remove_garbage(const control::BackupTarget& at, const control::RemovalTerms& terms, std::stop_token stop);
 
   /// Has everything stored that the server has written by now; false if that takes too long. True where backups are
   /// off.

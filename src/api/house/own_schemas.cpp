@@ -242,8 +242,9 @@ core::json::object own_schemas() {
 
 core::json::object component_schemas() {
   auto schemas = contract_schemas();
-  const auto own = own_schemas();
-  for (const auto& [name, schema] : own) schemas[name] = schema;
+  for (const auto& group : {own_schemas(), recovery_schemas()}) {
+    for (const auto& [name, schema] : group) schemas[name] = schema;
+  }
   return schemas;
 }
 

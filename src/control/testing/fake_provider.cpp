@@ -127,7 +127,9 @@ RecoveryPlan FakeProvider::plan_recovery(const RecoveryQuestion& question, const
     throw core::Error(core::Code::kRecoveryOutOfReach,
                       fmt::format("'{}' cannot be reached", core::format_time(*question.time)));
   }
-  return {{{"backup", question.backup_id.value_or("")}}, "a fake archive"};
+  core::json::object forecast;
+  if (question.backup_id) forecast["backup"] = {{"id", *question.backup_id}};
+  return {{{"backup", question.backup_id.value_or("")}}, "a fake archive", {}, std::move(forecast)};
 }
 
 bool FakeProvider::port_usable(std::uint16_t port) const {

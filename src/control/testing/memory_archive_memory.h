@@ -28,11 +28,21 @@ class MemoryArchiveMemory final : public ArchiveMemory {
     const core::LockGuard lock(mutex_);
     windows_[window.instance_id] = window;
   }
+  std::optional<MeasuredRate> rate(const std::string& work) override {
+    const core::LockGuard lock(mutex_);
+    const auto found = rates_.find(work);
+    return found == rates_.end() ? std::nullopt : std::optional(found->second);
+  }
+  void remember_rate(const std::string& work, const MeasuredRate& rate) override {
+    const core::LockGuard lock(mutex_);
+    rates_[work] = rate;
+  }
 
  private:
   core::Mutex mutex_;
   std::map<std::string, std::string> repositories_ GUARDED_BY(mutex_);
   std::map<std::string, model::RecoveryWindow> windows_ GUARDED_BY(mutex_);
+  std::map<std::string, MeasuredRate> rates_ GUARDED_BY(mutex_);
 };
 
 }  // namespace backstay::control::testing

@@ -1,0 +1,73 @@
+#include "api/house/bodies.h"
+#include "api/house/request_parts.h"
+#include "api/house/resources.h"
+#include "api/house/route_groups.h"
+#include "api/json_response.h"
+#include "control/operation_kind.h"
+
+namespace backstay::api::house {
+namespace {
+
+namespace json = core::json;
+using control::Principal;
+using http::Request;
+using http::Response;
+
+/// The operation keeps what was promised when it was asked for.
+json::object recovery_of(const model::Operation& operation, bool dry_run) {
+  return {{"dryRun", dry_run},
+          {"description", core::require_string(operation.request, "description")},
+          {"forecast", core::require_object(operation.request, "forecast")}};
+}
+
+Response begun(const Context& context, const Request& request, const Principal& principal,
+               const model::Operation& operation) {
+  json::object body = recovery_of(operation, false);
+  body["service"] =
+      service_resource(context.queries.service(operation.service_id, principal), base_url(request, context.public_url));
+  body["operationId"] = operation.id;
+  return json_response(body);
+}
+
+Response create(const Context& context, const Request& request, const Principal& principal) {
+  const bool dry_run = query_flag(request, "dryRun", false);
+  const auto change = context.commands.create_service(create_service_request(json_body(request)), principal,
+                                                      dry_run ? control::Effect::kDryRun : control::Effect::kLasting);
+  if (dry_run) return json_response(recovery_of(*change.operation, true));
+  return begun(context, request, principal, *change.operation);
+}
+
+/// What a request made whose answer was lost.
+Response created(const Context& context, const Request& request, const Principal& principal,
+                 const std::string& service_id) {
+  const auto operations = context.queries.operations({.service_id = service_id, .team_id = {}, .limit = 0}, principal);
+  for (const auto& operation : operations) {
+    if (operation.kind == control::kinds::kRecover) return begun(context, request, principal, operation);
+  }
+  throw core::Error(core::Code::kNotFound, fmt::format("there is no recovery of the service '{}'", service_id));
+}
+
+}  // namespace
+
+void add_recovery_routes(RouteTable& routes, const Context& context) {
+  routes.add(
+      {.method = "POST",
+       .path = "/recoveries",
+       .operation = "recoveries-create",
+       .tag = "Backups",
+       .summary = "Make a service from a past state, or ask what that would take",
+       .description = "The body is that of creating a managed service, with recoverFrom. A dry run meets every refusal "
+                      "that the recovery would, and changes nothing.",
+       .scope = Scope::kWrite,
+       .query = {{.name = "dryRun",
+                  .description = "only tell what would be done",
+                  .schema = {{"type", "boolean"}, {"default", false}}}},
+       .body = ref("CreateRecovery"),
+       .answer = ref("Recovery")},
+      [context](const Request& request, const Principal& principal) { return create(context, request, principal); },
+      [context](const Request& request, const Principal& principal, const std::string& subject) {
+        return created(context, request, principal, subject);
+      });
+}
+
+}  // namespace backstay::api::house
