@@ -26,6 +26,9 @@ foreach(line ${layer_lines})
   set(layer_of_${layer_name} ${layer_deps})
 endforeach()
 
+# What a test's own lines cost is nothing beside what compiling them better would.
+set(test_options -O0)
+
 # backstay_module(<folder>): libbackstay_<folder>.a from src/<folder>/*.cpp, backstay_<folder>_testing from testing/*.cpp,
 # and <folder>_tests from every *_test.cpp: a test file cannot be left out.
 function(backstay_module name)
@@ -73,7 +76,12 @@ function(backstay_module name)
   if(BACKSTAY_TESTS AND tests)
     add_executable(${name}_tests ${tests})
     target_link_libraries(${name}_tests PRIVATE backstay_${name} GTest::gmock GTest::gtest_main)
-    target_precompile_headers(${name}_tests REUSE_FROM backstay_core)
+    target_compile_options(${name}_tests PRIVATE ${test_options})
+    if(name STREQUAL "core")
+      target_precompile_headers(core_tests PRIVATE ${CMAKE_SOURCE_DIR}/cmake/precompiled.h <gmock/gmock.h> <gtest/gtest.h>)
+    else()
+      target_precompile_headers(${name}_tests REUSE_FROM core_tests)
+    endif()
     foreach(dep ${name} ${layer_of_${name}})
       if(TARGET backstay_${dep}_testing)
         target_link_libraries(${name}_tests PRIVATE backstay_${dep}_testing)
