@@ -117,12 +117,10 @@ class Bench:
         self.ours.receive_until(self.cluster.sql(now))
         ours, theirs = [], []
         for _ in range(self.runs):
-            end = self.cluster.make_wal(self.wal)
-            ours.append(seconds_of(lambda: self.ours.receive_until(end)))
-        for _ in range(self.runs):
             self.cluster.archive_with("false")
             end = self.cluster.make_wal(self.wal)
             segment = self.cluster.sql(f"SELECT pg_walfile_name('{end}')")
+            ours.append(seconds_of(lambda: self.ours.receive_until(end)))
             self.pgbackrest.begin_archiving()
             theirs.append(seconds_of(lambda: self.pgbackrest.wait_until_archived(segment)))
         self.results.add(f"drain {self.wal} MiB of WAL / pgbackrest", "s", statistics.median(ours), statistics.median(theirs), 1.0)

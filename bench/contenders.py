@@ -76,6 +76,8 @@ class PgBackRest:
 repo1-path={self.repository}
 repo1-bundle=y
 repo1-retention-full=2
+repo1-cipher-type=aes-256-cbc
+repo1-cipher-pass=of-the-benchmark
 process-max=2
 compress-type=zst
 compress-level=1
