@@ -89,7 +89,9 @@ bool takes_idempotency_key(const Endpoint& endpoint) {
 std::string_view scope_name(Scope scope) {
   switch (scope) {
     case Scope::kRead: return "read";
-    case Scope::kWrite: return "write";
+    case Scope::kWrite: return "change";
+    case Scope::kDelete: return "delete";
+    case Scope::kRecoverInPlace: return "recover-in-place";
     case Scope::kAdmin: return "admin";
     case Scope::kMetrics: return "metrics";
     case Scope::kOpen: break;

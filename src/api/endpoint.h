@@ -26,6 +26,8 @@ enum class Scope {
   kOpen,  ///< no token
   kRead,
   kWrite,
+  kDelete,
+  kRecoverInPlace,
   kAdmin,
   kMetrics,  ///< the handler itself asks for a token
 };

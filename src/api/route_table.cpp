@@ -60,6 +60,8 @@ class Route {
   void require_scope(const Principal& principal) const {
     if (endpoint_.scope == Scope::kRead) control::require_read(principal);
     if (endpoint_.scope == Scope::kWrite) control::require_write(principal);
+    if (endpoint_.scope == Scope::kDelete) control::require_delete(principal);
+    if (endpoint_.scope == Scope::kRecoverInPlace) control::require_recover_in_place(principal);
     if (endpoint_.scope == Scope::kAdmin) control::require_admin(principal);
   }
 

@@ -49,9 +49,9 @@ std::string destination_page(const value& destination) {
 }
 
 std::string tokens_table(const value& tokens) {
-  Table table({"ID", "NAME", "SCOPES", "TEAMS", "CREATED", "EXPIRES", "LAST USED"});
+  Table table({"ID", "NAME", "ROLE", "SCOPES", "TEAMS", "CREATED", "EXPIRES", "LAST USED"});
   for (const auto& token : tokens.as_array()) {
-    table.add({cell(token, "id"), cell(token, "name"), list_cell(token, "scopes"),
+    table.add({cell(token, "id"), cell(token, "name"), cell(token, "role"), list_cell(token, "scopes"),
                cell(token, "allTeams") == "yes" ? "all" : list_cell(token, "teamIds"), cell(token, "createdAt"),
                cell(token, "expiresAt"), cell(token, "lastUsedAt")});
   }
@@ -103,19 +103,22 @@ void add_token_create(CLI::App& group, CommandContext& context) {
   struct Options {
     std::string name;
     std::vector<std::string> scopes;
+    std::string role;
     std::vector<std::int64_t> teams;
     std::string expires_at;
   };
   auto options = std::make_shared<Options>();
   auto* command = group.add_subcommand("create", "make a token; it is shown this once");
   command->add_option("name", options->name, "what it is for")->required();
-  command->add_option("--scope", options->scopes, "read, write, metrics or admin")->required();
+  command->add_option("--scope", options->scopes, "read, write, change, delete, recover-in-place, metrics or admin");
+  command->add_option("--role", options->role, "viewer, operator or admin");
   command->add_option("--team", options->teams, "a team that it may act for");
   command->add_option("--expires-at", options->expires_at, "when it ends, RFC 3339");
   context.add_command(*command, [&context, options] {
     core::json::object body{{"name", options->name},
                             {"scopes", core::json::array(options->scopes.begin(), options->scopes.end())},
                             {"teamIds", core::json::array(options->teams.begin(), options->teams.end())}};
+    if (!options->role.empty()) body["role"] = options->role;
     if (!options->expires_at.empty()) body["expiresAt"] = options->expires_at;
     context.print(context.client().send("POST", "/api/tokens", body),
                   [](const value& made) { return fmt::format("{}\n", cell(made, "token")); });

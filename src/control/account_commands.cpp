@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kTokenLength = 40;
 constexpr std::string_view kTokenPrefix = "bst_";
 constexpr std::size_t kLongestName = 100;
+constexpr std::string_view kScopeWords = "read, write, change, delete, recover-in-place, admin or metrics";
 /// When a token was last used is known to the minute: not every request writes.
 constexpr auto kTouchInterval = std::chrono::minutes(1);
 
@@ -29,14 +30,36 @@ void check_name(Refusals& refusals, std::string_view name) {
   }
 }
 
+/// The role's, and what is named besides.
+std::vector<std::string> judge_scopes(Refusals& refusals, const CreateTokenRequest& request) {
+  std::vector<std::string> scopes;
+  if (request.role) {
+    auto of_role = model::scopes_of_role(*request.role);
+    if (!of_role) refusals.add("/role", fmt::format("'{}' is no role: use viewer, operator or admin", *request.role));
+    scopes = of_role.value_or(scopes);
+  } else if (request.scopes.empty()) {
+    refusals.add("/scopes", fmt::format("names no scope, and there is no role: use {}", kScopeWords));
+  }
+  for (std::size_t i = 0; i < request.scopes.size(); ++i) {
+    const auto& scope = request.scopes[i];
+    if (!model::is_scope(scope)) {
+      refusals.add(fmt::format("/scopes/{}", i), fmt::format("'{}' is no scope: use {}", scope, kScopeWords));
+    }
+    if (std::ranges::find(scopes, scope) == scopes.end()) scopes.push_back(scope);
+  }
+  return scopes;
+}
+
 Principal to_principal(const model::Token& token) {
   Principal principal;
   principal.token_id = token.id;
   principal.token_name = token.name;
   principal.admin = model::allows_scope(token, model::kScopeAdmin);
   principal.may_read = model::allows_scope(token, model::kScopeRead);
-  principal.may_write = model::allows_scope(token, model::kScopeWrite);
-  principal.may_read_metrics = principal.admin || model::allows_scope(token, kScopeMetrics);
+  principal.may_write = model::allows_scope(token, model::kScopeChange);
+  principal.may_delete = model::allows_scope(token, model::kScopeDelete);
+  principal.may_recover_in_place = model::allows_scope(token, model::kScopeRecoverInPlace);
+  principal.may_read_metrics = model::allows_scope(token, model::kScopeMetrics);
   principal.all_teams = token.all_teams || principal.admin;
   principal.team_ids.insert(token.team_ids.begin(), token.team_ids.end());
   return principal;
@@ -68,15 +91,7 @@ CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, co
   require_admin(principal);
   Refusals refusals;
   check_name(refusals, request.name);
-  if (request.scopes.empty()) refusals.add("/scopes", "names no scope: use read, write, admin or metrics");
-  for (std::size_t i = 0; i < request.scopes.size(); ++i) {
-    const auto& scope = request.scopes[i];
-    if (scope != model::kScopeRead && scope != model::kScopeWrite && scope != model::kScopeAdmin &&
-        scope != kScopeMetrics) {
-      refusals.add(fmt::format("/scopes/{}", i),
-                   fmt::format("'{}' is no scope: use read, write, admin or metrics", scope));
-    }
-  }
+  const auto scopes = judge_scopes(refusals, request);
   if (request.expires_at && *request.expires_at <= deps_.clock.now()) refusals.add("/expiresAt", "has passed already");
   for (std::size_t i = 0; i < request.team_ids.size(); ++i) {
     const auto id = request.team_ids[i];
@@ -90,7 +105,7 @@ CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, co
   made.token.id = deps_.random.uuid();
   made.token.name = request.name;
   made.token.hash = hash_token(made.text.reveal());
-  made.token.scopes = request.scopes;
+  made.token.scopes = scopes;
   made.token.all_teams = request.all_teams;
   made.token.team_ids = request.team_ids;
   made.token.created_at = deps_.clock.now();
@@ -201,7 +216,7 @@ void ServiceCommands::write_destination(metadata::Transaction& tx, const NamedDe
 }
 
 void ServiceCommands::delete_destination(const std::string& id, const Principal& principal) {
-  require_write(principal);
+  require_delete(principal);
   deps_.database.write([&](auto& tx) {
     const auto found = metadata::Destinations(tx).find(id);
     if (!found || !principal.sees_team(found->team_id)) {

@@ -15,7 +15,13 @@ void require_scope(bool allowed, const Principal& principal, std::string_view sc
 }  // namespace
 
 void require_read(const Principal& principal) { require_scope(principal.may_read, principal, model::kScopeRead); }
-void require_write(const Principal& principal) { require_scope(principal.may_write, principal, model::kScopeWrite); }
+void require_write(const Principal& principal) { require_scope(principal.may_write, principal, model::kScopeChange); }
+void require_delete(const Principal& principal) {
+  require_scope(principal.admin || principal.may_delete, principal, model::kScopeDelete);
+}
+void require_recover_in_place(const Principal& principal) {
+  require_scope(principal.admin || principal.may_recover_in_place, principal, model::kScopeRecoverInPlace);
+}
 void require_admin(const Principal& principal) { require_scope(principal.admin, principal, model::kScopeAdmin); }
 
 }  // namespace backstay::control

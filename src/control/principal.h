@@ -9,9 +9,6 @@
 
 namespace backstay::control {
 
-/// Besides the scopes of model/team.h: reads the metrics and nothing else.
-inline constexpr std::string_view kScopeMetrics = "metrics";
-
 struct RequestTerms;
 
 /// Who a token speaks for. See model/team.h for the scopes.
@@ -20,7 +17,11 @@ struct Principal {
   std::string token_name;
   bool admin = false;
   bool may_read = false;
+  /// May make and change things.
   bool may_write = false;
+  bool may_delete = false;
+  /// May make a service go on from a past state under its own id.
+  bool may_recover_in_place = false;
   bool may_read_metrics = false;
   bool all_teams = false;
   std::set<std::int64_t> team_ids;
@@ -33,6 +34,8 @@ struct Principal {
 /// Throw Error(forbidden) naming the scope that is missing.
 void require_read(const Principal& principal);
 void require_write(const Principal& principal);
+void require_delete(const Principal& principal);
+void require_recover_in_place(const Principal& principal);
 void require_admin(const Principal& principal);
 
 }  // namespace backstay::control

@@ -182,7 +182,7 @@ model::ProviderDefinition ProviderCommands::update(const std::string& name, cons
 }
 
 void ProviderCommands::remove(const std::string& name, const std::string& version, const Principal& principal) {
-  require_write(principal);
+  require_delete(principal);
   refuse_built_in(name);
   deps_.database.write([&](auto& tx) {
     const auto before = require(tx, name, version, principal);

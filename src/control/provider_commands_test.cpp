@@ -33,7 +33,7 @@ class ProviderCommandsTest : public ::testing::Test {
   ProviderCommandsTest() {
     other_team_ = world_.commands->create_team({"other", std::nullopt}, world_.admin).id;
     member_.token_name = "member";
-    member_.may_read = member_.may_write = true;
+    member_.may_read = member_.may_write = member_.may_delete = true;
     member_.team_ids = {world_.team_id};
   }
 

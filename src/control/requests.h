@@ -93,10 +93,13 @@ struct CreateTeamRequest {
 
 struct CreateTokenRequest {
   std::string name;
+  /// Besides those of the role.
   std::vector<std::string> scopes;
   bool all_teams = false;
   std::vector<std::int64_t> team_ids;
   std::optional<core::Timestamp> expires_at;
+  /// viewer, operator or admin.
+  std::optional<std::string> role = {};
 };
 
 /// The same keys as a service's backups.config and backups.secrets.

@@ -214,7 +214,7 @@ std::vector<std::string> ServiceCommands::cancel_open(metadata::Transaction& tx,
 
 ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup final_backup,
                                               const Principal& principal) {
-  require_write(principal);
+  require_delete(principal);
   auto service = require_service(id, principal);
   if (service.deleted_at) {
     throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is deleted already", service.name));

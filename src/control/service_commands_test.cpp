@@ -50,7 +50,7 @@ bool names_field(const core::Error& error, std::string_view pointer) {
 Principal member_of(std::int64_t team) {
   Principal principal;
   principal.token_name = "member";
-  principal.may_read = principal.may_write = true;
+  principal.may_read = principal.may_write = principal.may_delete = principal.may_recover_in_place = true;
   principal.team_ids = {team};
   return principal;
 }
@@ -280,6 +280,36 @@ TEST(ServiceCommandsTest, TokensExpireAndScopesHold) {
   EXPECT_THROW(world.commands->create_token({"more", {"admin"}, true, {}, {}}, *reader), core::Error);
   world.clock.advance(std::chrono::hours(2));
   EXPECT_FALSE(world.commands->authenticate(made.text.reveal()));
+}
+
+TEST(ServiceCommandsTest, DeletingAndRecoveringInPlaceAreTheirOwnPermissions) {
+  ControlWorld world;
+  const auto service = world.make_service();
+  const auto token = [&](std::vector<std::string> scopes, std::optional<std::string> role) {
+    const auto made = world.commands->create_token(
+        {"t", std::move(scopes), false, {world.team_id}, {}, std::move(role)}, world.admin);
+    return world.commands->authenticate(made.text.reveal()).value();
+  };
+  const auto code_of = [&](const auto& act) {
+    try {
+      act();
+    } catch (const core::Error& error) {
+      return error.code();
+    }
+    return core::Code::kInternal;
+  };
+  const auto operates = token({}, "operator");
+  UpdateServiceRequest change;
+  change.name = "renamed";
+  world.commands->update_service(service.id, change, operates);
+  EXPECT_EQ(code_of([&] { world.commands->delete_service(service.id, FinalBackup::kSkip, operates); }),
+            core::Code::kForbidden);
+  world.commands->delete_service(service.id, FinalBackup::kSkip, token({"delete"}, "operator"));
+  EXPECT_EQ(code_of([&] { world.commands->undelete_service(service.id, operates); }), core::Code::kForbidden);
+  EXPECT_EQ(code_of([&] { world.commands->undelete_service(service.id, token({"write"}, {})); }),
+            core::Code::kConflict);
+  EXPECT_EQ(code_of([&] { world.commands->update_service(service.id, change, token({}, "viewer")); }),
+            core::Code::kForbidden);
 }
 
 }  // namespace

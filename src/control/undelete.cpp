@@ -29,7 +29,7 @@ void require_deleted(metadata::Transaction& tx, const model::Service& service) {
 }  // namespace
 
 ServiceChange ServiceCommands::undelete_service(const std::string& id, const Principal& principal) {
-  require_write(principal);
+  require_recover_in_place(principal);
   auto service = require_service(id, principal);
   deps_.database.read([&](auto& tx) { require_deleted(tx, service); });
   auto operation = service.deleted_at ? recover_deleted(service) : keep_undeleted(service);

@@ -68,6 +68,31 @@ TEST(TeamTest, SlugsAreMadeOfNames) {
   EXPECT_EQ(slug_of(std::string(100, 'x')).size(), 63U);
 }
 
+TEST(TokenTest, AScopeIncludesWhatItSumsUp) {
+  const auto may = [](const std::string& scope) {
+    Token token;
+    token.scopes = {scope};
+    std::string text(role_of(token));
+    for (const auto& permission : permissions(token)) text += " " + std::string(permission);
+    return text;
+  };
+  EXPECT_EQ(may("read"), "viewer read");
+  EXPECT_EQ(may("change"), "operator read change");
+  EXPECT_EQ(may("write"), "operator read change delete recover-in-place");
+  EXPECT_EQ(may("delete"), "viewer read delete");
+  EXPECT_EQ(may("recover-in-place"), "viewer read recover-in-place");
+  EXPECT_EQ(may("metrics"), " metrics");
+  EXPECT_EQ(may("admin"), "admin read change delete recover-in-place admin metrics");
+}
+
+TEST(TokenTest, ARoleIsASetOfScopes) {
+  EXPECT_EQ(scopes_of_role("operator"), (std::vector<std::string>{"read", "change"}));
+  EXPECT_EQ(scopes_of_role("viewer"), std::vector<std::string>{"read"});
+  EXPECT_FALSE(scopes_of_role("owner"));
+  EXPECT_TRUE(is_scope("write"));
+  EXPECT_FALSE(is_scope("operator"));
+}
+
 TEST(TokenTest, ScopesTeamsAndExpiry) {
   Token token;
   token.scopes = {"write"};

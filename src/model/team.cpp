@@ -1,12 +1,33 @@
 #include "model/team.h"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "core/text.h"
 
 namespace backstay::model {
 
 namespace {
+
 constexpr std::size_t kLongestSlug = 63;
+constexpr std::array kPermissions{kScopeRead,           kScopeChange, kScopeDelete,
+                                  kScopeRecoverInPlace, kScopeAdmin,  kScopeMetrics};
+struct Role {
+  std::string_view name;
+  /// With spaces between.
+  std::string_view scopes;
+};
+/// The greatest first.
+constexpr std::array<Role, 3> kRoles{{{"admin", "admin"}, {"operator", "read change"}, {"viewer", "read"}}};
+
+bool includes(std::string_view held, std::string_view scope) {
+  if (held == scope || held == kScopeAdmin) return true;
+  if (held == kScopeMetrics || scope == kScopeAdmin || scope == kScopeMetrics) return false;
+  return held == kScopeWrite || scope == kScopeRead;
 }
+
+}  // namespace
 
 std::string slug_of(std::string_view name) {
   std::string slug;
@@ -28,9 +49,32 @@ bool is_usable(const Token& token, core::Timestamp now) {
 }
 
 bool allows_scope(const Token& token, std::string_view scope) {
-  return std::ranges::any_of(token.scopes, [scope](const std::string& held) {
-    return held == scope || held == kScopeAdmin || (held == kScopeWrite && scope == kScopeRead);
+  return std::ranges::any_of(token.scopes, [scope](const std::string& held) { return includes(held, scope); });
+}
+
+bool is_scope(std::string_view word) {
+  return word == kScopeWrite || std::ranges::find(kPermissions, word) != kPermissions.end();
+}
+
+std::optional<std::vector<std::string>> scopes_of_role(std::string_view role) {
+  const auto found = std::ranges::find(kRoles, role, &Role::name);
+  if (found == kRoles.end()) return std::nullopt;
+  return core::split(found->scopes, ' ');
+}
+
+std::vector<std::string_view> permissions(const Token& token) {
+  std::vector<std::string_view> allowed;
+  std::ranges::copy_if(kPermissions, std::back_inserter(allowed),
+                       [&](const auto& scope) { return allows_scope(token, scope); });
+  return allowed;
+}
+
+std::string_view role_of(const Token& token) {
+  const auto found = std::ranges::find_if(kRoles, [&](const Role& role) {
+    return std::ranges::all_of(core::split(role.scopes, ' '),
+                               [&](const std::string& scope) { return allows_scope(token, scope); });
   });
+  return found == kRoles.end() ? "" : found->name;
 }
 
 bool allows_team(const Token& token, std::int64_t team_id) {

@@ -26,10 +26,20 @@ struct Team {
 /// A slug made of a name: lower case letters, digits and single hyphens, at most 63 characters, never empty.
 std::string slug_of(std::string_view name);
 
-/// "admin" includes everything, "write" includes "read".
+/// What a token may do. "admin" includes everything, "write" includes what follows it here, and whoever may do anything
+/// to a service may read it. "metrics" reads the metrics and nothing else.
 inline constexpr std::string_view kScopeAdmin = "admin";
 inline constexpr std::string_view kScopeWrite = "write";
+inline constexpr std::string_view kScopeChange = "change";
+inline constexpr std::string_view kScopeDelete = "delete";
+inline constexpr std::string_view kScopeRecoverInPlace = "recover-in-place";
 inline constexpr std::string_view kScopeRead = "read";
+inline constexpr std::string_view kScopeMetrics = "metrics";
+
+bool is_scope(std::string_view word);
+/// Named sets of scopes: "viewer" reads, "operator" reads and changes, "admin" does everything. Nothing for another
+/// word.
+std::optional<std::vector<std::string>> scopes_of_role(std::string_view role);
 
 struct Token {
   std::string id{};
@@ -47,6 +57,10 @@ struct Token {
 
 bool is_usable(const Token& token, core::Timestamp now);
 bool allows_scope(const Token& token, std::string_view scope);
+/// All that the token may do, but for what "admin" and "write" only sum up.
+std::vector<std::string_view> permissions(const Token& token);
+/// The greatest role whose scopes the token has; empty if there is none.
+std::string_view role_of(const Token& token);
 bool allows_team(const Token& token, std::int64_t team_id);
 
 }  // namespace backstay::model

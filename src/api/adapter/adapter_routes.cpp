@@ -238,6 +238,7 @@ void add_routes(RouteTable& routes, ExternalServices& services) {
   });
 
   auto removal = endpoint("DELETE", "/{id}", "delete", "Delete a service and its data; 204");
+  removal.scope = Scope::kDelete;
   removal.status = 204;
   routes.add(removal, [&services](const Request& request, const Principal& principal) {
     services.remove(provider_of(request), request.param("id"), principal);

@@ -115,6 +115,7 @@ control::CreateTokenRequest create_token_request(const core::json::object& body)
   Fields fields(body, "", refused);
   control::CreateTokenRequest request;
   request.name = text_or_empty(fields, "name");
+  request.role = fields.text("role");
   request.scopes = fields.texts("scopes").value_or(std::vector<std::string>());
   request.all_teams = fields.flag("allTeams").value_or(false);
   request.team_ids = fields.integers("teamIds").value_or(std::vector<std::int64_t>());

@@ -82,7 +82,7 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
               .operation = "destinations-delete",
               .tag = "Destinations",
               .summary = "Remove a destination that nothing uses; what is stored there stays",
-              .scope = Scope::kWrite,
+              .scope = Scope::kDelete,
               .conditional = true,
               .answer = ref("Empty")},
              [context](const Request& request, const Principal& principal) {

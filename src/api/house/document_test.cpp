@@ -89,7 +89,7 @@ constexpr std::string_view kMetaSchema = R"json({
           "type": "array",
           "items": {
             "type": "object", "additionalProperties": false,
-            "properties": {"bearerAuth": {"type": "array", "items": {"enum": ["read", "write", "admin", "metrics"]}}}
+            "properties": {"bearerAuth": {"type": "array", "items": {"enum": ["read", "change", "delete", "recover-in-place", "admin", "metrics"]}}}
           }
         }
       }

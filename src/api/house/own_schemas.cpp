@@ -10,7 +10,9 @@ constexpr std::string_view kRequests = R"json({
     "additionalProperties": false,
     "properties": {
       "name": {"type": "string"},
-      "scopes": {"type": ["array", "null"], "items": {"type": "string", "enum": ["read", "write", "admin", "metrics"]}},
+      "scopes": {"type": ["array", "null"], "items": {"type": "string", "enum": ["read", "write", "change", "delete", "recover-in-place", "admin", "metrics"]}},
+      "role": {"type": ["string", "null"], "enum": ["viewer", "operator", "admin", null],
+        "description": "viewer: read; operator: read and change; admin: everything; scopes are given besides"},
       "allTeams": {"type": ["boolean", "null"]},
       "teamIds": {"type": ["array", "null"], "items": {"type": "integer"}},
       "expiresAt": {"type": ["string", "null"], "format": "date-time"}
@@ -185,11 +187,13 @@ constexpr std::string_view kAnswers = R"json({
   },
   "Token": {
     "type": "object",
-    "required": ["id", "name", "scopes", "allTeams", "teamIds", "createdAt"],
+    "required": ["id", "name", "scopes", "permissions", "allTeams", "teamIds", "createdAt"],
     "properties": {
       "id": {"type": "string", "format": "uuid"},
       "name": {"type": "string"},
       "scopes": {"type": "array", "items": {"type": "string"}},
+      "permissions": {"type": "array", "items": {"type": "string"}, "description": "all that its scopes come to"},
+      "role": {"type": "string", "enum": ["viewer", "operator", "admin"], "description": "the greatest that it has"},
       "allTeams": {"type": "boolean"},
       "teamIds": {"type": "array", "items": {"type": "integer"}},
       "createdAt": {"type": "string", "format": "date-time"},

@@ -92,6 +92,7 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
 
   auto removal = endpoint("DELETE", kProvider, "managed-services-deleteProvider",
                           "Withdraw a provider; its services show 'invalid provider' until it is published again");
+  removal.scope = Scope::kDelete;
   removal.path_parameters = provider_in_path();
   removal.answer = {{"type", "object"}};
   routes.add(removal, [&commands](const Request& request, const Principal& principal) {

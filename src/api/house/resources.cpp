@@ -191,14 +191,17 @@ json::object window_resource(const std::string& service_id, const model::Recover
 }
 
 json::object token_resource(const model::Token& token) {
+  const auto allowed = model::permissions(token);
   json::array team_ids(token.team_ids.begin(), token.team_ids.end());
   json::object object{{"id", token.id},
                       {"name", token.name},
                       {"scopes", string_array(token.scopes)},
+                      {"permissions", json::array(allowed.begin(), allowed.end())},
                       {"allTeams", token.all_teams},
                       {"teamIds", std::move(team_ids)},
                       {"createdAt", core::format_time(token.created_at)}};
   put_time(object, "expiresAt", token.expires_at);
+  put_text(object, "role", std::string(model::role_of(token)));
   put_time(object, "lastUsedAt", token.last_used_at);
   put_time(object, "revokedAt", token.revoked_at);
   return object;

@@ -181,7 +181,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .operation = "managed-services-delete",
        .summary = "Delete a managed service",
        .description = "With backups on, a final backup is taken and confirmed before the data goes.",
-       .scope = Scope::kWrite,
+       .scope = Scope::kDelete,
        .query =
            {{.name = "finalBackup",
              .description = "whether the data may go without a confirmed final backup",
@@ -203,7 +203,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .tag = "Managed services",
        .summary = "Bring a deleted service back",
        .description = "As long as its record is kept: with its id and name, up to its last write.",
-       .scope = Scope::kWrite,
+       .scope = Scope::kRecoverInPlace,
        .answer = ref("ManagedService")},
       [handlers](const Request& request, const Principal& principal) { return handlers.undelete(request, principal); });
 }
