@@ -2,6 +2,7 @@
 import http.client
 import json
 import urllib.parse
+import uuid
 
 import pytest
 
@@ -39,13 +40,14 @@ class Listener:
                 fields[name] = value
 
     def close(self):
+        self.answer.close()
         self.connection.close()
 
 
 @pytest.fixture
 def team_token(api):
     """A team of its own with a token that sees nothing else."""
-    team = api.post("/teams", {"name": "Listeners"})["id"]
+    team = api.post("/teams", {"name": f"Listeners {uuid.uuid4()}"})["id"]
     token = api.post("/tokens", {"name": "listener", "scopes": ["write"], "teamIds": [team]})
     yield team, token
     api.raw("DELETE", f"/tokens/{token['id']}")
