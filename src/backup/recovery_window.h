@@ -88,7 +88,8 @@ class WalArchive {
   RecoveryWindow window(const std::optional<ArchiveEnd>& live = std::nullopt);
 
   /// Throws Error(recovery_out_of_reach), naming the nearest times within reach, before any work: a time before the
-  /// earliest, in the future (`now`), after the archive's proven end, or in a gap; an unknown or unfinished backup.
+  /// earliest, in the future (`now`), after the archive's proven end, or in a gap; an unknown, unfinished or logical
+  /// backup.
   RecoveryPlan plan(const RecoveryTarget& target, core::Timestamp now,
                     const std::optional<ArchiveEnd>& live = std::nullopt);
 

@@ -253,9 +253,14 @@ void Restorer::finish() {
 
 RestoreResult restore_files(const Environment& environment, const RestoreRequest& request,
                             const ProgressCallback& progress, std::stop_token stop) {
-  if (!request.repository.backup(request.instance, request.backup_id)) {
+  const auto record = request.repository.backup(request.instance, request.backup_id);
+  if (!record) {
     throw core::Error(core::Code::kNotFound,
                       fmt::format("no backup '{}' of instance '{}' is stored", request.backup_id, request.instance));
+  }
+  if (record->mechanism != "physical") {
+    throw core::Error(core::Code::kInvalidArgument, fmt::format("the backup '{}' is {}: it has no data directory",
+                                                                record->backup, record->mechanism));
   }
   try {
     return Restorer(environment, request).restore(progress, std::move(stop));

@@ -4,10 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
@@ -46,6 +48,9 @@ struct Command {
   std::vector<std::filesystem::path> cgroup_procs = {};
   /// How much of each output stream is kept; of what is longer, the end.
   std::size_t output_limit = 1024 * 1024;
+  /// For run(): gets the standard output as it comes, instead of the result. While it works the program waits, and the
+  /// deadline goes on. An exception that it throws ends the program and comes out of run().
+  std::function<void(std::string_view)> on_output = {};
 };
 
 struct CommandResult {

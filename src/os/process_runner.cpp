@@ -59,10 +59,12 @@ class Child {
   pid_t pid_;
 };
 
-/// Keeps the last `limit` bytes of a stream.
+/// Keeps the last `limit` bytes of a stream, or passes all of it on.
 class Capture {
  public:
-  Capture(Descriptor fd, std::size_t limit) : fd_(std::move(fd)), limit_(limit) {}
+  using Sink = std::function<void(std::string_view)>;
+  Capture(Descriptor fd, std::size_t limit, Sink sink = {})
+      : fd_(std::move(fd)), limit_(limit), sink_(std::move(sink)) {}
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   /// Reads what is there.
@@ -73,7 +75,12 @@ class Capture {
       if (got < 0 && errno == EINTR) continue;
       if (got < 0 && errno == EAGAIN) return;
       if (got <= 0) return fd_.close();
-      text_.append(buffer.data(), static_cast<std::size_t>(got));
+      const std::string_view read(buffer.data(), static_cast<std::size_t>(got));
+      if (sink_) {
+        sink_(read);
+        continue;
+      }
+      text_.append(read);
       if (text_.size() > 2 * limit_) text_.erase(0, text_.size() - limit_);
     }
   }
@@ -85,6 +92,7 @@ class Capture {
  private:
   Descriptor fd_;
   std::size_t limit_;
+  Sink sink_;
   std::string text_;
 };
 
@@ -195,7 +203,7 @@ CommandResult SystemProcessRunner::run(const Command& command, std::stop_token s
   const Descriptor ended = open_pidfd(child.pid());
   const std::stop_callback on_stop(stop, [&] { ::eventfd_write(stopped.get(), 1); });
   Feed feed(std::move(input.write), command.input);
-  Capture captured_output(std::move(output.read), command.output_limit);
+  Capture captured_output(std::move(output.read), command.output_limit, command.on_output);
   Capture captured_error(std::move(error.read), command.output_limit);
   pump(command, ended, stopped, stop, feed, captured_output, captured_error);
   return {.exit_code = child.wait(), .output = captured_output.take(), .error = captured_error.take()};

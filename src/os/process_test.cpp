@@ -79,6 +79,26 @@ TEST_F(ProcessTest, KeepsTheEndOfLongOutput) {
   EXPECT_TRUE(result.output.ends_with("aaaend\n"));
 }
 
+TEST_F(ProcessTest, OutputIsPassedOnAsItComes) {
+  Command command = shell("head -c 3000000 /dev/zero | tr '\\0' a; echo end");
+  std::size_t size = 0;
+  std::string end;
+  command.on_output = [&](std::string_view part) {
+    size += part.size();
+    end = part.substr(part.size() - std::min<std::size_t>(part.size(), 4));
+  };
+  const auto result = runner_.run(command, {});
+  EXPECT_EQ(size, 3'000'004U);
+  EXPECT_EQ(end, "end\n");
+  EXPECT_TRUE(result.output.empty());
+}
+
+TEST_F(ProcessTest, WhoDoesNotWantTheOutputEndsTheProgram) {
+  Command command = shell("while :; do echo more; done");
+  command.on_output = [](std::string_view) { throw core::Error(core::Code::kCancelled, "enough"); };
+  EXPECT_THROW(runner_.run(command, {}), core::Error);
+}
+
 TEST_F(ProcessTest, InheritsNoEnvironmentAndNoDescriptors) {
   Command command = shell("env | grep -v -e PWD -e SHLVL -e '^_='; ls /proc/$$/fd | tr '\\n' ' '");
   command.environment = {{"GREETING", "hello there"}};

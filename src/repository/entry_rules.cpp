@@ -30,6 +30,16 @@ bool extents_fit(const FileEntry& entry) {
   return true;
 }
 
+bool chunks_fit(const FileEntry& entry) {
+  if (entry.chunks.empty()) return true;
+  std::uint64_t extents = 0;
+  for (const Chunk& chunk : entry.chunks) {
+    if (chunk.extents == 0) return false;
+    extents += chunk.extents;
+  }
+  return extents == entry.extents.size();
+}
+
 }  // namespace
 
 std::optional<std::string> broken_rule(const FileEntry& entry, const std::string& previous) {
@@ -38,6 +48,7 @@ std::optional<std::string> broken_rule(const FileEntry& entry, const std::string
   if ((entry.mode & ~kModeBits) != 0) return fmt::format("'{:o}' is not a mode", entry.mode);
   if (entry.type != EntryType::kFile && (entry.size != 0 || !entry.extents.empty())) return "only files have content";
   if (!extents_fit(entry)) return "its extents are out of order or reach behind its end";
+  if (!chunks_fit(entry)) return "its chunks are not its extents";
   return std::nullopt;
 }
 

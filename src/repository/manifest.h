@@ -1,6 +1,7 @@
 // The manifest of a backup: every file in path order, and where its bytes lie. Streamed both ways.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -15,6 +16,17 @@
 
 namespace backstay::repository {
 
+/// What the bytes of a chunk are known by: equal in one repository exactly where the bytes are.
+using ContentId = std::array<std::byte, 16>;
+
+/// A run of a file's bytes that was cut where its content says, so that a later backup finds it again.
+struct Chunk {
+  /// How many of the file's extents it consists of.
+  std::uint32_t extents = 1;
+  ContentId content{};
+  friend bool operator==(const Chunk&, const Chunk&) = default;
+};
+
 /// The values are part of the format.
 enum class EntryType : std::uint8_t { kFile = 1, kDirectory = 2, kSymlink = 3 };
 
@@ -27,6 +39,7 @@ struct FileEntry {
   std::uint64_t size = 0;            // files only
   std::string link_target = {};      // symlinks only
   std::vector<Extent> extents = {};  // files only; sorted, not overlapping, within size; what none covers is zeros
+  std::vector<Chunk> chunks = {};    // files only; none, or all extents in order
 };
 
 /// The order of entries: by components, so that a directory comes directly before what is in it.
@@ -55,6 +68,7 @@ class ManifestWriter {
  private:
   void check(const FileEntry& entry) const;
   void encode(const FileEntry& entry);
+  void put_attributes(const FileEntry& entry);
   std::uint64_t pack_index(const ObjectId& pack);
   void seal_group();
   core::Bytes encode_meta() const;

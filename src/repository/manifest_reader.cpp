@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/error.h"
@@ -30,6 +32,26 @@ void read_extents(FieldReader& in, const std::vector<ObjectId>& packs, FileEntry
   }
 }
 
+std::vector<Chunk> read_chunks(core::ByteSpan bytes) {
+  std::vector<Chunk> chunks;
+  for (FieldReader in(bytes, 0); in.at() < bytes.size();) {
+    Chunk& chunk = chunks.emplace_back();
+    chunk.extents = static_cast<std::uint32_t>(in.number());
+    std::ranges::copy(in.bytes(chunk.content.size()), chunk.content.begin());
+  }
+  return chunks;
+}
+
+/// Those of later versions are passed over.
+void read_attributes(std::string_view attributes, FileEntry& entry) {
+  const core::ByteSpan bytes = core::as_bytes(attributes);
+  for (FieldReader in(bytes, 0); in.at() < bytes.size();) {
+    const std::uint64_t kind = in.number();
+    const std::string_view value = in.text();
+    if (kind == detail::kChunksAttribute) entry.chunks = read_chunks(core::as_bytes(value));
+  }
+}
+
 FileEntry read_entry(FieldReader& in, const std::vector<ObjectId>& packs, const std::string& previous) {
   FileEntry entry;
   const std::uint64_t shared = in.number();
@@ -39,7 +61,7 @@ FileEntry read_entry(FieldReader& in, const std::vector<ObjectId>& packs, const 
   entry.mode = static_cast<std::uint32_t>(in.number());
   const std::uint64_t time = in.number();
   entry.modified = core::Timestamp(core::Duration(static_cast<std::int64_t>(time >> 1 ^ (~(time & 1) + 1))));
-  in.text();  // attributes of later versions
+  read_attributes(in.text(), entry);
   switch (entry.type) {
     case EntryType::kDirectory: break;
     case EntryType::kSymlink: entry.link_target = in.text(); break;

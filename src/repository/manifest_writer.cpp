@@ -62,7 +62,7 @@ void ManifestWriter::encode(const FileEntry& entry) {
   put_number(group_, entry.mode);
   const std::int64_t time = entry.modified.time_since_epoch().count();
   put_number(group_, static_cast<std::uint64_t>(time) << 1 ^ static_cast<std::uint64_t>(time >> 63));
-  put_number(group_, 0);  // attributes: none yet
+  put_attributes(entry);
   if (entry.type == EntryType::kSymlink) put_text(group_, entry.link_target);
   if (entry.type != EntryType::kFile) return;
   put_number(group_, entry.size);
@@ -76,6 +76,20 @@ void ManifestWriter::encode(const FileEntry& entry) {
     put_number(group_, extent.position.offset);
     end = extent.file_offset + extent.length;
   }
+}
+
+void ManifestWriter::put_attributes(const FileEntry& entry) {
+  core::Bytes attributes;
+  if (!entry.chunks.empty()) {
+    core::Bytes chunks;
+    for (const Chunk& chunk : entry.chunks) {
+      put_number(chunks, chunk.extents);
+      core::append(chunks, chunk.content);
+    }
+    put_number(attributes, detail::kChunksAttribute);
+    put_text(attributes, core::as_text(chunks));
+  }
+  put_text(group_, core::as_text(attributes));
 }
 
 std::uint64_t ManifestWriter::pack_index(const ObjectId& pack) {

@@ -9,6 +9,9 @@
 
 namespace backstay::repository::detail {
 
+/// The kind of the attribute of a file that names its chunks.
+inline constexpr std::uint64_t kChunksAttribute = 1;
+
 inline void put_number(core::Bytes& to, std::uint64_t value) {
   for (; value >= 0x80; value >>= 7) to.push_back(static_cast<std::byte>(value | 0x80));
   to.push_back(static_cast<std::byte>(value));

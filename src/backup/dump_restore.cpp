@@ -1,0 +1,197 @@
+#include "backup/dump_restore.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/text.h"
+#include "os/file.h"
+#include "os/untrusted_directory.h"
+#include "postgres/dump_programs.h"
+#include "repository/manifest.h"
+#include "repository/pack_reader.h"
+
+namespace backstay::backup {
+namespace {
+
+constexpr std::size_t kWriteSize = 1U << 20;
+constexpr std::string_view kContentsFile = "contents.list";
+
+/// A dump's files in scratch space.
+class LaidDump {
+ public:
+  LaidDump(const Environment& environment, const StoredDump& from)
+      : environment_(environment),
+        from_(from),
+        record_(require_dump(from.repository, from.instance, from.backup_id, from.installation.major)),
+        scratch_(environment, from.scratch, record_.data_size, from.identity),
+        files_(scratch_.path()) {
+    if (const auto problem = postgres::dump_problem(from.installation)) {
+      throw core::Error(core::Code::kNotSupported, *problem).with_hint("install the client programs of that version");
+    }
+  }
+
+  void lay(const ProgressCallback& progress, const std::stop_token& stop);
+  /// The entries to restore, without what was made before.
+  std::filesystem::path put_contents(std::span<const std::string> extensions, std::span<const std::string> schemas,
+                                     const std::stop_token& stop);
+
+  [[nodiscard]] postgres::DumpTask task() const {
+    return {.installation = from_.installation, .directory = scratch_.path(), .identity = from_.identity};
+  }
+  [[nodiscard]] const repository::BackupRecord& record() const { return record_; }
+
+ private:
+  void write(repository::PackReader& reader, const repository::FileEntry& entry);
+
+  const Environment& environment_;
+  const StoredDump& from_;
+  const repository::BackupRecord record_;
+  const ScratchDirectory scratch_;
+  const os::UntrustedDirectory files_;
+  core::Bytes buffer_;
+};
+
+void LaidDump::lay(const ProgressCallback& progress, const std::stop_token& stop) {
+  repository::ManifestReader manifest(from_.repository, from_.instance, from_.backup_id);
+  repository::PackCache packs(from_.repository);
+  repository::PackReader reader(packs);
+  buffer_.resize(kWriteSize);
+  std::uint64_t done = 0;
+  while (const auto entry = manifest.next()) {
+    if (stop.stop_requested()) throw core::Error(core::Code::kCancelled, "the work was stopped");
+    if (entry->type != repository::EntryType::kFile || entry->path.find('/') != std::string::npos) {
+      throw core::Error(core::Code::kCorruptData, fmt::format("a dump cannot have '{}'", entry->path));
+    }
+    write(reader, *entry);
+    done += entry->size;
+    if (progress) progress({.phase = "restore", .done = done, .total = record_.data_size});
+  }
+}
+
+void LaidDump::write(repository::PackReader& reader, const repository::FileEntry& entry) {
+  const os::Descriptor file = files_.create(entry.path, from_.identity);
+  for (std::uint64_t at = 0; at < entry.size;) {
+    const core::MutableByteSpan piece(buffer_.data(), std::min<std::uint64_t>(buffer_.size(), entry.size - at));
+    reader.read_file(entry.extents, at, piece);
+    os::write_at(file.get(), at, piece);
+    at += piece.size();
+  }
+}
+
+std::filesystem::path LaidDump::put_contents(std::span<const std::string> extensions,
+                                             std::span<const std::string> schemas, const std::stop_token& stop) {
+  const auto listed = environment_.processes.run(postgres::contents_command(task()), stop);
+  if (listed.exit_code != 0) throw postgres::dump_error(listed.error, core::Code::kRecoveryFailed);
+  const std::string kept = postgres::without_made(listed.output, extensions, schemas);
+  const os::Descriptor file = files_.create(std::string(kContentsFile), from_.identity);
+  os::write_all(file.get(), core::as_bytes(kept));
+  return scratch_.path() / kContentsFile;
+}
+
+/// What the application's role could not make itself, made for it.
+struct Prepared {
+  std::vector<std::string> extensions;
+  std::vector<std::string> schemas;
+};
+
+/// Nothing if the role may make it itself.
+bool needs_superuser(postgres::Connection& connection, const std::string& name) {
+  const auto rows = connection.query(
+      "SELECT v.trusted FROM pg_catalog.pg_available_extensions e JOIN pg_catalog.pg_available_extension_versions v "
+      "ON v.name = e.name AND v.version = e.default_version WHERE e.name = $1",
+      {name});
+  if (!rows.empty()) return !rows.truth(0, 0);
+  throw core::Error(core::Code::kRecoveryFailed,
+                    fmt::format("the dump uses the extension '{}', which this machine does not have for PostgreSQL {}",
+                                name, connection.server_version() / 10'000))
+      .with_hint("install the package with that extension for that version, then try again");
+}
+
+Prepared prepare_extensions(const DumpRestoreRequest& request, const repository::BackupRecord& record) {
+  Prepared prepared;
+  const auto* const extensions = core::find_array(record.details, "extensions");
+  if (extensions == nullptr || extensions->empty()) return prepared;
+  auto connection = request.connect_as_superuser(request.connection.database);
+  const std::string owner = postgres::quote_identifier(request.connection.user);
+  for (const auto& value : *extensions) {
+    const auto& extension = core::as_object(value);
+    const std::string name = core::require_string(extension, "name");
+    const std::string schema = core::require_string(extension, "schema");
+    if (!needs_superuser(connection, name)) continue;
+    const auto there = connection.query("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", {schema});
+    if (there.empty()) {
+      connection.query(fmt::format("CREATE SCHEMA {} AUTHORIZATION {}", postgres::quote_identifier(schema), owner));
+      prepared.schemas.push_back(schema);
+    }
+    connection.query(fmt::format("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {} CASCADE",
+                                 postgres::quote_identifier(name), postgres::quote_identifier(schema)));
+    prepared.extensions.push_back(name);
+  }
+  return prepared;
+}
+
+}  // namespace
+
+repository::BackupRecord require_dump(repository::Repository& repository, const std::string& instance,
+                                      const std::string& backup, int major) {
+  auto record = repository.backup(instance, backup);
+  if (!record || repository.store().head(repository::condemned_name(instance, backup).key)) {
+    throw core::Error(core::Code::kRecoveryOutOfReach, fmt::format("no backup '{}' is stored", backup));
+  }
+  if (record->mechanism != "logical") {
+    throw core::Error(core::Code::kInvalidArgument,
+                      fmt::format("the backup '{}' is physical: it holds files of a server, not SQL", backup))
+        .with_hint("recover it into a service, or take a logical backup");
+  }
+  const auto dumped = core::parse_int(record->postgres_version.substr(0, record->postgres_version.find('.')));
+  if (dumped && *dumped > major) {
+    throw core::Error(core::Code::kInvalidArgument,
+                      fmt::format("the dump is of PostgreSQL {}, and cannot go back to {}", *dumped, major))
+        .with_hint(fmt::format("choose PostgreSQL {} or later", *dumped));
+  }
+  return *std::move(record);
+}
+
+void restore_dump(const Environment& environment, const DumpRestoreRequest& request, const ProgressCallback& progress,
+                  std::stop_token stop) {
+  try {
+    LaidDump dump(environment, request.from);
+    dump.lay(progress, stop);
+    if (progress) progress({.phase = "load", .done = 0, .total = dump.record().data_size});
+    const Prepared prepared = prepare_extensions(request, dump.record());
+    postgres::DumpTask task = dump.task();
+    task.connection = request.connection;
+    task.jobs = request.workers;
+    const auto contents = dump.put_contents(prepared.extensions, prepared.schemas, stop);
+    const auto result = environment.processes.run(postgres::restore_command(task, contents), stop);
+    if (result.exit_code != 0) {
+      throw postgres::dump_error(result.error, core::Code::kRecoveryFailed)
+          .with_hint(
+              "a role that is no superuser restores the dump: what needs more must be left out at the source, "
+              "or recovered from a physical backup");
+    }
+  } catch (core::Error& e) {
+    throw std::move(e).add_context(fmt::format("restoring the logical backup '{}'", request.from.backup_id));
+  }
+}
+
+void write_dump_as_sql(const Environment& environment, const StoredDump& from, const SqlSink& sink,
+                       std::stop_token stop) {
+  try {
+    LaidDump dump(environment, from);
+    dump.lay(nullptr, stop);
+    os::Command command = postgres::script_command(dump.task());
+    command.on_output = sink;
+    const auto result = environment.processes.run(command, stop);
+    if (result.exit_code != 0) throw postgres::dump_error(result.error, core::Code::kRecoveryFailed);
+  } catch (core::Error& e) {
+    throw std::move(e).add_context(fmt::format("writing the logical backup '{}' as SQL", from.backup_id));
+  }
+}
+
+}  // namespace backstay::backup

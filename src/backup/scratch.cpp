@@ -1,0 +1,66 @@
+#include "backup/scratch.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/random.h"
+#include "core/text.h"
+#include "os/file_system.h"
+
+namespace backstay::backup {
+namespace {
+
+/// Programs under other users pass through to their own directory, whose name is not to be guessed.
+constexpr mode_t kParentMode = 0711;
+
+}  // namespace
+
+ScratchDirectory::ScratchDirectory(const Environment& environment, ScratchSpace space, std::uint64_t needed,
+                                   const std::optional<os::Identity>& owner)
+    : files_(environment.files), space_(std::move(space)), path_(space_.parent / environment.random.uuid()) {
+  files_.make_directories(space_.parent, kParentMode);
+  const std::uint64_t free = files_.free_space(space_.parent);
+  if (free < space_.reserve || free - space_.reserve < needed) throw full(needed, free);
+  files_.make_directories(path_, 0700);
+  if (owner) files_.set_owner(path_, owner->uid, owner->gid);
+}
+
+ScratchDirectory::~ScratchDirectory() {
+  try {
+    files_.remove_all(path_);
+  } catch (const core::Error& error) {
+    core::log_warning("scratch.not_removed", "a scratch directory stays until the next start",
+                      {{"path", path_.string()}, {"error", error.message()}});
+  }
+}
+
+core::Error ScratchDirectory::full(std::uint64_t needed, std::uint64_t free) const {
+  return core::Error(core::Code::kDiskFull,
+                     fmt::format("a dump needs {} of room in '{}', where {} are free and {} must stay so",
+                                 core::format_bytes(needed), space_.parent.string(), core::format_bytes(free),
+                                 core::format_bytes(space_.reserve)))
+      .with_hint("make room on that disk, or use physical backups, which need none");
+}
+
+void ScratchDirectory::check_room() const {
+  const std::uint64_t free = files_.free_space(space_.parent);
+  if (free >= space_.reserve) return;
+  throw core::Error(core::Code::kDiskFull,
+                    fmt::format("the dump was given up: '{}' has {} left, and {} must stay free for the databases",
+                                space_.parent.string(), core::format_bytes(free), core::format_bytes(space_.reserve)))
+      .with_hint("make room on that disk, or use physical backups, which need none");
+}
+
+void clear_scratch(os::FileSystem& files, const std::filesystem::path& parent) {
+  if (!files.stat(parent)) return;
+  for (const auto& entry : files.list(parent)) {
+    files.remove_all(parent / entry.name);
+    core::log_info("scratch.cleared", "what an unfinished dump left was removed",
+                   {{"path", (parent / entry.name).string()}});
+  }
+}
+
+}  // namespace backstay::backup

@@ -1,0 +1,49 @@
+// Room for a dump on its way: a directory below the state directory, checked before and watched meanwhile.
+//
+// The databases live on the same disk more often than not: a dump must never be what fills it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "backup/environment.h"
+#include "core/error.h"
+#include "os/process.h"
+
+namespace backstay::backup {
+
+struct ScratchSpace {
+  /// Where the directories are made; nothing else may be in it.
+  std::filesystem::path parent = {};
+  /// What always stays free on that disk.
+  std::uint64_t reserve = std::uint64_t{512} << 20;
+};
+
+/// One directory of its own, gone with everything in it when this goes. What a crash leaves, clear_scratch removes.
+class ScratchDirectory {
+ public:
+  /// Throws Error(disk_full) unless `needed` bytes fit beside the reserve. `owner`: whose programs write there.
+  ScratchDirectory(const Environment& environment, ScratchSpace space, std::uint64_t needed,
+                   const std::optional<os::Identity>& owner);
+  ~ScratchDirectory();
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  /// Throws Error(disk_full) when the reserve is touched.
+  void check_room() const;
+
+ private:
+  [[nodiscard]] core::Error full(std::uint64_t needed, std::uint64_t free) const;
+
+  os::FileSystem& files_;
+  const ScratchSpace space_;
+  const std::filesystem::path path_;
+};
+
+/// Removes what a process that was killed left there. Only while nobody works there.
+void clear_scratch(os::FileSystem& files, const std::filesystem::path& parent);
+
+}  // namespace backstay::backup
