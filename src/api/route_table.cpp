@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "api/audit_entry.h"
 #include "api/entity_tags.h"
+#include "api/errors.h"
 #include "api/json_response.h"
 #include "api/request_check.h"
 #include "core/error.h"
@@ -37,7 +39,14 @@ class Route {
       check_.check(request);
       return finished(request, handler_(request, {}));
     }
+    return endpoint_.method == "GET" ? served(request, nullptr) : audited(request);
+  }
+
+ private:
+  /// `caller`: is told who asks, as soon as that is known.
+  [[nodiscard]] Response served(const Request& request, Principal* caller) const {
     const Principal principal = authenticated(request);
+    if (caller != nullptr) *caller = principal;
     const auto allowance = services_.limits.take_token(principal.token_id);
     require_scope(principal);
     check_.check(request);
@@ -46,7 +55,35 @@ class Route {
     return response;
   }
 
- private:
+  [[nodiscard]] Response audited(const Request& request) const {
+    Principal caller;
+    try {
+      auto response = served(request, &caller);
+      services_.audit.record(outcome(request, caller, response));
+      return response;
+    } catch (const RateLimited&) {
+      throw;
+    } catch (...) {
+      const auto error = core::as_error(std::current_exception());
+      auto entry = outcome(request, caller, error_response(request, error));
+      entry.code = core::code_name(error.code());
+      services_.audit.record(entry);
+      throw;
+    }
+  }
+
+  [[nodiscard]] model::AuditEntry outcome(const Request& request, const Principal& caller,
+                                          const Response& response) const {
+    auto entry = audit_entry(endpoint_, request, response);
+    entry.id = services_.random.uuid();
+    entry.at = services_.clock.now();
+    entry.token_id = caller.token_id;
+    entry.token_name = caller.token_name;
+    entry.all_teams = caller.all_teams;
+    entry.team_ids.assign(caller.team_ids.begin(), caller.team_ids.end());
+    return entry;
+  }
+
   /// Whoever has no valid token is counted by address, so that tokens cannot be tried without end.
   [[nodiscard]] Principal authenticated(const Request& request) const {
     try {

@@ -1,7 +1,8 @@
 // The calls of the API: each is routed, checked and documented from one description.
 //
 // A request passes, in this order: the token and its scope, the rate limit, the description's schemas, the
-// Idempotency-Key, the handler; its answer is tagged.
+// Idempotency-Key, the handler; its answer is tagged. What would change something is noted in the audit log, refused or
+// not, but for requests beyond the rate limit.
 #pragma once
 
 #include <functional>
@@ -12,9 +13,12 @@
 #include "api/authentication.h"
 #include "api/endpoint.h"
 #include "api/rate_limits.h"
+#include "control/audit_log.h"
 #include "control/idempotency.h"
 #include "control/principal.h"
 #include "core/json.h"
+#include "core/random.h"
+#include "core/time.h"
 #include "http/router.h"
 
 namespace backstay::api {
@@ -30,6 +34,9 @@ struct RouteServices {
   const Authentication& authentication;
   RateLimiter& limits;
   control::IdempotencyGate& keys;
+  control::AuditLog& audit;
+  core::Clock& clock;
+  core::Random& random;
 };
 
 /// Filled at start by one thread.

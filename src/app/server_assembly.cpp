@@ -279,7 +279,8 @@ struct ServerAssembly::Parts {
   http::Router router;
   api::RateLimiter limits;
   control::IdempotencyGate keys{*database, clock, random};
-  api::RouteTable routes = api::house::make_route_table(router, {authentication, limits, keys});
+  control::AuditLog audit{*database};
+  api::RouteTable routes = api::house::make_route_table(router, {authentication, limits, keys, audit, clock, random});
   std::atomic<bool> ready = false;
   std::unique_ptr<http::Server> server;
 };

@@ -1,6 +1,7 @@
 #include "control/housekeeping.h"
 
 #include "core/log.h"
+#include "metadata/audit.h"
 #include "metadata/events.h"
 #include "metadata/operations.h"
 
@@ -21,8 +22,10 @@ void Housekeeping::tick() {
   const auto operations = database_.write([&](auto& tx) { return metadata::Operations(tx).prune(oldest); });
   const auto events =
       database_.write([&](auto& tx) { return metadata::Events(tx).prune(oldest, kMostEventsOfAService); });
-  if (operations + events == 0) return;
-  core::log_info("history.pruned", fmt::format("{} operations and {} events are gone", operations, events));
+  const auto audit = database_.write([&](auto& tx) { return metadata::Audit(tx).prune(oldest); });
+  if (operations + events + audit == 0) return;
+  core::log_info("history.pruned", fmt::format("{} operations, {} events and {} entries of the audit log are gone",
+                                               operations, events, audit));
 }
 
 }  // namespace backstay::control

@@ -1,4 +1,5 @@
-// Removes what nobody will ask for any more: old events and operations that ended long ago.
+// Removes what nobody will ask for any more: old events, old entries of the audit log, and operations that ended long
+// ago.
 #pragma once
 
 #include <optional>

@@ -178,6 +178,11 @@ std::vector<model::Event> Queries::events(const EventFilter& filter, const Princ
   return database_.read([&](auto& tx) { return metadata::Events(tx).list(query); });
 }
 
+std::vector<model::AuditEntry> Queries::audit(const metadata::AuditFilter& filter, const Principal& principal) {
+  require_admin(principal);
+  return database_.read([&](auto& tx) { return metadata::Audit(tx).list(filter); });
+}
+
 std::vector<model::Team> Queries::teams(const Principal& principal) {
   require_read(principal);
   auto teams = database_.read([](auto& tx) { return metadata::Teams(tx).list(); });

@@ -11,6 +11,7 @@
 #include "control/provider_registry.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "metadata/audit.h"
 #include "metadata/database.h"
 #include "model/backup.h"
 #include "model/destination.h"
@@ -110,6 +111,9 @@ class Queries {
   std::vector<model::Operation> operations(const OperationFilter& filter, const Principal& principal);
   model::Operation operation(const std::string& id, const Principal& principal);
   std::vector<model::Event> events(const EventFilter& filter, const Principal& principal);
+
+  /// For administrators.
+  std::vector<model::AuditEntry> audit(const metadata::AuditFilter& filter, const Principal& principal);
 
   std::vector<model::Team> teams(const Principal& principal);
   model::Team team(std::int64_t id, const Principal& principal);

@@ -257,6 +257,31 @@ const std::vector<Migration> kMigrations{
          "ALTER TABLE destinations ADD COLUMN prune_due_at BIGINT",
          // True for one that was made because a service named the place: it goes when nothing needs it any more.
          "ALTER TABLE destinations ADD COLUMN made_for_service BIGINT NOT NULL DEFAULT 0",
+     }},
+    {7,
+     {
+         R"(CREATE TABLE audit (
+              sequence BIGINT NOT NULL PRIMARY KEY,
+              id TEXT NOT NULL UNIQUE,
+              at BIGINT NOT NULL,
+              token_id TEXT NOT NULL,
+              token_name TEXT NOT NULL,
+              all_teams BIGINT NOT NULL,
+              team_ids TEXT NOT NULL,
+              method TEXT NOT NULL,
+              operation TEXT NOT NULL,
+              path TEXT NOT NULL,
+              object_id TEXT NOT NULL,
+              parameters TEXT NOT NULL,
+              status BIGINT NOT NULL,
+              code TEXT NOT NULL,
+              trace_id TEXT NOT NULL,
+              request_id TEXT NOT NULL,
+              client TEXT NOT NULL))",
+         "CREATE INDEX audit_at ON audit (at)",
+         "CREATE INDEX audit_token ON audit (token_id, sequence)",
+         "CREATE INDEX audit_object ON audit (object_id, sequence)",
+         "INSERT INTO counters (name, value) VALUES ('audit', 0)",
      }}};
 
 int stored_version(soci::session& sql) {

@@ -156,6 +156,36 @@ constexpr std::string_view kAnswers = R"json({
       "attributes": {"type": "object", "additionalProperties": {"type": "string"}}
     }
   },
+  "AuditEntry": {
+    "type": "object",
+    "required": ["id", "sequence", "at", "method", "operation", "path", "parameters", "status", "traceId", "client"],
+    "properties": {
+      "id": {"type": "string", "format": "uuid"},
+      "sequence": {"type": "integer", "minimum": 1},
+      "at": {"type": "string", "format": "date-time"},
+      "token": {
+        "type": "object",
+        "description": "who; absent if the token is unknown",
+        "required": ["id", "name", "allTeams", "teamIds"],
+        "properties": {
+          "id": {"type": "string"},
+          "name": {"type": "string"},
+          "allTeams": {"type": "boolean"},
+          "teamIds": {"type": "array", "items": {"type": "integer"}}
+        }
+      },
+      "method": {"type": "string"},
+      "operation": {"type": "string"},
+      "path": {"type": "string", "description": "with the names of its parameters"},
+      "objectId": {"type": "string", "description": "what it is about, or what it made"},
+      "parameters": {"type": "object", "additionalProperties": {"type": "string"}},
+      "status": {"type": "integer"},
+      "code": {"type": "string", "description": "of the error catalogue; absent for a success"},
+      "traceId": {"type": "string"},
+      "requestId": {"type": "string", "description": "X-Request-Id of the request, if it had one"},
+      "client": {"type": "string", "description": "the address that it came from"}
+    }
+  },
   "Operation": {
     "type": "object",
     "required": ["id", "kind", "teamId", "state", "step", "stepNumber", "steps", "attempts", "cancelRequested", "createdAt"],

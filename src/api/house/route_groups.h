@@ -15,6 +15,7 @@ void add_provider_routes(RouteTable& routes, const Context& context);
 void add_backup_routes(RouteTable& routes, const Context& context);
 void add_recovery_routes(RouteTable& routes, const Context& context);
 void add_event_routes(RouteTable& routes, const Context& context);
+void add_audit_routes(RouteTable& routes, const Context& context);
 void add_operation_routes(RouteTable& routes, const Context& context);
 void add_team_routes(RouteTable& routes, const Context& context);
 void add_token_routes(RouteTable& routes, const Context& context);

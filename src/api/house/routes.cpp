@@ -15,6 +15,7 @@ void add_routes(RouteTable& routes, const Context& context) {
   add_backup_routes(routes, context);
   add_recovery_routes(routes, context);
   add_event_routes(routes, context);
+  add_audit_routes(routes, context);
   add_operation_routes(routes, context);
   add_team_routes(routes, context);
   add_token_routes(routes, context);
