@@ -279,7 +279,9 @@ void BaseBackup::check_wal_is_there() const {
 repository::BackupRecord take_base_backup(const Environment& environment, const BaseBackupRequest& request,
                                           const ProgressCallback& progress, std::stop_token stop) {
   try {
-    return BaseBackup(environment, request, progress, std::move(stop)).take();
+    auto record = BaseBackup(environment, request, progress, std::move(stop)).take();
+    if (request.receiver != nullptr) request.receiver->note_base_backup({record.start_lsn});
+    return record;
   } catch (core::Error& e) {
     throw std::move(e).add_context(fmt::format("base backup of '{}'", request.data_directory.string()));
   }

@@ -261,10 +261,11 @@ TEST_F(PointInTimeTest, LostWalIsAGapThatTheNextBackupEnds) {
   receiver_ = receive(instance_, cluster_.target());
   const core::Timestamp lost = server_now();
   wait_for_proof(lost);
-  ASSERT_TRUE((*receiver_)->status().needs_base_backup);
+  ASSERT_NE((*receiver_)->status().needs_base_backup, "");
   EXPECT_EQ(refusal(ToTime{lost}), core::Code::kRecoveryOutOfReach);
   backup_ = take_backup(instance_, cluster_, &**receiver_);
   const RecoveryWindow window = WalArchive(*repository_, instance_).window((*receiver_)->status().proven_end);
+  EXPECT_EQ((*receiver_)->status().needs_base_backup, "") << "the backup is there";
   ASSERT_EQ(window.gaps.size(), 1U);
   EXPECT_LT(window.gaps[0].from, lost);
   EXPECT_GT(window.gaps[0].to, lost);
@@ -319,11 +320,12 @@ TEST_F(PointInTimeTest, SlotThatGrewTooLargeIsAGapAndWantsANewBackup) {
     ASSERT_EQ(postgres::read_slot(connection, "backstay")->wal_status, "lost") << "the database was not protected";
   }
   store_->come_back();
-  ASSERT_TRUE(wait_for([&] { return (*receiver_)->status().needs_base_backup; }));
+  ASSERT_TRUE(wait_for([&] { return !(*receiver_)->status().needs_base_backup.empty(); }));
   EXPECT_EQ(refusal(ToTime{lost}), core::Code::kRecoveryOutOfReach);
   ASSERT_TRUE(wait_for([&] { return (*receiver_)->status().connected; }));
   backup_ = take_backup(instance_, cluster_, &**receiver_);
   const auto window = WalArchive(*repository_, instance_).window((*receiver_)->status().proven_end);
+  EXPECT_EQ((*receiver_)->status().needs_base_backup, "") << "the backup is there";
   ASSERT_EQ(window.gaps.size(), 1U);
   EXPECT_LT(window.gaps[0].from, lost);
   EXPECT_EQ(count(*recover_to(plan(ToLatest{}), "recovered")), 2);
@@ -474,6 +476,19 @@ TEST_F(PointInTimeTest, ReplayNeverTouchesATablespaceOfTheSource) {
   ASSERT_TRUE(send_all());
   EXPECT_EQ(refusal(ToLatest{}), core::Code::kRecoveryOutOfReach);
   EXPECT_FALSE(plan(ToTime{before}).stop.inclusive);
+  ASSERT_TRUE(wait_for([&] { return !(*receiver_)->status().needs_base_backup.empty(); }));
+  WalArchive archive(*repository_, instance_);
+  const auto closed = archive.window((*receiver_)->status().proven_end);
+  ASSERT_EQ(closed.gaps.size(), 1U);
+  EXPECT_EQ(closed.latest, closed.gaps[0].from);
+  EXPECT_TRUE(closed.needs_base_backup);
+  EXPECT_FALSE(archive.plan(ToTime{*closed.latest}, clock_.now()).stop.inclusive) << "what the window shows is true";
+  take_backup(instance_, cluster_, &**receiver_);
+  EXPECT_EQ((*receiver_)->status().needs_base_backup, "");
+  const auto open = archive.window((*receiver_)->status().proven_end);
+  EXPECT_FALSE(open.needs_base_backup);
+  ASSERT_EQ(open.gaps.size(), 1U);
+  EXPECT_GE(*open.latest, open.gaps[0].to);
   // Should a plan not know of it, replay does.
   planned.stop = {.immediate = false, .lsn = postgres::Lsn{UINT64_MAX}, .inclusive = true};
   try {

@@ -16,6 +16,14 @@ namespace {
 
 postgres::Lsn stop_of(const repository::BackupRecord& backup) { return {backup.stop_lsn}; }
 
+/// A window does not begin inside of a gap. The gap stays, as the reason why.
+void trim(RecoveryWindow& window) {
+  for (const auto& gap : window.gaps) {
+    if (gap.from < *window.earliest && *window.earliest < gap.to) window.earliest = gap.to;
+  }
+  if (*window.latest < *window.earliest) window.earliest = window.latest = std::nullopt;
+}
+
 }  // namespace
 
 postgres::Lsn RecoveryRules::Run::begin(std::uint64_t segment_size) const {
@@ -124,7 +132,49 @@ RecoveryWindow RecoveryRules::window() const {
                                                  postgres::format_lsn(runs_[i - 1].end(state_.segment_size)),
                                                  postgres::format_lsn({runs_[i].backups.front()->start_lsn}))});
   }
+  for (const Run& run : runs_) add_tablespace_gaps(run, window);
+  std::ranges::sort(window.gaps, {}, &WindowGap::from);
+  trim(window);
   return window;
+}
+
+core::Timestamp RecoveryRules::last_stamp_before(const Run& run, postgres::Lsn lsn) const {
+  core::Timestamp latest = run.earliest;
+  for (const ArchivedSegment* segment : run.segments) {
+    const auto& index = segment->index;
+    if (!index.incomplete && (!index.max_commit_time || index.first_commit_lsn >= lsn.value)) continue;
+    if (index.incomplete || index.last_commit_lsn >= lsn.value) {
+      latest = std::max(latest, find_commit_(*segment, lsn, core::Timestamp::min()).earlier.value_or(latest));
+    } else {
+      latest = std::max(latest, *index.max_commit_time);
+    }
+    if (postgres::segment_start(segment->name.segment + 1, state_.segment_size) > lsn) break;
+  }
+  return latest;
+}
+
+void RecoveryRules::add_tablespace_gaps(const Run& run, RecoveryWindow& window) const {
+  for (const ArchivedSegment* segment : run.segments) {
+    for (const std::uint64_t lsn : segment->index.tablespaces) {
+      if (lsn < run.backups.front()->start_lsn) continue;
+      const auto next = std::ranges::find_if(run.backups, [&](const auto* backup) { return backup->start_lsn > lsn; });
+      const bool ended = next != run.backups.end();
+      // A time at which the last transaction before was committed is already beyond it.
+      const WindowGap gap{
+          .from = last_stamp_before(run, {lsn}) - core::Duration(1),
+          .to = ended ? last_stamp_before(run, stop_of(**next)) : run.latest,
+          .reason = fmt::format("a tablespace was created at {}, and replaying that would use the "
+                                "source's own directory; a backup begun after it opens the window again",
+                                postgres::format_lsn({lsn}))};
+      if (!ended && &run == &runs_.back()) {
+        window.needs_base_backup = true;
+        window.latest = std::min(*window.latest, gap.from);
+      }
+      const bool told = std::ranges::any_of(
+          window.gaps, [&](const WindowGap& known) { return known.from <= gap.from && gap.to <= known.to; });
+      if (!told && gap.from + core::Duration(1) < gap.to) window.gaps.push_back(gap);
+    }
+  }
 }
 
 RecoveryPlan RecoveryRules::plan(const RecoveryTarget& target, core::Timestamp now) const {

@@ -55,6 +55,8 @@ struct SegmentAnswer {
   /// The first commit or abort that completes in the segment, starts at `from` or later and is stamped later than
   /// `time`.
   std::optional<CommitRecord> commit;
+  /// The latest stamp of those in the segment that start before `from`.
+  std::optional<core::Timestamp> earlier = {};
   /// The stamp of the last one that precedes it there.
   std::optional<core::Timestamp> before;
   /// Between the two, or between them and the segment's ends, lies something that could not be read.
@@ -98,6 +100,10 @@ class RecoveryRules {
   /// The last segment in which a record ends that is known, and the record's start.
   [[nodiscard]] std::pair<const ArchivedSegment*, postgres::Lsn> last_record(const Run& run) const;
   void check_tablespaces(const RecoveryPlan& plan) const;
+  /// The times that the creation of tablespaces puts out of reach, until a backup that has them.
+  void add_tablespace_gaps(const Run& run, RecoveryWindow& window) const;
+  /// The latest stamp of the commits that start before `lsn`; the run's beginning if there is none.
+  [[nodiscard]] core::Timestamp last_stamp_before(const Run& run, postgres::Lsn lsn) const;
   void add_wal(RecoveryPlan& plan, postgres::SegmentNumber last) const;
   [[nodiscard]] std::optional<core::Timestamp> last_commit_before(const Run& run, postgres::SegmentNumber segment,
                                                                   postgres::Lsn from) const;

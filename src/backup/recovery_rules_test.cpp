@@ -63,7 +63,11 @@ class ArchiveBuilder {
               for (const CommitRecord& commit : commits) {
                 if (postgres::segment_of(commit.start, kSize) != segment.name.segment) continue;
                 answer.last_record = commit.start;
-                if (answer.commit || commit.start < from) continue;
+                if (answer.commit) continue;
+                if (commit.start < from) {
+                  answer.earlier = std::max(answer.earlier.value_or(commit.time), commit.time);
+                  continue;
+                }
                 if (commit.time > time) {
                   answer.commit = commit;
                 } else {
@@ -259,6 +263,48 @@ TEST(RecoveryRulesTest, TablespaceMadeAfterTheBaseIsRefusedBeforeAnyWork) {
   EXPECT_EQ(archive.plan(ToTime{at(25)}).stop.lsn, lsn(4, 100));
   archive.backup("b2", lsn(4, 6000), lsn(4, 7000), at(35));
   EXPECT_EQ(archive.plan(ToLatest{}).base.backup, "b2");
+}
+
+TEST(RecoveryRulesTest, WindowEndsWhereATablespaceWasMade) {
+  ArchiveBuilder archive = simple();
+  archive.state.segments[{1}][2].index.tablespaces = {lsn(4, 5000).value};
+  const auto window = archive.rules().window();
+  EXPECT_EQ(window.latest, at(30) - core::Duration(1)) << "the state of 30 s is replayed up to the commit at 40 s";
+  EXPECT_TRUE(window.needs_base_backup);
+  ASSERT_EQ(window.gaps.size(), 1U);
+  EXPECT_EQ(window.gaps[0].to, at(40));
+  EXPECT_NE(window.gaps[0].reason.find("tablespace"), std::string::npos);
+  EXPECT_EQ(archive.refusal(ToTime{*window.latest}), "");
+  EXPECT_NE(archive.refusal(ToTime{*window.latest + core::Duration(1)}), "");
+}
+
+TEST(RecoveryRulesTest, ABackupAfterATablespaceOpensTheWindowAgain) {
+  ArchiveBuilder archive;
+  archive.segment(2).backup("b1", lsn(2, 100), lsn(2, 5000), at(5));
+  archive.segment(4, 9000).commit(100, at(30)).commit(5500, at(32)).commit(8000, at(40));
+  archive.segment(3);
+  std::swap(archive.state.segments[{1}][1], archive.state.segments[{1}][2]);
+  archive.state.segments[{1}][2].index.tablespaces = {lsn(4, 5000).value};
+  archive.backup("b2", lsn(4, 6000), lsn(4, 7000), at(35));
+  const auto window = archive.rules().window();
+  EXPECT_EQ(window.latest, at(40));
+  EXPECT_FALSE(window.needs_base_backup);
+  ASSERT_EQ(window.gaps.size(), 1U);
+  EXPECT_EQ(window.gaps[0].from, at(30) - core::Duration(1));
+  EXPECT_EQ(window.gaps[0].to, at(32));
+  EXPECT_NE(archive.refusal(ToTime{at(31)}), "");
+  EXPECT_EQ(archive.refusal(ToTime{at(32)}), "");
+}
+
+TEST(RecoveryRulesTest, ATablespaceMadeDuringTheFirstBackupMovesTheBeginning) {
+  ArchiveBuilder archive = simple();
+  archive.state.segments[{1}][0].index.tablespaces = {lsn(2, 200).value};
+  EXPECT_FALSE(archive.rules().window().earliest) << "nothing can be reached";
+  archive.backup("b2", lsn(4, 6000), lsn(4, 7000), at(35));
+  const auto window = archive.rules().window();
+  EXPECT_EQ(window.earliest, at(30));
+  EXPECT_EQ(window.latest, at(40));
+  EXPECT_EQ(archive.refusal(ToTime{at(30)}), "");
 }
 
 }  // namespace

@@ -113,18 +113,21 @@ WalArchive::WalArchive(repository::Repository& repository, std::string instance)
     : impl_(std::make_unique<Impl>(repository, std::move(instance))) {}
 WalArchive::~WalArchive() = default;
 
+RecoveryRules WalArchive::rules(const ArchiveState& state) const {
+  return {state, [this](const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time) {
+            return impl_->find_commit(segment, from, time);
+          }};
+}
+
 RecoveryWindow WalArchive::window(const std::optional<ArchiveEnd>& live) {
   const ArchiveState state = impl_->load(live);
-  return RecoveryRules(state, nullptr).window();
+  return rules(state).window();
 }
 
 RecoveryPlan WalArchive::plan(const RecoveryTarget& target, core::Timestamp now,
                               const std::optional<ArchiveEnd>& live) {
   const ArchiveState state = impl_->load(live);
-  const RecoveryRules rules(state, [this](const ArchivedSegment& segment, postgres::Lsn from, core::Timestamp time) {
-    return impl_->find_commit(segment, from, time);
-  });
-  return rules.plan(target, now);
+  return rules(state).plan(target, now);
 }
 
 std::vector<repository::BackupRecord> WalArchive::backups(std::vector<repository::DamagedBackup>* damaged) {

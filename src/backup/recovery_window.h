@@ -77,6 +77,9 @@ struct RecoveryPlan {
   std::vector<std::string> warnings;
 };
 
+class RecoveryRules;
+struct ArchiveState;
+
 /// The read side of one instance's archive. Thread-safe; keeps what it has learnt of stored segments, so that the next
 /// question costs one listing.
 class WalArchive {
@@ -97,6 +100,7 @@ class WalArchive {
   std::vector<repository::BackupRecord> backups(std::vector<repository::DamagedBackup>* damaged = nullptr);
 
  private:
+  [[nodiscard]] RecoveryRules rules(const ArchiveState& state) const;
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

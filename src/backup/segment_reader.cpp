@@ -45,7 +45,11 @@ void SegmentReader::note(const postgres::WalRecord& record) {
   answer_.last_record = record.start;
   const auto event = postgres::decode_event(record);
   const auto* end = event ? std::get_if<postgres::TransactionEnd>(&*event) : nullptr;
-  if (answer_.commit || end == nullptr || end->start < from_) return;
+  if (answer_.commit || end == nullptr) return;
+  if (end->start < from_) {
+    answer_.earlier = std::max(answer_.earlier.value_or(end->time), end->time);
+    return;
+  }
   if (end->time > time_) {
     answer_.commit = CommitRecord{end->start, end->end, end->time};
   } else {

@@ -49,6 +49,9 @@ class WalReceiver::Impl {
 
   void run(const std::stop_token& stop);
   WalReceiverStatus status() const;
+  void note_base_backup(postgres::Lsn start);
+  /// For what happened at `lsn`, unless the newest one began later.
+  void want_base_backup(std::optional<postgres::Lsn> lsn, const std::string& reason);
   bool wait_until_stored(postgres::Lsn lsn, core::Duration deadline, const std::stop_token& stop);
   bool send_all(core::Duration deadline, const std::stop_token& stop);
   bool wait_until_proven(core::Timestamp time, core::Duration deadline, const std::stop_token& stop);
@@ -109,6 +112,13 @@ class WalReceiver::Impl {
   postgres::Lsn server_end_ GUARDED_BY(mutex_);
   core::SteadyTime last_bytes_ GUARDED_BY(mutex_);
   unsigned waiting_for_proof_ GUARDED_BY(mutex_) = 0;
+  postgres::Lsn newest_backup_ GUARDED_BY(mutex_);
+  postgres::Lsn backup_wanted_for_ GUARDED_BY(mutex_);
+
+  bool has_base_backup() const EXCLUDES(mutex_) {
+    const core::LockGuard lock(mutex_);
+    return newest_backup_ != postgres::Lsn{};
+  }
 
   std::shared_ptr<WalUploader> uploader() const EXCLUDES(mutex_) {
     const core::LockGuard lock(mutex_);
@@ -296,15 +306,30 @@ void WalReceiver::Impl::begin_after_gap(const core::Error& error) {
   core::log_error(
       "wal.gap", "the server no longer has WAL that was not stored yet; a new base backup is needed",
       {{"instance", config_.instance}, {"from", postgres::format_lsn(position_->next)}, {"error", error.what()}});
+  const postgres::Lsn lost = position_->next;
   uploader()->end();
   postgres::Connection connection(config_.connection);
   postgres::drop_slot(connection, config_.slot);
   position_.reset();
   after_gap_ = true;
   forget_proofs();
+  want_base_backup(lost, "WAL was lost before it reached the store");
   const core::LockGuard lock(mutex_);
-  status_.needs_base_backup = true;
   status_.proven_end.reset();
+}
+
+void WalReceiver::Impl::note_base_backup(postgres::Lsn start) {
+  const core::LockGuard lock(mutex_);
+  newest_backup_ = std::max(newest_backup_, start);
+  if (newest_backup_ >= backup_wanted_for_) status_.needs_base_backup.clear();
+}
+
+void WalReceiver::Impl::want_base_backup(std::optional<postgres::Lsn> lsn, const std::string& reason) {
+  const core::LockGuard lock(mutex_);
+  const postgres::Lsn at = lsn.value_or(newest_backup_ + 1);
+  if (at <= newest_backup_) return;
+  backup_wanted_for_ = std::max(backup_wanted_for_, at);
+  status_.needs_base_backup = reason;
 }
 
 void WalReceiver::Impl::stream(postgres::ReplicationConnection& connection, const std::stop_token& stop) {
@@ -355,7 +380,17 @@ void WalReceiver::Impl::take(const postgres::WalData& data) {
     const std::uint64_t room = size - postgres::segment_offset(position_->next, size);
     const core::ByteSpan piece = bytes.first(std::min<std::uint64_t>(room, bytes.size()));
     // What could not be written must not be in the index either.
-    sink->append(piece, [&] { return indexer_->feed(position_->timeline, position_->next, piece); });
+    std::vector<std::uint64_t> tablespaces;
+    sink->append(piece, [&] {
+      auto index = indexer_->feed(position_->timeline, position_->next, piece);
+      tablespaces = index.tablespaces;
+      return index;
+    });
+    // Before the first backup there is no window that could close.
+    if (!tablespaces.empty() && has_base_backup()) {
+      want_base_backup(postgres::Lsn{tablespaces.back()},
+                       "a tablespace was created, whose creation cannot be replayed");
+    }
     position_->next += piece.size();
     bytes = bytes.subspan(piece.size());
   }
@@ -550,6 +585,8 @@ WalReceiver::WalReceiver(const Environment& environment, repository::Repository&
 WalReceiver::~WalReceiver() = default;
 void WalReceiver::run(std::stop_token stop) { impl_->run(stop); }
 WalReceiverStatus WalReceiver::status() const { return impl_->status(); }
+void WalReceiver::note_base_backup(postgres::Lsn start) { impl_->note_base_backup(start); }
+void WalReceiver::want_base_backup(const std::string& reason) { impl_->want_base_backup(std::nullopt, reason); }
 bool WalReceiver::wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop) {
   return impl_->wait_until_stored(lsn, deadline, stop);
 }

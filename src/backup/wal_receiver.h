@@ -65,8 +65,9 @@ struct WalReceiverStatus {
   std::optional<core::Timestamp> store_away_since = {};
   std::optional<core::Timestamp> server_away_since = {};
   std::string last_error = {};
-  /// The slot had lost WAL that was not stored: a gap is recorded, and only a new base backup opens the window again.
-  bool needs_base_backup = false;
+  /// Why only a new base backup opens the window again: WAL was lost before it was stored, or cannot be replayed
+  /// elsewhere. Empty if it is open.
+  std::string needs_base_backup = {};
   std::uint64_t segments_stored = 0;
   std::uint64_t tails_stored = 0;
 };
@@ -85,6 +86,11 @@ class WalReceiver {
 
   /// Any thread, any time.
   [[nodiscard]] WalReceiverStatus status() const;
+
+  /// Any thread. A base backup that begins here is stored: it serves all that was wanted for what came before.
+  void note_base_backup(postgres::Lsn start);
+  /// Any thread. What the newest one does not open needs another one.
+  void want_base_backup(const std::string& reason);
 
   /// Any thread, while another runs `run`: makes the receiver upload at once instead of at its next tail, and waits
   /// until the store holds all WAL before `lsn`. False if the deadline passed or `stop` was requested first.

@@ -7,6 +7,7 @@
 #include "control/principal.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
+#include "control/recovery_places.h"
 #include "control/requests.h"
 #include "control/stores.h"
 #include "core/random.h"
@@ -71,6 +72,12 @@ class Admission {
   Source find_source(const RecoverRequest& request, std::int64_t team_id, const Principal& principal);
   /// Where a backend elsewhere holds the backups.
   AdmittedRecovery recover_remote(const RecoverRequest& request, const Source& source, const model::Service& wanted);
+  /// Where the request says that the backups are; nothing if it does not.
+  std::optional<model::Destination> named_place(const RecoverRequest& request, const model::Service& source,
+                                                const model::Service& wanted);
+  std::vector<RecoveryPlace> places_of(const Source& source, const std::optional<model::Destination>& elsewhere);
+  AdmittedRecovery plan_at(const RecoverRequest& request, const Source& source, const RecoveryPlace& place,
+                           const model::Service& wanted);
   AdmittedRecovery plan(const RecoverRequest& request, const RecoveryQuestion& question, const model::Service& wanted);
   /// Adds what control knows to the warnings of a plan.
   void warn(RecoveryPlan& plan, const model::Service& wanted);

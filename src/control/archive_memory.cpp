@@ -25,11 +25,10 @@ std::optional<core::Timestamp> find_time(const core::json::object& object, std::
 }
 
 model::RecoveryWindow from_json(const std::string& instance_id, const core::json::object& object) {
-  model::RecoveryWindow window{instance_id,
-                               core::require_string(object, "destinationId"),
-                               find_time(object, "earliest"),
-                               find_time(object, "latest"),
-                               {}};
+  model::RecoveryWindow window{.instance_id = instance_id,
+                               .destination_id = core::require_string(object, "destinationId"),
+                               .earliest = find_time(object, "earliest"),
+                               .latest = find_time(object, "latest")};
   for (const auto& value : object.at("gaps").as_array()) {
     const auto& gap = core::as_object(value);
     window.gaps.push_back({core::parse_time(core::require_string(gap, "from")),

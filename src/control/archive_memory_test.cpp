@@ -24,7 +24,7 @@ TEST(ArchiveMemoryTest, KeepsTheLastWindowOfAnInstance) {
   StateArchiveMemory memory(temporary.database());
   EXPECT_FALSE(memory.window("i"));
   const auto time = core::parse_time("2026-01-02T03:04:05.678901Z");
-  model::RecoveryWindow window{"i", "d", time, {}, {}};
+  model::RecoveryWindow window{.instance_id = "i", .destination_id = "d", .earliest = time};
   memory.remember_window(window);
   window.latest = time + std::chrono::hours(1);
   window.gaps.push_back({time + std::chrono::minutes(1), time + std::chrono::minutes(2), "lost"});

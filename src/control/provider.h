@@ -9,12 +9,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "control/events.h"
+#include "core/error.h"
 #include "core/json.h"
 #include "core/secret.h"
 #include "core/time.h"
@@ -23,6 +25,7 @@
 #include "model/destination.h"
 #include "model/instance.h"
 #include "model/recovery.h"
+#include "model/retention.h"
 #include "model/service.h"
 
 namespace backstay::control {
@@ -98,6 +101,8 @@ struct RecoveryQuestion {
   /// A backup's own state, or a time, or neither: the latest.
   std::optional<std::string> backup_id;
   std::optional<core::Timestamp> time;
+  /// The backup is a dump.
+  bool logical = false;
   /// Other roles than the application's may log in as they could then.
   bool keep_logins = false;
   /// Of what runs elsewhere, instead of instances and `from`: where its backend put the backups.
@@ -136,6 +141,8 @@ struct RetentionOutcome {
   std::set<std::string> gone{};
   /// Nothing of the question's instances is in the store.
   bool empty = false;
+};
+
 /// What would be lost if the machine of an instance were lost now.
 struct AtRisk {
   /// Written by the server and not in the store, and for how long the oldest of it.
@@ -143,8 +150,8 @@ struct AtRisk {
   core::Duration time{};
   bool store_reachable = true;
   std::string last_error;
-  /// The archive has a hole: only a new backup opens the window again.
-  bool needs_backup = false;
+  /// Why only a new backup opens the window again, such as a hole in the archive; empty if it is open.
+  std::string needs_backup{};
 };
 
 /// What a companion reports. Thread-safe.
@@ -217,6 +224,30 @@ class Provider {
   /// Reads it back from the store and checks it; throws if it is not whole.
   virtual void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) = 0;
   virtual model::RecoveryWindow recovery_window(const ServiceBody& body) = 0;
+
+  /// Applies the retention's rule to the backups and the WAL at one destination; the store's clock and stamps are added
+  /// to the question. What goes is condemned now and removed by a later call, once the grace has passed. Backups of
+  /// what runs elsewhere are its backend's.
+  virtual RetentionOutcome apply_retention(const BackupTarget& /*at*/, const model::RetentionQuestion& /*question*/,
+                                           const RemovalTerms& /*terms*/, WorkContext& /*context*/) {
+    return {};
+  }
+  /// Removes what no backup in the repository there refers to, whichever local provider wrote it. True if no backup is
+  /// left in it at all.
+  virtual bool remove_garbage(const BackupTarget& /*at*/, const RemovalTerms& /*terms*/, WorkContext& /*context*/) {
+    return false;
+  }
+
+  /// Why no logical backup of the instance can be taken, or read, here, in words; nothing if it can.
+  [[nodiscard]] virtual std::optional<std::string> logical_problem(const model::Instance& /*instance*/,
+                                                                   DumpWork /*work*/) const {
+    return "its provider has none";
+  }
+  /// A stored logical backup of the instance as SQL.
+  virtual void write_dump(const model::Instance& /*instance*/, const BackupTarget& /*at*/,
+                          const model::Backup& /*backup*/, const TextSink& /*sink*/, std::stop_token /*stop*/) {
+    throw core::Error(core::Code::kNotSupported, "the provider has no logical backups");
+  }
 
   /// Nothing while nothing archives the instance.
   [[nodiscard]] virtual std::optional<AtRisk> at_risk(const std::string& instance_id) const = 0;

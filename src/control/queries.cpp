@@ -2,6 +2,7 @@
 
 #include "control/body_loader.h"
 #include "control/events.h"
+#include "control/recovery_places.h"
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/destinations.h"
@@ -114,10 +115,21 @@ std::optional<AtRisk> Queries::at_risk(const std::string& service_id, const Prin
 
 model::RecoveryWindow Queries::recovery_window(const std::string& service_id, const Principal& principal) {
   const auto found = service(service_id, principal).service;
-  if (found.status.instance_id.empty()) return {};
-  const auto body = database_.read([&](auto& tx) { return load_body(tx, found, found.status.instance_id); });
-  if (!body.backups) return {found.status.instance_id, {}, {}, {}, {}};
-  return providers_.of_kind(found.provider.kind).recovery_window(body);
+  std::vector<model::RecoveryWindow> windows;
+  for (const auto& place : database_.read([&](auto& tx) { return recovery_places(tx, found); })) {
+    const bool is_present = windows.empty();
+    try {
+      auto window = window_of(providers_, place);
+      if (is_present || window.earliest) windows.push_back(std::move(window));
+    } catch (const core::Error& error) {
+      // What is known of the others is told all the same.
+      if (is_present) throw;
+      windows.push_back({.instance_id = place.body.instance.id,
+                         .destination_id = place.body.instance.destination_id,
+                         .problem = error.message()});
+    }
+  }
+  return windows;
 }
 
 std::vector<model::Backup> Queries::backups(const BackupFilter& filter, const Principal& principal) {

@@ -99,7 +99,9 @@ class Queries {
   core::json::object details(const std::string& service_id, const Principal& principal);
   /// Nothing while the service is not being archived.
   std::optional<AtRisk> at_risk(const std::string& service_id, const Principal& principal);
-  model::RecoveryWindow recovery_window(const std::string& service_id, const Principal& principal);
+  /// One for each archive of each instance that the service has pointed to, the newest first; union_of() joins them.
+  /// Older ones in which nothing is left are not told.
+  std::vector<model::RecoveryWindow> recovery_windows(const std::string& service_id, const Principal& principal);
 
   /// Newest first.
   std::vector<model::Backup> backups(const BackupFilter& filter, const Principal& principal);

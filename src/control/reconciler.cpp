@@ -299,12 +299,14 @@ void Reconciler::judge_risk(const Look& look, Watch& watch) {
       tell(events::kStoreReachable, "the store takes objects again; what was kept is being sent");
     }
   }
-  if (risk->needs_backup != watch.gap) {
-    watch.gap = risk->needs_backup;
-    if (watch.gap) {
-      tell(events::kWalGap,
-           "WAL was lost before it reached the store: times since then cannot be recovered until a new backup is "
-           "stored; one is taken now");
+  if (const bool gap = !risk->needs_backup.empty(); gap != watch.gap) {
+    watch.gap = gap;
+    if (gap) {
+      tell(
+          events::kWalGap,
+          risk->needs_backup + ": times since then cannot be recovered until a new backup is stored; one is taken now");
+    } else {
+      tell(events::kWalGapEnded, "a new backup is stored: times since it was taken can be recovered again");
     }
   }
   if (risk->needs_backup) schedule(look, model::BackupOrigin::kSafety);

@@ -119,18 +119,19 @@ TEST(ReconcilerTest, WhatIsAtRiskIsToldWhenItBeginsAndWhenItEnds) {
     tick_twice();
     EXPECT_EQ(world.count_events(id, "store.reachable"), round);
 
-    risk.needs_backup = true;
+    risk.needs_backup = "WAL was lost";
     tick_twice();
     EXPECT_EQ(world.count_events(id, "wal.gap"), round);
-    risk.needs_backup = false;
+    risk.needs_backup.clear();
     tick_twice();
+    EXPECT_EQ(world.count_events(id, "wal.gap_ended"), round);
   }
 }
 
 TEST(ReconcilerTest, MetricsTellOfEachServiceAsLongAsItIsThere) {
   ControlWorld world;
   const auto id = world.make_service(true).id;
-  world.provider->set_at_risk(AtRisk{4096, std::chrono::seconds(3), true, "", false});
+  world.provider->set_at_risk(AtRisk{4096, std::chrono::seconds(3), true, "", ""});
   world.clock.advance(std::chrono::hours(2));
   world.tick();
   const auto line = [&](const std::string& name) { return name + "{service=\"" + id + "\"} "; };

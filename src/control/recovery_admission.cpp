@@ -1,10 +1,8 @@
 // A recovery is judged before anything is written: what it comes from, and whether the state can be reached.
 #include "control/admission.h"
-#include "control/body_loader.h"
-#include "control/instance_records.h"
+#include "control/recovery_places.h"
 #include "core/error.h"
 #include "metadata/backups.h"
-#include "metadata/instances.h"
 #include "metadata/services.h"
 
 namespace backstay::control {
@@ -18,8 +16,6 @@ namespace {
 
 struct Admission::Source {
   model::Service service;
-  std::vector<model::Instance> instances;
-  std::string destination_id;
   std::optional<model::Backup> backup;
 };
 
@@ -44,15 +40,6 @@ Admission::Source Admission::find_source(const RecoverRequest& request, std::int
       refuse("/recoverFrom/msId", fmt::format("there is no service '{}'", service_id));
     }
     source.service = *service;
-    if (source.backup) {
-      if (auto taken_of = metadata::Instances(tx).find(source.backup->instance_id)) {
-        source.instances.push_back(std::move(*taken_of));
-      }
-      source.destination_id = source.backup->destination_id;
-    } else {
-      source.instances = archived_instances(tx, service_id);
-      if (!source.instances.empty()) source.destination_id = source.instances.front().destination_id;
-    }
     return source;
   });
 }
@@ -72,35 +59,57 @@ AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::
                                                     : source.backup->next_step);
   }
   if (!deps_.providers.of_kind(wanted.provider.kind).is_local()) return recover_remote(request, source, wanted);
-  if (source.instances.empty() || source.destination_id.empty()) {
+  const auto elsewhere = named_place(request, source.service, wanted);
+  const auto places = places_of(source, elsewhere);
+  if (places.empty()) {
     throw core::Error(core::Code::kRecoveryOutOfReach,
                       fmt::format("the service '{}' never had a backup", source.service.name))
         .with_hint("turn backups on for a service before its data is needed");
   }
+  try {
+    return plan_at(request, source, choose_place(deps_.providers, places, request.time), wanted);
+  } catch (const core::Error& error) {
+    throw elsewhere && error.fields().empty() ? at_place(error, *elsewhere, "/recoverFrom") : error;
+  }
+}
 
+std::optional<model::Destination> Admission::named_place(const RecoverRequest& request, const model::Service& source,
+                                                         const model::Service& wanted) {
+  if (request.config.contains("destinationId")) {
+    return resolve_destination(source.team_id, request.config, {}, "/recoverFrom").destination;
+  }
+  if (request.config.empty() && request.secrets.empty()) return std::nullopt;
+  const auto catalogue = deps_.providers.catalogue();
+  const auto& offer = catalogue->require(wanted.provider.name, wanted.provider.version);
+  model::check_backup_store(offer, request.config, request.secrets, "/recoverFrom");
+  return check_store(request.config, request.secrets, "/recoverFrom");
+}
+
+std::vector<RecoveryPlace> Admission::places_of(const Source& source,
+                                                const std::optional<model::Destination>& elsewhere) {
+  return deps_.database.read([&](auto& tx) {
+    if (!source.backup) return recovery_places(tx, source.service, elsewhere);
+    return std::vector{place_of_backup(tx, source.service, *source.backup, elsewhere)};
+  });
+}
+
+AdmittedRecovery Admission::plan_at(const RecoverRequest& request, const Source& source, const RecoveryPlace& place,
+                                    const model::Service& wanted) {
   RecoveryQuestion question;
   question.source = source.service;
-  question.instances = source.instances;
+  question.instances = {place.body.instance};
   question.backup_id = request.backup_id;
   question.time = request.time;
+  question.logical = source.backup && source.backup->mechanism == model::BackupMechanism::kLogical;
   question.keep_logins = request.keep_logins;
-  question.from =
-      deps_.database.read([&](auto& tx) { return load_target(tx, source.destination_id, source.service.team_id); });
-  if (request.config.contains("destinationId")) {
-    question.from.destination =
-        resolve_destination(source.service.team_id, request.config, {}, "/recoverFrom").destination;
-  } else if (!request.config.empty() || !request.secrets.empty()) {
-    const auto catalogue = deps_.providers.catalogue();
-    const auto& offer = catalogue->require(wanted.provider.name, wanted.provider.version);
-    model::check_backup_store(offer, request.config, request.secrets, "/recoverFrom");
-    question.from.destination = check_store(request.config, request.secrets, "/recoverFrom");
-    try {
-      return plan(request, question, wanted);
-    } catch (const core::Error& error) {
-      throw error.fields().empty() ? at_place(error, question.from.destination, "/recoverFrom") : error;
-    }
+  question.from = *place.body.backups;
+  auto admitted = plan(request, question, wanted);
+  const bool is_old = place.body.instance.id != source.service.status.instance_id;
+  if (is_old && !request.backup_id && !request.time && !source.service.deleted_at) {
+    admitted.plan.forecast["warnings"].as_array().emplace_back(
+        "what the service holds now has no backup yet: this is the last state before it was brought back");
   }
-  return plan(request, question, wanted);
+  return admitted;
 }
 
 AdmittedRecovery Admission::recover_remote(const RecoverRequest& request, const Source& source,

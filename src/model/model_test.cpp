@@ -145,5 +145,24 @@ TEST(RecoveryTest, GapsAreOutOfReach) {
   EXPECT_FALSE(can_reach(RecoveryWindow{}, at(1)));
 }
 
+TEST(RecoveryWindowTest, UnionHasGapsBetweenInstancesAndKeepsThoseThatNoOtherCovers) {
+  const RecoveryWindow first{.instance_id = "a",
+                             .earliest = at(10),
+                             .latest = at(40),
+                             .gaps = {{at(20), at(25), "lost"}, {at(30), at(32), "lost too"}}};
+  const RecoveryWindow elsewhere{.instance_id = "a", .destination_id = "d", .earliest = at(28), .latest = at(35)};
+  const RecoveryWindow second{.instance_id = "b", .earliest = at(60), .latest = at(90)};
+  const auto all = union_of({second, RecoveryWindow{.instance_id = "closed"}, first, elsewhere});
+  EXPECT_EQ(all.earliest, at(10));
+  EXPECT_EQ(all.latest, at(90));
+  ASSERT_EQ(all.gaps.size(), 2U);
+  EXPECT_EQ(all.gaps[0].reason, "lost");
+  EXPECT_EQ(all.gaps[1].from, at(40));
+  EXPECT_EQ(all.gaps[1].to, at(60));
+  EXPECT_EQ(nearest_reachable(all, at(50)).before, at(40));
+  EXPECT_EQ(nearest_reachable(all, at(50)).after, at(60));
+  EXPECT_FALSE(union_of({}).earliest);
+}
+
 }  // namespace
 }  // namespace backstay::model

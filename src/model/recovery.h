@@ -25,6 +25,8 @@ struct RecoveryWindow {
   std::optional<core::Timestamp> earliest{};
   std::optional<core::Timestamp> latest{};
   std::vector<RecoveryGap> gaps{};
+  /// Why nothing is known of it now, such as a store that is away; empty if all is known.
+  std::string problem{};
 };
 
 /// A request for a past state: of a backup, of a service at a time, or of a service at the latest time there is.
@@ -43,6 +45,8 @@ struct NearestTimes {
   std::optional<core::Timestamp> before{};
   std::optional<core::Timestamp> after{};
 };
+/// What several archives of one service reach together: between them lie gaps. Of no instance and no destination.
+RecoveryWindow union_of(std::vector<RecoveryWindow> windows);
 NearestTimes nearest_reachable(const RecoveryWindow& window, core::Timestamp time);
 
 }  // namespace backstay::model

@@ -3,6 +3,8 @@
 #include "backup/base_backup.h"
 #include "backup/confirm.h"
 #include "core/error.h"
+#include "core/log.h"
+#include "providers/postgresql_dumps.h"
 
 namespace backstay::providers {
 namespace {
@@ -151,6 +153,11 @@ void PostgresqlArchives::confirm(const control::ServiceBody& body, const model::
                                 problem.what, problem.meaning, report.problems.size()));
 }
 
+bool PostgresqlArchives::is_present(const control::ServiceBody& body) {
+  return body.instance.id == body.service.status.instance_id &&
+         body.instance.destination_id == body.service.backups.destination_id;
+}
+
 std::optional<model::RecoveryWindow> PostgresqlArchives::known_window(const std::string& instance_id) const {
   {
     const core::LockGuard lock(mutex_);
@@ -174,6 +181,8 @@ void PostgresqlArchives::remember_window(const model::RecoveryWindow& window) {
 
 model::RecoveryWindow PostgresqlArchives::window(const control::ServiceBody& body) {
   const auto& id = body.instance.id;
+  // Of an archive that grows no more only the store is asked.
+  if (!is_present(body)) return window_from_store(body);
   const auto known = known_window(id);
   const auto risk = at_risk(id);
   if (known && risk && !risk->store_reachable) return *known;
@@ -188,10 +197,10 @@ model::RecoveryWindow PostgresqlArchives::window(const control::ServiceBody& bod
 }
 
 model::RecoveryWindow PostgresqlArchives::window_from_store(const control::ServiceBody& body) {
-  model::RecoveryWindow window{body.instance.id, body.instance.destination_id, {}, {}, {}};
+  model::RecoveryWindow window{.instance_id = body.instance.id, .destination_id = body.instance.destination_id};
   try {
     const auto open = repositories_.archive(target_of(body), body.instance.id);
-    const auto seen = open.archive->window(live_end(body.instance.id));
+    const auto seen = open.archive->window(is_present(body) ? live_end(body.instance.id) : std::nullopt);
     window.earliest = seen.earliest;
     window.latest = seen.latest;
     for (const auto& gap : seen.gaps) window.gaps.push_back({gap.from, gap.to, gap.reason});
@@ -292,6 +301,22 @@ std::shared_ptr<repository::Repository> PostgresqlArchives::wait_for_repository(
   return repository;
 }
 
+/// What one before this found missing is still missing. Archiving does not depend on it.
+void PostgresqlArchives::tell_of_backups(repository::Repository& repository, const std::string& instance_id,
+                                         backup::WalReceiver& running) {
+  try {
+    backup::WalArchive archive(repository, instance_id);
+    for (const auto& record : archive.backups()) {
+      if (record.mechanism == "physical") running.note_base_backup({record.start_lsn});
+    }
+    const auto window = archive.window();
+    const bool had_one = window.earliest || !window.gaps.empty();
+    if (had_one && window.needs_base_backup) running.want_base_backup("the newest WAL follows upon no backup");
+  } catch (const core::Error& error) {
+    core::log_warning("wal.window_unknown", error.what(), {{"instance", instance_id}});
+  }
+}
+
 void PostgresqlArchives::receive(const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch) {
   const auto repository = wait_for_repository(body, stop);
   if (!repository) return;
@@ -312,6 +337,7 @@ void PostgresqlArchives::receive(const control::ServiceBody& body, std::stop_tok
     receivers_.erase(body.instance.id);
   };
   try {
+    tell_of_backups(*repository, body.instance.id, *running);
     running->run(stop);
   } catch (...) {
     forget();

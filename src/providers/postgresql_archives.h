@@ -50,6 +50,10 @@ class PostgresqlArchives {
   [[nodiscard]] backup::Environment environment() const;
 
  private:
+  /// Nothing if none was ever made there.
+  std::shared_ptr<repository::Repository> find_repository(const control::BackupTarget& at);
+  /// Its receiver, if one runs, sends there.
+  static bool is_present(const control::ServiceBody& body);
   model::RecoveryWindow window_from_store(const control::ServiceBody& body);
   [[nodiscard]] std::optional<model::RecoveryWindow> known_window(const std::string& instance_id) const;
   void remember_window(const model::RecoveryWindow& window);
@@ -57,6 +61,8 @@ class PostgresqlArchives {
   /// The same, as often as it takes. Nothing if stopped first.
   std::shared_ptr<repository::Repository> wait_for_repository(const control::ServiceBody& body, std::stop_token stop);
   void receive(const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch);
+  static void tell_of_backups(repository::Repository& repository, const std::string& instance_id,
+                              backup::WalReceiver& running);
   [[nodiscard]] std::shared_ptr<backup::WalReceiver> receiver(const std::string& instance_id) const;
   /// Waits for the companion to be connected; Error(unavailable) if that takes too long.
   std::shared_ptr<backup::WalReceiver> wait_for_receiver(const std::string& instance_id, std::stop_token stop);

@@ -352,7 +352,7 @@ TEST_F(PostgresqlProviderTest, ALostTableComesBackInANewServiceWithOtherCredenti
   EXPECT_TRUE(client.query("SELECT to_regclass('orders') IS NULL").truth(0, 0)) << "the source is untouched";
   EXPECT_FALSE(can_connect(recovered, "source password"));
 
-  const auto window = world_->queries->recovery_window(id, world_->admin);
+  const auto window = model::union_of(world_->queries->recovery_windows(id, world_->admin));
   ASSERT_TRUE(window.earliest && window.latest);
   recovery.name = "too early";
   recovery.recover_from->time = *window.earliest - std::chrono::hours(1);

@@ -78,7 +78,7 @@ class RestProvider final : public control::Provider {
   void confirm_backup(const control::ServiceBody& body, const model::Backup& backup,
                       control::WorkContext& context) override;
   model::RecoveryWindow recovery_window(const control::ServiceBody& body) override {
-    return {body.instance.id, {}, {}, {}, {}};
+    return {.instance_id = body.instance.id};
   }
   [[nodiscard]] std::optional<control::AtRisk> at_risk(const std::string&) const override { return std::nullopt; }
   std::vector<control::Companion> companions(const control::ServiceBody&) override { return {}; }

@@ -93,13 +93,24 @@ constexpr std::string_view kAnswers = R"json({
     }
   },
   "Lsn": {"type": "string", "pattern": "^[0-9A-F]{1,8}/[0-9A-F]{1,8}$"},
+  "RecoveryGap": {
+    "type": "object",
+    "required": ["from", "to", "reason"],
+    "properties": {
+      "from": {"type": "string", "format": "date-time"},
+      "to": {"type": "string", "format": "date-time"},
+      "reason": {"type": "string"}
+    }
+  },
   "RecoveryWindow": {
     "type": "object",
-    "required": ["serviceId", "windows"],
+    "required": ["serviceId", "gaps", "windows"],
+    "description": "what every instance that the service has pointed to reaches together, and each by itself",
     "properties": {
       "serviceId": {"type": "string", "format": "uuid"},
       "earliest": {"type": "string", "format": "date-time"},
       "latest": {"type": "string", "format": "date-time"},
+      "gaps": {"type": "array", "items": {"$ref": "#/components/schemas/RecoveryGap"}},
       "windows": {
         "type": "array",
         "items": {
@@ -110,18 +121,8 @@ constexpr std::string_view kAnswers = R"json({
             "destinationId": {"type": "string", "format": "uuid"},
             "earliest": {"type": "string", "format": "date-time"},
             "latest": {"type": "string", "format": "date-time"},
-            "gaps": {
-              "type": "array",
-              "items": {
-                "type": "object",
-                "required": ["from", "to", "reason"],
-                "properties": {
-                  "from": {"type": "string", "format": "date-time"},
-                  "to": {"type": "string", "format": "date-time"},
-                  "reason": {"type": "string"}
-                }
-              }
-            }
+            "gaps": {"type": "array", "items": {"$ref": "#/components/schemas/RecoveryGap"}},
+            "problem": {"type": "string", "description": "why nothing is known of it now"}
           }
         }
       },

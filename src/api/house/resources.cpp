@@ -171,8 +171,7 @@ json::object event_resource(const model::Event& event) {
   return object;
 }
 
-json::object window_resource(const std::string& service_id, const model::RecoveryWindow& window,
-                             const std::optional<control::AtRisk>& at_risk) {
+json::object span_of(const model::RecoveryWindow& window) {
   json::array gaps;
   for (const model::RecoveryGap& gap : window.gaps) {
     gaps.push_back({{"from", core::format_time(gap.from)}, {"to", core::format_time(gap.to)}, {"reason", gap.reason}});
@@ -185,7 +184,17 @@ json::object window_resource(const std::string& service_id, const model::Recover
   json::object object{{"serviceId", service_id}};
   put_time(object, "earliest", window.earliest);
   put_time(object, "latest", window.latest);
-  object["windows"] = json::array{std::move(one)};
+  put_text(object, "problem", window.problem);
+  return object;
+}
+
+json::object window_resource(const std::string& service_id, const std::vector<model::RecoveryWindow>& windows,
+                             const std::optional<control::AtRisk>& at_risk) {
+  json::object object = span_of(model::union_of(windows));
+  object["serviceId"] = service_id;
+  json::array each;
+  for (const auto& window : windows) each.emplace_back(span_of(window));
+  object["windows"] = std::move(each);
   if (at_risk) object["atRisk"] = risk_resource(*at_risk);
   return object;
 }

@@ -135,8 +135,9 @@ TEST(ResourcesTest, ShowsWindowAndGaps) {
   window.earliest = at("2026-04-10T12:00:00Z");
   window.latest = at("2026-04-10T13:00:00Z");
   window.gaps.push_back({.from = at("2026-04-10T12:10:00Z"), .to = at("2026-04-10T12:20:00Z"), .reason = "full"});
-  EXPECT_EQ(core::to_text(window_resource("s", window, std::nullopt)),
-            R"({"serviceId":"s","earliest":"2026-04-10T12:00:00Z","latest":"2026-04-10T13:00:00Z",)"
+  EXPECT_EQ(core::to_text(window_resource("s", {window}, std::nullopt)),
+            R"({"gaps":[{"from":"2026-04-10T12:10:00Z","to":"2026-04-10T12:20:00Z","reason":"full"}],)"
+            R"("earliest":"2026-04-10T12:00:00Z","latest":"2026-04-10T13:00:00Z","serviceId":"s",)"
             R"("windows":[{"gaps":[{"from":"2026-04-10T12:10:00Z","to":"2026-04-10T12:20:00Z","reason":"full"}],)"
             R"("instanceId":"i","earliest":"2026-04-10T12:00:00Z","latest":"2026-04-10T13:00:00Z"}]})");
 }

@@ -128,6 +128,7 @@ RecoveryPlan FakeProvider::plan_recovery(const RecoveryQuestion& question, const
                       fmt::format("'{}' cannot be reached", core::format_time(*question.time)));
   }
   core::json::object forecast;
+  if (!question.instances.empty()) forecast["instanceId"] = question.instances.front().id;
   if (question.backup_id) forecast["backup"] = {{"id", *question.backup_id}};
   return {{{"backup", question.backup_id.value_or("")}}, "a fake archive", {}, std::move(forecast)};
 }
@@ -224,9 +225,43 @@ void FakeProvider::confirm_backup(const ServiceBody&, const model::Backup& backu
   begin("confirm_backup", backup.id, context);
 }
 
+void FakeProvider::set_window_of_instance(model::RecoveryWindow window) {
+  const core::LockGuard lock(mutex_);
+  windows_[window.instance_id] = std::move(window);
+}
+
 model::RecoveryWindow FakeProvider::recovery_window(const ServiceBody& body) {
   const core::LockGuard lock(mutex_);
-  return window_.value_or(model::RecoveryWindow{body.instance.id, body.instance.destination_id, {}, {}, {}});
+  if (const auto found = windows_.find(body.instance.id); found != windows_.end()) return found->second;
+  return window_.value_or(
+      model::RecoveryWindow{.instance_id = body.instance.id, .destination_id = body.instance.destination_id});
+}
+
+void FakeProvider::set_stores_empty(bool empty) {
+  const core::LockGuard lock(mutex_);
+  stores_empty_ = empty;
+}
+
+RetentionOutcome FakeProvider::apply_retention(const BackupTarget& at, const model::RetentionQuestion& question,
+                                               const RemovalTerms& terms, WorkContext& context) {
+  begin("apply_retention", at.destination.id, context);
+  RetentionOutcome outcome{.decision = model::decide_retention(question)};
+  const auto now = question.now.front();
+  const core::LockGuard lock(mutex_);
+  for (std::size_t i = 0; i < question.backups.size(); ++i) {
+    const auto& backup = question.backups[i];
+    if (!outcome.decision.backups[i].goes) continue;
+    const auto at_first = condemned_.try_emplace(backup.id, now).first->second;
+    (backup.stored && now - at_first < terms.grace ? outcome.condemned : outcome.gone).insert(backup.id);
+  }
+  outcome.empty = question.deleted && outcome.gone.size() == question.backups.size();
+  return outcome;
+}
+
+bool FakeProvider::remove_garbage(const BackupTarget& at, const RemovalTerms&, WorkContext& context) {
+  begin("remove_garbage", at.destination.id, context);
+  const core::LockGuard lock(mutex_);
+  return stores_empty_;
 }
 
 std::optional<AtRisk> FakeProvider::at_risk(const std::string&) const {

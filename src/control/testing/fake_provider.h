@@ -30,6 +30,8 @@ class FakeProvider final : public Provider {
   /// What the receiver of every instance reports; nothing at first.
   void set_at_risk(std::optional<AtRisk> risk);
   void set_window(model::RecoveryWindow window);
+  /// The same for the instance that it names; from then on others have none.
+  void set_window_of_instance(model::RecoveryWindow window);
   /// What pause() answers from now on; true at first.
   void set_store_takes_all(bool takes);
   /// What was called so far: "provision <instance id>" and so on.
@@ -57,6 +59,12 @@ class FakeProvider final : public Provider {
   BackupOutcome take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
   void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
   model::RecoveryWindow recovery_window(const ServiceBody& body) override;
+  /// The rule itself; what goes is condemned by one call and gone by the next one that is a grace later.
+  RetentionOutcome apply_retention(const BackupTarget& at, const model::RetentionQuestion& question,
+                                   const RemovalTerms& terms, WorkContext& context) override;
+  bool remove_garbage(const BackupTarget& at, const RemovalTerms& terms, WorkContext& context) override;
+  /// What remove_garbage() answers; false at first.
+  void set_stores_empty(bool empty);
   [[nodiscard]] std::optional<AtRisk> at_risk(const std::string& instance_id) const override;
   std::vector<Companion> companions(const ServiceBody& body) override;
 
@@ -74,7 +82,10 @@ class FakeProvider final : public Provider {
   std::set<std::uint16_t> occupied_ports_ GUARDED_BY(mutex_);
   std::map<std::string, bool> read_only_ GUARDED_BY(mutex_);
   std::optional<model::RecoveryWindow> window_ GUARDED_BY(mutex_);
+  std::map<std::string, model::RecoveryWindow> windows_ GUARDED_BY(mutex_);
   bool store_takes_all_ GUARDED_BY(mutex_) = true;
+  bool stores_empty_ GUARDED_BY(mutex_) = false;
+  std::map<std::string, core::Timestamp> condemned_ GUARDED_BY(mutex_);
   std::vector<std::string> calls_ GUARDED_BY(mutex_);
   std::vector<std::int64_t> epochs_ GUARDED_BY(mutex_);
 };

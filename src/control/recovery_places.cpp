@@ -1,0 +1,111 @@
+#include "control/recovery_places.h"
+
+#include <algorithm>
+
+#include "control/instance_records.h"
+#include "core/error.h"
+#include "metadata/backups.h"
+#include "metadata/destinations.h"
+#include "metadata/instances.h"
+#include "metadata/teams.h"
+
+namespace backstay::control {
+namespace {
+
+/// Where the instance's archive goes, and where its backups lie besides.
+std::vector<std::string> destinations_of(const model::Instance& instance, const std::vector<model::Backup>& backups) {
+  std::vector<std::string> ids{instance.destination_id};
+  for (const auto& backup : backups) {
+    const bool is_known = std::ranges::find(ids, backup.destination_id) != ids.end();
+    if (backup.instance_id == instance.id && backup.stored_at && !is_known) ids.push_back(backup.destination_id);
+  }
+  std::erase(ids, "");
+  return ids;
+}
+
+RecoveryPlace at(const model::Service& service, model::Instance instance, BackupTarget target) {
+  instance.destination_id = target.destination.id;
+  ServiceBody body;
+  body.service = service;
+  body.instance = std::move(instance);
+  body.backups = std::move(target);
+  return {std::move(body)};
+}
+
+core::Secret recovery_key_of(metadata::Transaction& tx, std::int64_t team_id) {
+  const auto team = metadata::Teams(tx).find(team_id);
+  return team ? team->recovery_key : core::Secret();
+}
+
+bool served_at(const model::Instance& instance, core::Timestamp time) {
+  return instance.served_from && *instance.served_from <= time &&
+         (!instance.served_until || time <= *instance.served_until);
+}
+
+std::string nearest_in_words(const model::NearestTimes& nearest) {
+  if (nearest.before && nearest.after) {
+    return fmt::format("the nearest times within reach are {} and {}", core::format_time(*nearest.before),
+                       core::format_time(*nearest.after));
+  }
+  const auto only = nearest.before ? nearest.before : nearest.after;
+  return only ? "the nearest time within reach is " + core::format_time(*only) : "no time is within reach";
+}
+
+}  // namespace
+
+std::vector<RecoveryPlace> recovery_places(metadata::Transaction& tx, const model::Service& service,
+                                           const std::optional<model::Destination>& elsewhere) {
+  metadata::BackupFilter filter;
+  filter.service_id = service.id;
+  const auto backups = metadata::Backups(tx).list(filter);
+  const auto key = recovery_key_of(tx, service.team_id);
+  std::vector<RecoveryPlace> places;
+  for (const auto& instance : archived_instances(tx, service.id)) {
+    if (elsewhere) {
+      places.push_back(at(service, instance, {*elsewhere, key}));
+      continue;
+    }
+    for (const auto& id : destinations_of(instance, backups)) {
+      if (const auto known = metadata::Destinations(tx).find(id))
+        places.push_back(at(service, instance, {*known, key}));
+    }
+  }
+  return places;
+}
+
+RecoveryPlace place_of_backup(metadata::Transaction& tx, const model::Service& service, const model::Backup& backup,
+                              const std::optional<model::Destination>& elsewhere) {
+  const auto destination = elsewhere ? *elsewhere : metadata::Destinations(tx).require(backup.destination_id);
+  return at(service, metadata::Instances(tx).require(backup.instance_id),
+            {destination, recovery_key_of(tx, service.team_id)});
+}
+
+model::RecoveryWindow window_of(const ProviderRegistry& providers, const RecoveryPlace& place) {
+  const auto& instance = place.body.instance;
+  auto window = providers.of_kind(place.body.service.provider.kind).recovery_window(place.body);
+  if (window.earliest && instance.served_from) window.earliest = std::max(*window.earliest, *instance.served_from);
+  if (window.latest && instance.served_until) window.latest = std::min(*window.latest, *instance.served_until);
+  if (window.earliest && window.latest && *window.latest < *window.earliest) {
+    window.earliest = window.latest = std::nullopt;
+  }
+  return window;
+}
+
+RecoveryPlace choose_place(const ProviderRegistry& providers, const std::vector<RecoveryPlace>& places,
+                           const std::optional<core::Timestamp>& time) {
+  if (places.size() == 1) return places.front();
+  std::vector<model::RecoveryWindow> windows;
+  for (const auto& place : places) {
+    windows.push_back(window_of(providers, place));
+    const bool holds_it = time ? model::can_reach(windows.back(), *time) : windows.back().latest.has_value();
+    if (holds_it) return place;
+  }
+  const auto& present = places.front();
+  if (!time || (served_at(present.body.instance, *time) && !present.body.instance.served_until)) return present;
+  throw core::Error(
+      core::Code::kRecoveryOutOfReach,
+      fmt::format("the time {} is not within reach: the service had no archive then; {}", core::format_time(*time),
+                  nearest_in_words(model::nearest_reachable(model::union_of(windows), *time))));
+}
+
+}  // namespace backstay::control
