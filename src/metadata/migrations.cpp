@@ -282,7 +282,8 @@ const std::vector<Migration> kMigrations{
          "CREATE INDEX audit_token ON audit (token_id, sequence)",
          "CREATE INDEX audit_object ON audit (object_id, sequence)",
          "INSERT INTO counters (name, value) VALUES ('audit', 0)",
-     }}};
+     }},
+    {8, {"ALTER TABLE services ADD COLUMN deletion_protection BIGINT NOT NULL DEFAULT 0"}}};
 
 int stored_version(soci::session& sql) {
   Query(sql, "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)").run();

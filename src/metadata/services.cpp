@@ -65,6 +65,7 @@ Values desired_values(const model::Service& service, Sealer& sealer) {
       .set("sealed_backup_secrets", sealer.seal(backup_secrets_of(service.id), service.backups.secrets))
       .set("destination_id", service.backups.destination_id)
       .set("pause", service.pause)
+      .set("deletion_protection", service.deletion_protection)
       .set("app_version", service.app_version)
       .set("recovered_from", service.recovered_from)
       .set("generation", service.generation)
@@ -108,6 +109,7 @@ model::Service read_service(const Row& row, Sealer& sealer) {
   service.backups.secrets = sealer.open_all(backup_secrets_of(service.id), row.text("sealed_backup_secrets"));
   service.backups.destination_id = row.text("destination_id");
   service.pause = row.flag("pause");
+  service.deletion_protection = row.flag("deletion_protection");
   service.app_version = row.text("app_version");
   service.recovered_from = row.object("recovered_from");
   service.generation = row.integer("generation");

@@ -92,6 +92,8 @@ struct Service {
   Secrets secrets{};
   BackupSettings backups{};
   bool pause = false;
+  /// A deletion is refused until this is taken back.
+  bool deletion_protection = false;
   /// The application version that was asked for with "version"; empty if none.
   std::string app_version{};
   /// Where its first data came from: {"backupId"} or {"serviceId","time"}; empty for a service that began empty.
