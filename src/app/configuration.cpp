@@ -78,6 +78,11 @@ const std::array kSettings = {
     Setting{"control", "worker_threads", &C::control_worker_threads, "operations that run at the same time", 1, 64},
     Setting{"control", "keep_history_days", &C::control_keep_history_days,
             "how long events, and operations that have ended, are kept", 1, 36500},
+    Setting{
+        "control", "removal_grace_hours", &C::control_removal_grace_hours,
+        "how long what is reading a backup may go on after the backup was to go: it is hidden at once and removed so "
+        "much later",
+        0, 8760},
     Setting{"postgres", "service_address", &C::postgres_service_address,
             "the address that database services listen on and that their details name"},
     Setting{"postgres", "installation_roots", &C::postgres_installation_roots,

@@ -34,6 +34,7 @@ struct Configuration {
   std::int64_t server_refusal_burst = 200;
   std::int64_t control_worker_threads = 4;
   std::int64_t control_keep_history_days = 90;
+  std::int64_t control_removal_grace_hours = 24;
   std::string postgres_service_address = "127.0.0.1";
   std::vector<std::string> postgres_installation_roots = {"/usr/lib/postgresql"};
   std::string postgres_restore_helper_file;

@@ -186,6 +186,7 @@ struct ServerAssembly::Parts {
                {.workers = static_cast<unsigned>(configuration.control_worker_threads),
                 .ports = ports(configuration),
                 .keep_history = std::chrono::hours(24 * configuration.control_keep_history_days),
+                .removal_grace = std::chrono::hours(configuration.control_removal_grace_hours),
                 .membership = {.server_id = state.server_id(), .shared = !configuration.server_state.empty()}}),
         authentication([this](std::string_view token) { return commands.authenticate(token); }),
         limits(rate_limits(configuration), clock) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace backstay::backup {
 namespace {
 
@@ -12,10 +14,20 @@ void add_store_stamp(repository::Repository& repository, model::RetainedBackup& 
 }
 
 /// Stored no more, and not on its way out either.
-bool is_gone(repository::Repository& repository, const model::RetainedBackup& backup) {
+bool is_gone(repository::Repository& repository, const model::RetainedBackup& backup,
+             const repository::PruneReport& report) {
   if (!backup.stored) return true;
-  return !repository.store().head(repository::condemned_name(backup.instance_id, backup.id).key) &&
+  return !report.backups_condemned.contains(backup.id) &&
          !repository.store().head(repository::backup_record_name(backup.instance_id, backup.id).key);
+}
+
+bool is_empty(repository::Repository& repository, const std::string& instance) {
+  bool empty = true;
+  repository.store().list(fmt::format("{}{}/", repository::instances_prefix(), instance), "", [&](const auto&) {
+    empty = false;
+    return false;
+  });
+  return empty;
 }
 
 }  // namespace
@@ -63,12 +75,13 @@ RetentionOutcome apply_retention(repository::Repository& repository, model::Rete
   const core::Timestamp now = *std::ranges::min_element(question.now);
   if (question.deleted && question.expires_at && *question.expires_at <= now) options.instances = options.only;
   options.packs = false;
-  if (options.only.empty()) return outcome;
-  outcome.report = repository::prune(repository, options, std::move(stop));
+  if (!options.only.empty()) outcome.report = repository::prune(repository, options, std::move(stop));
   for (std::size_t i = 0; i < question.backups.size(); ++i) {
     const model::RetainedBackup& backup = question.backups[i];
-    if (outcome.decision.backups[i].goes && is_gone(repository, backup)) outcome.gone.insert(backup.id);
+    if (outcome.decision.backups[i].goes && is_gone(repository, backup, outcome.report)) outcome.gone.insert(backup.id);
   }
+  outcome.empty =
+      std::ranges::all_of(options.only, [&](const auto& instance) { return is_empty(repository, instance); });
   return outcome;
 }
 

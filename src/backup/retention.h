@@ -22,6 +22,8 @@ struct RetentionOutcome {
   repository::PruneReport report;
   /// Backups of the question of which nothing is stored (any more).
   std::set<std::string> gone;
+  /// Nothing of the question's instances is stored (any more).
+  bool empty = false;
 };
 
 /// Applies the rule to a service whose backups the caller knows better than the repository (pins, expiries, deletions

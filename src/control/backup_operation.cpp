@@ -1,6 +1,7 @@
 // A backup as an operation: taken and stored, then read back and confirmed. The four facts are written one by one.
 #include "control/body_loader.h"
 #include "control/operation_work.h"
+#include "control/retention_schedule.h"
 #include "control/service_operations.h"
 #include "core/text.h"
 #include "metadata/backups.h"
@@ -70,6 +71,7 @@ void confirm_backup(const WorkDependencies& deps, StepContext& context) {
   backup.state = model::BackupState::kCompleted;
   deps.database.write([&](auto& tx) {
     metadata::Backups(tx).update(backup);
+    hurry_retention(tx, backup.service_id, deps.clock.now());
     deps.events.record(tx, body.service, events::kBackupConfirmed,
                        "the backup was read back from the store and is whole", {{"backup.id", backup.id}});
   });

@@ -2,8 +2,10 @@
 #include "control/instance_records.h"
 #include "control/operation_work.h"
 #include "control/requests.h"
+#include "control/retention_schedule.h"
 #include "core/error.h"
 #include "metadata/backups.h"
+#include "metadata/destinations.h"
 #include "metadata/services.h"
 
 namespace backstay::control {
@@ -55,12 +57,20 @@ void archive_the_rest(const WorkDependencies& deps, StepContext& context) {
   });
 }
 
-/// A record is kept for the backups that can still be recovered through it, for as long as was promised.
-void keep_record(metadata::Transaction& tx, model::Service& service, core::Timestamp now) {
+bool left_something(metadata::Transaction& tx, const std::string& service_id) {
+  return std::ranges::any_of(archived_instances(tx, service_id), [&](const auto& instance) {
+    return metadata::Destinations(tx).repository_id(instance.destination_id).has_value();
+  });
+}
+
+/// A record is kept for the backups that can still be recovered through it, for as long as was promised; without any,
+/// until what was stored besides is removed.
+void keep_record(metadata::Transaction& tx, model::Service& service, core::Timestamp now, bool any_stored = true) {
   const bool can_come_back = service.backups.enabled;
   if (!can_come_back) service.secrets.clear();
   service.deleted_at = now;
-  service.expires_at = service.delete_requested_at.value_or(now) + service.backups.retention_days * kDay;
+  service.expires_at =
+      any_stored ? service.delete_requested_at.value_or(now) + service.backups.retention_days * kDay : now;
   metadata::Services(tx).update_desired(service);
   service.status.state = model::ServiceState::kDeleted;
   service.status.reason.clear();
@@ -69,6 +79,7 @@ void keep_record(metadata::Transaction& tx, model::Service& service, core::Times
                                  : "recover its backups into a new service before its record expires";
   service.status.details.clear();
   metadata::Services(tx).update_status(service.id, service.status, now);
+  hurry_retention(tx, service.id, now);
 }
 
 void forget(const WorkDependencies& deps, StepContext& context) {
@@ -82,10 +93,11 @@ void forget(const WorkDependencies& deps, StepContext& context) {
     const auto backups = metadata::Backups(tx).list(filter);
     const bool any_stored =
         std::ranges::any_of(backups, [](const auto& backup) { return backup.stored_at.has_value(); });
-    if (any_stored) {
-      keep_record(tx, *service, deps.clock.now());
+    if (any_stored || left_something(tx, service->id)) {
+      keep_record(tx, *service, deps.clock.now(), any_stored);
     } else {
       metadata::Services(tx).remove(service->id);
+      forget_unused_destination(tx, service->backups.destination_id);
     }
   });
 }

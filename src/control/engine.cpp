@@ -10,6 +10,7 @@
 #include "control/reconciler.h"
 #include "control/service_operations.h"
 #include "core/error.h"
+#include "control/retention_schedule.h"
 #include "core/log.h"
 #include "metadata/servers.h"
 
@@ -35,12 +36,13 @@ class Engine::Life {
         companions_({*database_, events_, deps_.clock}),
         runner_({*database_, deps_.operations, events_, deps_.clock, deps_.metrics},
                 all_kinds({*database_, deps_.providers, events_, deps_.clock, deps_.random, config_.ports,
-                           [this](const auto& instance) { companions_.retire(instance); }}),
+                           [this](const auto& instance) { companions_.retire(instance); }, config_.removal_grace}),
                 epoch),
         reconciler_({*database_, deps_.providers, deps_.operations, events_, companions_, deps_.clock, deps_.random,
                      deps_.metrics, epoch},
                     {config_.measure_every, config_.behind_after, config_.reconcile_every}),
-        housekeeping_(*database_, deps_.clock, config_.keep_history) {
+        housekeeping_(*database_, deps_.clock, config_.keep_history),
+        retention_(*database_, deps_.operations, deps_.clock, epoch) {
     for (unsigned i = 0; i < config_.workers; ++i) {
       threads_.emplace_back([this](const std::stop_token& stop) { work(stop, {}); });
     }
@@ -81,6 +83,7 @@ class Engine::Life {
         housekeeping_.tick();
       } catch (...) {
         core::log_error("reconciler.failed", core::as_error(std::current_exception()).message());
+        retention_.tick();
       }
     } while (deps_.clock.wait(stop, more ? core::Duration(0) : core::Duration(config_.reconcile_every)));
   }
@@ -122,6 +125,8 @@ class Engine::Impl {
   ~Impl() { stop(); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
+  std::set<std::string> leaving_;
+  RetentionSchedule retention_;
 
   void start() {
     life_ = std::make_unique<Life>(deps_, config_, membership_.join());

@@ -27,6 +27,8 @@ struct EngineConfig {
   std::chrono::seconds behind_after{60};
   /// How long events, and operations that have ended, are kept.
   std::chrono::hours keep_history{24 * 90};
+  /// How long work that reads a backup may go on after the backup was to go.
+  std::chrono::seconds removal_grace{std::chrono::hours(24)};
   MembershipConfig membership{};
 };
 

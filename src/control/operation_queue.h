@@ -28,6 +28,8 @@ inline constexpr std::string_view kUndelete = "undelete_service";
 inline constexpr std::string_view kDelete = "delete_service";
 inline constexpr std::string_view kBackup = "backup";
 inline constexpr std::string_view kRestart = "restart_service";
+inline constexpr std::string_view kRetention = "apply_retention";
+inline constexpr std::string_view kPrune = "prune_repository";
 }  // namespace kinds
 
 struct NewOperation {

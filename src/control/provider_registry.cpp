@@ -51,6 +51,13 @@ Provider& ProviderRegistry::of_kind(std::string_view kind) const {
                     fmt::format("no provider of kind '{}' is part of this program", kind));
 }
 
+Provider& ProviderRegistry::any_local() const {
+  for (const auto& provider : providers_) {
+    if (provider->is_local()) return *provider;
+  }
+  throw core::Error(core::Code::kUnknownProvider, "no provider of this program keeps backups");
+}
+
 bool ProviderRegistry::is_built_in(std::string_view name) const {
   return std::ranges::find(built_in_, name, &model::ProviderDefinition::name) != built_in_.end();
 }

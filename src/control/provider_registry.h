@@ -29,6 +29,8 @@ class ProviderRegistry {
   [[nodiscard]] std::optional<model::ProviderDefinition> find(std::string_view name, std::string_view version) const;
   /// The backend of a kind. Throws Error(unknown_provider).
   [[nodiscard]] Provider& of_kind(std::string_view kind) const;
+  /// Any that keeps its backups in repositories. Throws Error(unknown_provider).
+  [[nodiscard]] Provider& any_local() const;
   /// True for a name that a provider of this program offers: nobody else may take it.
   [[nodiscard]] bool is_built_in(std::string_view name) const;
 

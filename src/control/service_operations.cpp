@@ -226,6 +226,8 @@ OperationKinds all_kinds(const WorkDependencies& deps) {
     };
   }
   kinds.emplace(kinds::kBackup, backup_kind(deps));
+  kinds.emplace(kinds::kRetention, retention_kind(deps));
+  kinds.emplace(kinds::kPrune, prune_kind(deps));
   return kinds;
 }
 

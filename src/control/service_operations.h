@@ -24,6 +24,8 @@ struct WorkDependencies {
   PortRange ports;
   /// Ends what runs beside an instance and waits for its end.
   std::function<void(const std::string& instance_id)> stop_companions;
+  /// How long work that reads a backup may go on after the backup was to go.
+  core::Duration removal_grace = std::chrono::hours(24);
 };
 
 OperationKind create_kind(const WorkDependencies& deps);
@@ -35,6 +37,12 @@ OperationKind undelete_kind(const WorkDependencies& deps);
 OperationKind restart_kind(const WorkDependencies& deps);
 /// See backup_operation.cpp.
 OperationKind backup_kind(const WorkDependencies& deps);
+
+/// See retention_operation.cpp.
+OperationKind retention_kind(const WorkDependencies& deps);
+OperationKind prune_kind(const WorkDependencies& deps);
+/// A place that nobody named but a service goes with the last thing that needs it.
+void forget_unused_destination(metadata::Transaction& tx, const std::string& id);
 
 /// What the notes below need.
 struct NoteDependencies {

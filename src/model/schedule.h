@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "core/time.h"
 
@@ -22,5 +23,9 @@ inline constexpr auto kRetryAfter = std::chrono::hours(1);
 /// if that failed: a service must not be without a backup for a month because its store was away for an hour. A time in
 /// the past means now; runs that were missed are caught up by one, because the next is counted from that one.
 core::Timestamp next_run(std::int64_t interval_h, const LastRun& last, core::Timestamp enabled_at);
+
+/// A part of the period that is always the same for an id and differs between ids, so that what comes once a period
+/// does not come for all at the same moment.
+core::Duration spread(std::string_view id, core::Duration period);
 
 }  // namespace backstay::model

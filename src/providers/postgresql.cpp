@@ -85,6 +85,15 @@ class PostgresqlProvider final : public control::Provider {
   /// Runs, lets clients in and writes down what the server knows of itself.
   model::Instance open(PostgresqlInstance& instance, const control::ServiceBody& body, control::WorkContext& context);
   /// Makes a running server read its configuration; true if some of it needs a restart.
+  control::RetentionOutcome apply_retention(const control::BackupTarget& at, const model::RetentionQuestion& question,
+                                            const control::RemovalTerms& terms,
+                                            control::WorkContext& context) override {
+    return archives_.apply_retention(at, question, terms, context.stop());
+  }
+  bool remove_garbage(const control::BackupTarget& at, const control::RemovalTerms& terms,
+                      control::WorkContext& context) override {
+    return archives_.remove_garbage(at, terms, context.stop());
+  }
   bool reload(PostgresqlInstance& instance, std::stop_token stop);
   /// False if not all that it wrote was stored before.
   bool stop_server(PostgresqlInstance& instance, const control::ServiceBody& body, control::WorkContext& context);

@@ -31,6 +31,9 @@ class Pruner {
     for (const UnwantedWal& wal : world_.request.wal) detail::prune_wal(world_, wal, backups_, live_in(wal.instance));
     for (const std::string& instance : world_.request.instances) remove_instance(instance);
     if (world_.request.packs) detail::prune_packs(world_);
+    for (const BackupObjects& backup : backups_) {
+      if (backup.condemned) world_.report.backups_condemned.insert(backup.backup);
+    }
     if (!world_.clock_key.empty()) world_.remove({world_.clock_key});
     return std::move(world_.report);
   }
@@ -186,6 +189,17 @@ core::Timestamp store_time(Repository& repository) {
   const auto asked = detail::ask_store(repository);
   repository.store().remove(std::vector<std::string>{asked.key});
   return asked.time;
+}
+
+bool is_empty(Repository& repository) {
+  bool empty = true;
+  for (const std::string& prefix : {instances_prefix(), std::string("packs/")}) {
+    repository.store().list(prefix, "", [&](const auto&) {
+      empty = false;
+      return false;
+    });
+  }
+  return empty;
 }
 
 PruneReport prune(Repository& repository, const PruneRequest& request, std::stop_token stop) {

@@ -89,10 +89,15 @@ struct PruneReport {
   std::uint64_t bytes_removed = 0;
   /// Backups whose last object went in this run.
   std::vector<std::string> backups_removed = {};
+  /// Backups that are hidden until a later run removes them.
+  std::set<std::string> backups_condemned = {};
 };
 
 /// What the store's clock says: a small object is written, looked at and removed.
 core::Timestamp store_time(Repository& repository);
+
+/// True if no instance and no pack is left in it.
+bool is_empty(Repository& repository);
 
 /// Throws the store's errors and cancelled; what cannot be judged because it is damaged stays, and a step says so.
 /// With dry_run nothing is written, and the store's clock is taken to be this machine's.

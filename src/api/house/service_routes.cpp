@@ -1,5 +1,6 @@
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include "api/entity_tags.h"
 #include "api/house/bodies.h"
@@ -8,6 +9,7 @@
 #include "api/house/resources.h"
 #include "api/house/route_groups.h"
 #include "api/json_response.h"
+#include "control/operation_queue.h"
 
 namespace backstay::api::house {
 namespace {
@@ -111,8 +113,10 @@ class ServiceHandlers {
   }
 
   void put_running_operation(json::object& body, const std::string& id, const Principal& principal) const {
-    const control::OperationFilter newest{.service_id = id, .team_id = std::nullopt, .limit = 1};
-    const auto operations = context_.queries.operations(newest, principal);
+    const control::OperationFilter newest{.service_id = id, .team_id = std::nullopt, .limit = 3};
+    auto operations = context_.queries.operations(newest, principal);
+    // Works on its backups, beside everything else.
+    std::erase_if(operations, [](const auto& it) { return it.kind == control::kinds::kRetention; });
     if (!operations.empty() && !model::is_terminal(operations[0].state)) body["operationId"] = operations[0].id;
   }
 

@@ -48,6 +48,13 @@ class Borrowed final : public Provider {
     fake_->confirm_backup(body, backup, context);
   }
   model::RecoveryWindow recovery_window(const ServiceBody& body) override { return fake_->recovery_window(body); }
+  RetentionOutcome apply_retention(const BackupTarget& at, const model::RetentionQuestion& question,
+                                   const RemovalTerms& terms, WorkContext& context) override {
+    return fake_->apply_retention(at, question, terms, context);
+  }
+  bool remove_garbage(const BackupTarget& at, const RemovalTerms& terms, WorkContext& context) override {
+    return fake_->remove_garbage(at, terms, context);
+  }
   [[nodiscard]] std::optional<AtRisk> at_risk(const std::string& id) const override { return fake_->at_risk(id); }
   std::vector<Companion> companions(const ServiceBody& body) override { return fake_->companions(body); }
 
@@ -86,6 +93,7 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
   reconciler = std::make_unique<Reconciler>(
       ReconcilerDependencies{*database, *registry, *queue, *log, *companions, clock, random, metrics, server},
       ReconcilerConfig{});
+  retention = std::make_unique<RetentionSchedule>(*database, *queue, clock, server);
   admin.token_name = "test";
   admin.admin = admin.may_read = admin.may_write = admin.all_teams = true;
   commands->bootstrap();
@@ -134,6 +142,7 @@ void ControlWorld::settle() {
   bool worked = true;
   while (worked) {
     tick();
+    retention->tick();
     worked = false;
     while (run_one()) worked = true;
   }

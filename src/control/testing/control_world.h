@@ -13,6 +13,7 @@
 #include "control/provider_commands.h"
 #include "control/queries.h"
 #include "control/reconciler.h"
+#include "control/retention_schedule.h"
 #include "control/service_commands.h"
 #include "control/testing/fake_provider.h"
 #include "core/metrics.h"
@@ -66,6 +67,7 @@ class ControlWorld {
   std::unique_ptr<CompanionSupervisor> companions;
   std::unique_ptr<OperationRunner> runner;
   std::unique_ptr<Reconciler> reconciler;
+  std::unique_ptr<RetentionSchedule> retention;
   Principal admin;
   /// Its epoch.
   std::int64_t server = 0;

@@ -1,0 +1,118 @@
+#include "control/retention_question.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "control/operation_queue.h"
+#include "metadata/backups.h"
+#include "metadata/instances.h"
+#include "metadata/operations.h"
+#include "metadata/services.h"
+
+namespace backstay::control {
+namespace {
+
+bool is_open(metadata::Transaction& tx, const std::string& service_id, std::string_view kind) {
+  metadata::OperationFilter open;
+  open.service_id = service_id;
+  open.kind = kind;
+  open.open_only = true;
+  return !metadata::Operations(tx).list(open).empty();
+}
+
+/// Whoever reads the backups now, or has nothing else yet to be recovered from.
+std::string holder_of(metadata::Transaction& tx, const model::Service& service) {
+  if (is_open(tx, service.id, kinds::kUndelete)) return "the service is being brought back from it";
+  for (const auto& other : metadata::Services(tx).list_recovered_from(service.id)) {
+    if (other.delete_requested_at) continue;
+    if (is_open(tx, other.id, kinds::kRecover)) {
+      return fmt::format("the service '{}' is being recovered from it", other.name);
+    }
+    if (other.backups.enabled && !metadata::Backups(tx).last_confirmed_at(other.id)) {
+      return fmt::format("the service '{}' was recovered from it and has no confirmed backup yet", other.name);
+    }
+  }
+  return {};
+}
+
+model::RetainedBackup retained(const model::Backup& backup) {
+  model::RetainedBackup result;
+  result.id = backup.id;
+  result.instance_id = backup.instance_id;
+  result.mechanism = backup.mechanism;
+  result.state = backup.state;
+  result.stored = backup.stored_at.has_value();
+  result.confirmed = backup.confirmed_at.has_value();
+  result.pinned = backup.pinned;
+  result.expires_at = backup.expires_at;
+  result.counts = backup.origin == model::BackupOrigin::kScheduled;
+  result.timeline = backup.timeline;
+  result.start_lsn = backup.start_lsn;
+  result.stop_lsn = backup.stop_lsn;
+  for (const auto& stamp : {backup.taken_at, backup.stored_at}) {
+    if (stamp) result.stamps.push_back(*stamp);
+  }
+  if (result.stamps.empty()) result.stamps.push_back(backup.initiated_at.value_or(backup.scheduled_at));
+  return result;
+}
+
+/// What is the same for every place.
+model::RetentionQuestion question_of(const model::Service& service, core::Timestamp now) {
+  model::RetentionQuestion question;
+  question.now = {now};
+  question.enabled = service.backups.enabled;
+  question.retention_days = service.backups.retention_days;
+  question.keep_at_least = model::keep_at_least(service.backups.retention_days, service.backups.interval_h);
+  question.deleted = service.deleted_at.has_value();
+  question.expires_at = service.expires_at;
+  return question;
+}
+
+bool is_of(const model::Instance& instance, const RetentionCase& place) {
+  const bool has_backups = std::ranges::any_of(place.question.backups,
+                                               [&](const auto& backup) { return backup.instance_id == instance.id; });
+  return has_backups || (instance.destination_id == place.destination_id && instance.served_from);
+}
+
+}  // namespace
+
+std::vector<RetentionCase> retention_cases(metadata::Transaction& tx, const model::Service& service,
+                                           core::Timestamp now) {
+  metadata::BackupFilter filter;
+  filter.service_id = service.id;
+  const auto backups = metadata::Backups(tx).list(filter);
+  const auto instances = metadata::Instances(tx).list_of_service(service.id);
+  std::set<std::string> places;
+  for (const auto& backup : backups) places.insert(backup.destination_id);
+  for (const auto& instance : instances) places.insert(instance.destination_id);
+  places.erase("");
+  const std::string holder = holder_of(tx, service);
+  std::vector<RetentionCase> cases;
+  for (const auto& place : places) {
+    RetentionCase made{.destination_id = place, .question = question_of(service, now), .ended = {}};
+    for (const auto& backup : backups) {
+      if (backup.destination_id != place) continue;
+      made.question.backups.push_back(retained(backup));
+      if (backup.state == model::BackupState::kFailed) made.ended.insert(backup.id);
+    }
+    for (const auto& instance : instances) {
+      if (!is_of(instance, made)) continue;
+      made.question.instances.push_back({.id = instance.id, .served_until = instance.served_until, .held_by = holder});
+    }
+    cases.push_back(std::move(made));
+  }
+  return cases;
+}
+
+std::set<std::string> ended_attempts(metadata::Transaction& tx, const std::string& destination_id) {
+  metadata::BackupFilter filter;
+  filter.destination_id = destination_id;
+  std::set<std::string> ended;
+  for (const auto& backup : metadata::Backups(tx).list(filter)) {
+    if (backup.state == model::BackupState::kFailed) ended.insert(backup.id);
+  }
+  return ended;
+}
+
+}  // namespace backstay::control
