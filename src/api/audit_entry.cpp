@@ -36,7 +36,7 @@ model::AuditEntry audit_entry(const Endpoint& endpoint, const http::Request& req
   entry.operation = endpoint.operation;
   entry.path = endpoint.path;
   for (const auto& [name, value] : request.params) entry.parameters[name] = bounded(value);
-  for (const auto& parameter : endpoint.query) {
+  for (const auto& parameter : query_parameters(endpoint)) {
     if (const auto value = request.query_value(parameter.name)) entry.parameters[parameter.name] = bounded(*value);
   }
   const auto id = request.params.find("id");

@@ -43,6 +43,11 @@ std::vector<Parameter> path_parameters(const Endpoint& endpoint) {
 
 std::vector<Parameter> query_parameters(const Endpoint& endpoint) {
   auto parameters = endpoint.query;
+  if (endpoint.previewed) {
+    parameters.push_back({.name = "dryRun",
+                          .description = "only tell what would happen: the answer is a Preview, and nothing changes",
+                          .schema = {{"type", "boolean"}, {"default", false}}});
+  }
   if (!endpoint.paged) return parameters;
   json::object limit{{"type", "integer"}, {"minimum", 1}, {"maximum", kHighestLimit}};
   if (endpoint.usual_limit > 0) limit["default"] = endpoint.usual_limit;

@@ -61,6 +61,8 @@ struct Endpoint {
   bool streamed = false;
   /// One object: its answer has an ETag, and If-None-Match spares it.
   bool tagged = false;
+  /// With ?dryRun=true it only tells what it would do: the answer is a Preview.
+  bool previewed = false;
   /// A change that If-Match can be asked of.
   bool conditional = false;
   /// Of the request's body; empty: the call takes none.

@@ -40,6 +40,8 @@ json::object limited_answer(const Endpoint& endpoint) {
   return answer;
 }
 
+json::object any_of(const json::object& one, const json::object& other) { return {{"anyOf", json::array{one, other}}}; }
+
 json::object success(const Endpoint& endpoint) {
   json::object headers;
   if (endpoint.scope != Scope::kOpen && endpoint.scope != Scope::kMetrics) headers = allowance_headers();
@@ -52,7 +54,10 @@ json::object success(const Endpoint& endpoint) {
     headers["Idempotency-Replayed"] = header("boolean", "true: this is the answer of the first request with this key");
   }
   json::object answer{{"description", "success"}};
-  if (!endpoint.answer.empty()) answer["content"] = media(endpoint.answer_type, endpoint.answer);
+  if (!endpoint.answer.empty()) {
+    answer["content"] =
+        media(endpoint.answer_type, endpoint.previewed ? any_of(endpoint.answer, ref("Preview")) : endpoint.answer);
+  }
   if (endpoint.streamed) {
     answer["content"].as_object()["text/event-stream"] = {
         {"schema", {{"type", "string"}, {"description", "server-sent events: an item of the list as data: of each"}}}};

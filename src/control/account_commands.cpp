@@ -119,14 +119,19 @@ CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, co
   return made;
 }
 
-void ServiceCommands::delete_token(const std::string& id, const Principal& principal) {
+Preview ServiceCommands::delete_token(const std::string& id, const Principal& principal, Effect effect) {
   require_admin(principal);
-  deps_.database.write([&](auto& tx) {
-    if (!metadata::Tokens(tx).revoke(id, deps_.clock.now())) {
-      throw core::Error(core::Code::kNotFound, fmt::format("there is no token '{}'", id));
-    }
-    events_.record(tx, 0, events::kTokenDeleted, fmt::format("the token '{}' was revoked", id), {{"token.id", id}});
-  });
+  auto tx = deps_.database.begin(metadata::Access::kWrite);
+  const auto token = metadata::Tokens(tx).find(id);
+  if (!token) throw core::Error(core::Code::kNotFound, fmt::format("there is no token '{}'", id));
+  Preview preview{.effects = {fmt::format("the token '{}' is revoked: its next request is refused, and its event "
+                                          "streams end",
+                                          token->name)}};
+  if (effect == Effect::kDryRun) return preview;
+  metadata::Tokens(tx).revoke(id, deps_.clock.now());
+  events_.record(tx, 0, events::kTokenDeleted, fmt::format("the token '{}' was revoked", id), {{"token.id", id}});
+  tx.commit();
+  return preview;
 }
 
 void ServiceCommands::touch(const std::string& token_id, core::Timestamp now) {
@@ -215,18 +220,21 @@ void ServiceCommands::write_destination(metadata::Transaction& tx, const NamedDe
   metadata::Teams(tx).update(*team);
 }
 
-void ServiceCommands::delete_destination(const std::string& id, const Principal& principal) {
+Preview ServiceCommands::delete_destination(const std::string& id, const Principal& principal, Effect effect) {
   require_delete(principal);
-  deps_.database.write([&](auto& tx) {
-    const auto found = metadata::Destinations(tx).find(id);
-    if (!found || !principal.sees_team(found->team_id)) {
-      throw core::Error(core::Code::kNotFound, fmt::format("there is no destination '{}'", id));
-    }
-    if (found->team_id == 0) require_admin(principal);
-    metadata::Destinations(tx).remove(id);
-    events_.record(tx, found->team_id, events::kDestinationDeleted,
-                   fmt::format("the destination '{}' was removed; what is stored there stays", found->url));
-  });
+  auto tx = deps_.database.begin(metadata::Access::kWrite);
+  const auto found = metadata::Destinations(tx).find(id);
+  if (!found || !principal.sees_team(found->team_id)) {
+    throw core::Error(core::Code::kNotFound, fmt::format("there is no destination '{}'", id));
+  }
+  if (found->team_id == 0) require_admin(principal);
+  metadata::Destinations(tx).remove(id);
+  Preview preview{.effects = {fmt::format("the destination '{}' is removed; what is stored there stays", found->url)}};
+  if (effect == Effect::kDryRun) return preview;
+  events_.record(tx, found->team_id, events::kDestinationDeleted,
+                 fmt::format("the destination '{}' was removed; what is stored there stays", found->url));
+  tx.commit();
+  return preview;
 }
 
 std::string ServiceCommands::export_recovery_kit(std::int64_t team_id, const Principal& principal) {

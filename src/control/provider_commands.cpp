@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "control/events.h"
+#include "control/idempotency.h"
 #include "core/error.h"
 #include "metadata/teams.h"
 #include "model/provider_document.h"
@@ -112,6 +113,7 @@ model::ProviderDefinition ProviderCommands::write(const Wanted& wanted, bool may
     const auto before = providers.find(provider.name, provider.version);
     if (!before) {
       providers.insert(provider);
+      take_effect(tx, principal, provider.name + '/' + provider.version);
       return tell(tx, provider, events::kProviderPublished, title(provider) + " was published" + backend);
     }
     if (!may_exist) {
@@ -181,16 +183,21 @@ model::ProviderDefinition ProviderCommands::update(const std::string& name, cons
   return write(wanted, true, principal);
 }
 
-void ProviderCommands::remove(const std::string& name, const std::string& version, const Principal& principal) {
+Preview ProviderCommands::remove(const std::string& name, const std::string& version, const Principal& principal,
+                                 Effect effect) {
   require_delete(principal);
   refuse_built_in(name);
-  deps_.database.write([&](auto& tx) {
-    const auto before = require(tx, name, version, principal);
-    metadata::Providers(tx).remove(name, version);
-    tell(tx, before, events::kProviderRemoved,
-         title(before) + " was withdrawn; its services stay, and cannot be changed until it is published again");
-  });
+  auto tx = deps_.database.begin(metadata::Access::kWrite);
+  const auto before = require(tx, name, version, principal);
+  metadata::Providers(tx).remove(name, version);
+  Preview preview{.effects = {title(before) + " is withdrawn; its services stay, and cannot be changed until it is "
+                                              "published again"}};
+  if (effect == Effect::kDryRun) return preview;
+  tell(tx, before, events::kProviderRemoved,
+       title(before) + " was withdrawn; its services stay, and cannot be changed until it is published again");
+  tx.commit();
   deps_.providers.refresh(deps_.database);
+  return preview;
 }
 
 }  // namespace backstay::control

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "control/event_log.h"
+#include "control/preview.h"
 #include "control/principal.h"
 #include "control/provider_registry.h"
 #include "core/json.h"
@@ -49,7 +50,8 @@ class ProviderCommands {
   /// sent to another one because whoever changes the address does not know it.
   model::ProviderDefinition update(const std::string& name, const std::string& version, const core::json::object& body,
                                    const Principal& principal);
-  void remove(const std::string& name, const std::string& version, const Principal& principal);
+  Preview remove(const std::string& name, const std::string& version, const Principal& principal,
+                 Effect effect = Effect::kLasting);
 
  private:
   struct Wanted;

@@ -118,6 +118,16 @@ model::Service ServiceCommands::require_service(const std::string& id, const Pri
   return std::move(*service);
 }
 
+void ServiceCommands::require_deletable(const model::Service& service) {
+  if (service.deleted_at) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is deleted already", service.name));
+  }
+  if (service.deletion_protection) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is protected from deletion", service.name))
+        .with_hint("take the protection back first (PATCH with deletionProtection false)");
+  }
+}
+
 void ServiceCommands::require_changeable(const model::Service& service) {
   if (service.delete_requested_at || service.deleted_at) {
     throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is being deleted", service.name));
@@ -216,9 +226,7 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup
                                               const Principal& principal) {
   require_delete(principal);
   auto service = require_service(id, principal);
-  if (service.deleted_at) {
-    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is deleted already", service.name));
-  }
+  require_deletable(service);
   std::vector<std::string> to_cancel;
   auto operation = deps_.database.write([&](auto& tx) {
     metadata::OperationFilter open;
@@ -226,14 +234,10 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup
     open.kind = kinds::kDelete;
     open.open_only = true;
     if (const auto deleting = metadata::Operations(tx).list(open); !deleting.empty()) return deleting.front();
-    to_cancel = cancel_open(tx, id, {kinds::kCreate, kinds::kRecover, kinds::kBackup, kinds::kRestart});
-    // A change may wait for its backend for as long as it takes.
-    if (!deps_.providers.of_kind(service.provider.kind).is_local()) {
-      const auto waiting = cancel_open(tx, id, {kinds::kUpdate});
-      to_cancel.insert(to_cancel.end(), waiting.begin(), waiting.end());
-    }
+    to_cancel = cancel_open(tx, id, ended_by_deletion(service));
     service = metadata::Services(tx).require(id);
     require_generation(principal, service);
+    require_deletable(service);
     service.delete_requested_at = deps_.clock.now();
     service.updated_at = deps_.clock.now();
     ++service.generation;

@@ -15,6 +15,7 @@
 #include "control/event_log.h"
 #include "control/operation_queue.h"
 #include "control/ports.h"
+#include "control/preview.h"
 #include "control/principal.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
@@ -48,9 +49,6 @@ struct CommandDependencies {
   core::Random& random;
 };
 
-/// A dry run meets every refusal that the real thing would, and leaves nothing.
-enum class Effect { kLasting, kDryRun };
-
 /// The service as it is now and the operation that works on it.
 struct ServiceChange {
   model::Service service;
@@ -82,6 +80,9 @@ class ServiceCommands {
   ServiceChange update_service(const std::string& id, const UpdateServiceRequest& request, const Principal& principal);
   /// With backups on, after a final backup; undelete_service brings it back until its record expires.
   ServiceChange delete_service(const std::string& id, FinalBackup final_backup, const Principal& principal);
+  /// What these two would do; they refuse what the two refuse.
+  Preview preview_update(const std::string& id, const UpdateServiceRequest& request, const Principal& principal);
+  Preview preview_deletion(const std::string& id, FinalBackup final_backup, const Principal& principal);
   /// A service whose data is still there goes on; else its data is recovered, up to its last write, as a new instance
   /// of the same service. conflict while the deletion runs, for a service that is not deleted, or whose backups were
   /// off.
@@ -95,7 +96,7 @@ class ServiceCommands {
 
   model::Team create_team(const CreateTeamRequest& request, const Principal& principal);
   CreatedToken create_token(const CreateTokenRequest& request, const Principal& principal);
-  void delete_token(const std::string& id, const Principal& principal);
+  Preview delete_token(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
   /// The principal of a token's text; nothing if it is unknown or expired.
   std::optional<Principal> authenticate(std::string_view token_text);
   /// At first start: the team "default" if there is none, and the first admin token. Nothing if there are tokens.
@@ -104,7 +105,7 @@ class ServiceCommands {
   /// Probes the store first; only what is essential refuses it.
   CreatedDestination create_destination(const CreateDestinationRequest& request, const Principal& principal);
   /// conflict while a service's backups go there.
-  void delete_destination(const std::string& id, const Principal& principal);
+  Preview delete_destination(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
   /// The recovery kit of a team, as text; remembers that it was fetched.
   std::string export_recovery_kit(std::int64_t team_id, const Principal& principal);
 
@@ -117,13 +118,17 @@ class ServiceCommands {
   /// Notes that a token was used, if the state can be written.
   void touch(const std::string& token_id, core::Timestamp now);
   /// The data of the service is still there.
-  model::Operation keep_undeleted(model::Service& service);
-  model::Operation recover_deleted(model::Service& service);
-  model::Operation begin_undelete(metadata::Transaction& tx, model::Service& service, model::ServiceState state,
-                                  std::string_view kind, const std::string& instance_id, core::json::object request,
-                                  model::Secrets secrets);
+  model::Operation keep_undeleted(model::Service& service, const Principal& principal);
+  model::Operation recover_deleted(model::Service& service, const Principal& principal);
+  model::Operation begin_undelete(metadata::Transaction& tx, const Principal& principal, model::Service& service,
+                                  model::ServiceState state, std::string_view kind, const std::string& instance_id,
+                                  core::json::object request, model::Secrets secrets);
   void request_cancel(metadata::Transaction& tx, const model::Operation& operation);
   model::Service require_service(const std::string& id, const Principal& principal);
+  /// Throws Error(conflict) for a service that is gone but for its record, or protected.
+  static void require_deletable(const model::Service& service);
+  /// The kinds of work that a deletion of the service ends.
+  [[nodiscard]] std::set<std::string_view> ended_by_deletion(const model::Service& service) const;
   /// Throws Error(conflict) for a service that cannot be changed any more.
   void require_changeable(const model::Service& service);
 

@@ -1,5 +1,6 @@
 // Bringing a deleted service back, as long as its record is kept.
 #include "control/body_loader.h"
+#include "control/idempotency.h"
 #include "control/instance_records.h"
 #include "control/operation_kind.h"
 #include "control/service_commands.h"
@@ -32,23 +33,23 @@ ServiceChange ServiceCommands::undelete_service(const std::string& id, const Pri
   require_recover_in_place(principal);
   auto service = require_service(id, principal);
   deps_.database.read([&](auto& tx) { require_deleted(tx, service); });
-  auto operation = service.deleted_at ? recover_deleted(service) : keep_undeleted(service);
+  auto operation = service.deleted_at ? recover_deleted(service, principal) : keep_undeleted(service, principal);
   deps_.operations.ring();
   return {std::move(service), std::move(operation)};
 }
 
-model::Operation ServiceCommands::keep_undeleted(model::Service& service) {
+model::Operation ServiceCommands::keep_undeleted(model::Service& service, const Principal& principal) {
   return deps_.database.write([&](auto& tx) {
     service = metadata::Services(tx).require(service.id);
     require_deleted(tx, service);
     auto instance = metadata::Instances(tx).require(service.status.instance_id);
     instance.state = model::InstanceState::kServing;
     metadata::Instances(tx).update(instance);
-    return begin_undelete(tx, service, model::ServiceState::kUpdating, kinds::kUpdate, instance.id, {}, {});
+    return begin_undelete(tx, principal, service, model::ServiceState::kUpdating, kinds::kUpdate, instance.id, {}, {});
   });
 }
 
-model::Operation ServiceCommands::recover_deleted(model::Service& service) {
+model::Operation ServiceCommands::recover_deleted(model::Service& service, const Principal& principal) {
   if (!service.backups.enabled) {
     throw core::Error(core::Code::kConflict,
                       fmt::format("the service '{}' was deleted without a final backup", service.name))
@@ -75,15 +76,15 @@ model::Operation ServiceCommands::recover_deleted(model::Service& service) {
     request["deleteRequestedAt"] = service.delete_requested_at->time_since_epoch().count();
     const std::string instance_id = deps_.random.uuid();
     write_new_instance(tx, service, instance_id);
-    return begin_undelete(tx, service, model::ServiceState::kCreating, kinds::kUndelete, instance_id,
+    return begin_undelete(tx, principal, service, model::ServiceState::kCreating, kinds::kUndelete, instance_id,
                           std::move(request), std::move(secrets));
   });
 }
 
-model::Operation ServiceCommands::begin_undelete(metadata::Transaction& tx, model::Service& service,
-                                                 model::ServiceState state, std::string_view kind,
-                                                 const std::string& instance_id, core::json::object request,
-                                                 model::Secrets secrets) {
+model::Operation ServiceCommands::begin_undelete(metadata::Transaction& tx, const Principal& principal,
+                                                 model::Service& service, model::ServiceState state,
+                                                 std::string_view kind, const std::string& instance_id,
+                                                 core::json::object request, model::Secrets secrets) {
   service.delete_requested_at = service.deleted_at = service.expires_at = std::nullopt;
   service.pause = false;
   service.updated_at = deps_.clock.now();
@@ -93,6 +94,7 @@ model::Operation ServiceCommands::begin_undelete(metadata::Transaction& tx, mode
   service.status.reason.clear();
   service.status.next_step.clear();
   metadata::Services(tx).update_status(service.id, service.status, service.updated_at);
+  take_effect(tx, principal, service.id);
   events_.record(tx, service, events::kServiceUndeleting, "the service is being brought back");
   NewOperation work;
   work.kind = kind;

@@ -64,6 +64,7 @@ json::object settings_schema_properties() {
     json::object property;
     property["description"] = describe(rule);
     property["type"] = json::array{"string", "number", "boolean"};
+    if (rule.restart) property["x-restart"] = true;
     result[rule.name] = std::move(property);
   }
   return result;

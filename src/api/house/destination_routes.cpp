@@ -77,21 +77,24 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
                return json_response(
                    destination_resource(context.queries.destination(path_uuid(request, "destination"), principal)));
              });
-  routes.add({.method = "DELETE",
-              .path = "/destinations/{id}",
-              .operation = "destinations-delete",
-              .tag = "Destinations",
-              .summary = "Remove a destination that nothing uses; what is stored there stays",
-              .scope = Scope::kDelete,
-              .conditional = true,
-              .answer = ref("Empty")},
-             [context](const Request& request, const Principal& principal) {
-               const std::string id = path_uuid(request, "destination");
-               const auto seen = destination_resource(context.queries.destination(id, principal));
-               require_match(request, body_tag(core::to_text(seen)), "destination");
-               context.commands.delete_destination(id, principal);
-               return json_response(core::json::object());
-             });
+  routes.add(
+      {.method = "DELETE",
+       .path = "/destinations/{id}",
+       .operation = "destinations-delete",
+       .tag = "Destinations",
+       .summary = "Remove a destination that nothing uses; what is stored there stays",
+       .scope = Scope::kDelete,
+       .previewed = true,
+       .conditional = true,
+       .answer = ref("Empty")},
+      [context](const Request& request, const Principal& principal) {
+        const std::string id = path_uuid(request, "destination");
+        const auto seen = destination_resource(context.queries.destination(id, principal));
+        require_match(request, body_tag(core::to_text(seen)), "destination");
+        const auto effect = query_effect(request);
+        const auto preview = context.commands.delete_destination(id, principal, effect);
+        return json_response(effect == control::Effect::kDryRun ? preview_resource(preview) : core::json::object());
+      });
 }
 
 }  // namespace backstay::api::house

@@ -58,6 +58,15 @@ constexpr std::string_view kAnswers = R"json({
     }
   },
   "Empty": {"type": "object", "maxProperties": 0},
+  "Preview": {
+    "type": "object",
+    "required": ["dryRun", "effects", "restarts"],
+    "properties": {
+      "dryRun": {"type": "boolean", "const": true},
+      "effects": {"type": "array", "minItems": 1, "items": {"type": "string"}, "description": "in words, in their order"},
+      "restarts": {"type": "boolean", "description": "the server of the service is away for a moment"}
+    }
+  },
   "Health": {"type": "object", "required": ["status"], "properties": {"status": {"type": "string", "const": "healthy"}}},
   "Readiness": {"type": "object", "required": ["status"], "properties": {"status": {"type": "string", "const": "ready"}}},
   "Document": {

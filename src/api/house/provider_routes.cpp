@@ -1,7 +1,9 @@
 #include "api/house/paging.h"
 #include "api/house/request_parts.h"
+#include "api/house/resources.h"
 #include "api/house/route_groups.h"
 #include "api/json_response.h"
+#include "core/error.h"
 
 namespace backstay::api::house {
 namespace {
@@ -38,6 +40,14 @@ Response list(control::Queries& queries, const Request& request, const Principal
           [](const auto& offer) { return offer.name + '/' + offer.version; });
 }
 
+/// What was published by a request whose answer was lost; `subject` is "<name>/<version>".
+Response published(control::Queries& queries, const Principal& principal, const std::string& subject) {
+  for (const auto& offer : queries.providers(std::nullopt, principal)) {
+    if (offer.name + '/' + offer.version == subject) return json_response(provider_resource(offer, principal));
+  }
+  throw core::Error(core::Code::kNotFound, fmt::format("the provider '{}' was published, and is gone", subject));
+}
+
 Endpoint endpoint(std::string method, std::string path, std::string operation, std::string summary) {
   return {.method = std::move(method),
           .path = std::move(path),
@@ -68,11 +78,15 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
   auto creation = endpoint("POST", kProviders, "managed-services-createProvider", "Publish a provider");
   creation.description = "For all teams with the scope 'admin', else for teams that the token sees. 409 if it exists.";
   creation.body = ref("ProviderBody");
-  creation.more_refusals = {{409, "the provider exists already"}};
   creation.more_refusals = {{409, "a provider of this name and version exists"}};
-  routes.add(creation, [&commands](const Request& request, const Principal& principal) {
-    return json_response(provider_resource(commands.create(json_body(request), principal), principal));
-  });
+  routes.add(
+      creation,
+      [&commands](const Request& request, const Principal& principal) {
+        return json_response(provider_resource(commands.create(json_body(request), principal), principal));
+      },
+      [&queries](const Request& /*request*/, const Principal& principal, const std::string& subject) {
+        return published(queries, principal, subject);
+      });
 
   auto replacement = endpoint("PUT", kProviders, "managed-services-upsertProvider", "Publish or replace a provider");
   replacement.body = ref("ProviderBody");
@@ -94,10 +108,12 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
                           "Withdraw a provider; its services show 'invalid provider' until it is published again");
   removal.scope = Scope::kDelete;
   removal.path_parameters = provider_in_path();
-  removal.answer = {{"type", "object"}};
+  removal.previewed = true;
+  removal.answer = ref("Empty");
   routes.add(removal, [&commands](const Request& request, const Principal& principal) {
-    commands.remove(request.param("name"), request.param("schemaVersion"), principal);
-    return json_response(core::json::object());
+    const auto effect = query_effect(request);
+    const auto preview = commands.remove(request.param("name"), request.param("schemaVersion"), principal, effect);
+    return json_response(effect == control::Effect::kDryRun ? preview_resource(preview) : core::json::object());
   });
 }
 

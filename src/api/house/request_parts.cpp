@@ -67,6 +67,10 @@ bool query_flag(const http::Request& request, std::string_view name, bool absent
   return text ? *text == "true" : absent;
 }
 
+control::Effect query_effect(const http::Request& request) {
+  return query_flag(request, "dryRun", false) ? control::Effect::kDryRun : control::Effect::kLasting;
+}
+
 control::FinalBackup query_final_backup(const http::Request& request) {
   const auto text = request.query_value("finalBackup");
   return text ? control::final_backup_from_text(*text) : control::FinalBackup::kRequired;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/endpoint.h"
+#include "control/preview.h"
 #include "control/requests.h"
 #include "core/time.h"
 #include "http/types.h"
@@ -34,6 +35,8 @@ std::optional<std::int64_t> query_integer(const http::Request& request, std::str
 std::optional<core::Timestamp> query_time(const http::Request& request, std::string_view name);
 /// true or false; `absent` if it is not there.
 bool query_flag(const http::Request& request, std::string_view name, bool absent);
+/// dryRun=true.
+control::Effect query_effect(const http::Request& request);
 /// finalBackup=, required if it is not there.
 control::FinalBackup query_final_backup(const http::Request& request);
 

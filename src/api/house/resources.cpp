@@ -107,6 +107,10 @@ json::object backup_entry(const model::Backup& backup) {
   return object;
 }
 
+json::object preview_resource(const control::Preview& preview) {
+  return {{"dryRun", true}, {"effects", string_array(preview.effects)}, {"restarts", preview.restarts}};
+}
+
 json::object team_resource(const model::Team& team) {
   json::object kit{{"exists", !team.recovery_key.empty()}};
   put_time(kit, "fetchedAt", team.kit_fetched_at);

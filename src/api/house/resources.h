@@ -13,6 +13,8 @@ namespace backstay::api::house {
 core::json::object service_resource(const control::ServiceView& view, const std::string& base_url);
 /// {id, scheduledAt, initiatedAt?, confirmedAt?}, as Codesphere's clients know a backup.
 core::json::object backup_entry(const model::Backup& backup);
+/// What a request would do.
+core::json::object preview_resource(const control::Preview& preview);
 core::json::object team_resource(const model::Team& team);
 
 /// Backstay's own resources.

@@ -57,13 +57,20 @@ class ServiceHandlers {
 
   [[nodiscard]] Response update(const Request& request, const Principal& principal) const {
     const std::string id = path_uuid(request, kService);
-    return changed(context_.commands.update_service(id, update_service_request(json_body(request)), principal), request,
-                   principal);
+    const auto wanted = update_service_request(json_body(request));
+    if (query_effect(request) == control::Effect::kDryRun) {
+      return json_response(preview_resource(context_.commands.preview_update(id, wanted, principal)));
+    }
+    return changed(context_.commands.update_service(id, wanted, principal), request, principal);
   }
 
   [[nodiscard]] Response remove(const Request& request, const Principal& principal) const {
     const std::string id = path_uuid(request, kService);
-    return changed(context_.commands.delete_service(id, query_final_backup(request), principal), request, principal);
+    const auto wish = query_final_backup(request);
+    if (query_effect(request) == control::Effect::kDryRun) {
+      return json_response(preview_resource(context_.commands.preview_deletion(id, wish, principal)));
+    }
+    return changed(context_.commands.delete_service(id, wish, principal), request, principal);
   }
 
   [[nodiscard]] Response undelete(const Request& request, const Principal& principal) const {
@@ -176,6 +183,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .operation = "managed-services-update",
        .summary = "Change a managed service",
        .scope = Scope::kWrite,
+       .previewed = true,
        .conditional = true,
        .body = ref("UpdateManagedService"),
        .answer = ref("ManagedService")},
@@ -190,6 +198,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
            {{.name = "finalBackup",
              .description = "whether the data may go without a confirmed final backup",
              .schema = {{"type", "string"}, {"enum", {"required", "best-effort", "skip"}}, {"default", "required"}}}},
+       .previewed = true,
        .conditional = true,
        .answer = ref("ManagedService")},
       &ServiceHandlers::remove);
@@ -209,7 +218,8 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .description = "As long as its record is kept: with its id and name, up to its last write.",
        .scope = Scope::kRecoverInPlace,
        .answer = ref("ManagedService")},
-      [handlers](const Request& request, const Principal& principal) { return handlers.undelete(request, principal); });
+      [handlers](const Request& request, const Principal& principal) { return handlers.undelete(request, principal); },
+      std::bind_front(&ServiceHandlers::created, handlers));
 }
 
 }  // namespace backstay::api::house

@@ -40,18 +40,21 @@ void add_token_routes(RouteTable& routes, const Context& context) {
                resource["token"] = created.text.reveal();
                return json_response(resource);
              });
-  routes.add({.method = "DELETE",
-              .path = "/tokens/{id}",
-              .operation = "tokens-delete",
-              .tag = "Tokens",
-              .summary = "Revoke a token",
-              .base = Base::kContract,
-              .scope = Scope::kAdmin,
-              .answer = ref("Empty")},
-             [context](const Request& request, const Principal& principal) {
-               context.commands.delete_token(path_uuid(request, "token"), principal);
-               return json_response(core::json::object());
-             });
+  routes.add(
+      {.method = "DELETE",
+       .path = "/tokens/{id}",
+       .operation = "tokens-delete",
+       .tag = "Tokens",
+       .summary = "Revoke a token",
+       .base = Base::kContract,
+       .scope = Scope::kAdmin,
+       .previewed = true,
+       .answer = ref("Empty")},
+      [context](const Request& request, const Principal& principal) {
+        const auto effect = query_effect(request);
+        const auto preview = context.commands.delete_token(path_uuid(request, "token"), principal, effect);
+        return json_response(effect == control::Effect::kDryRun ? preview_resource(preview) : core::json::object());
+      });
 }
 
 }  // namespace backstay::api::house
