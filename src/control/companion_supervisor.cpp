@@ -1,5 +1,7 @@
 #include "control/companion_supervisor.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/log.h"
 #include "metadata/instances.h"
@@ -9,6 +11,7 @@ namespace backstay::control {
 namespace {
 
 constexpr std::int64_t kLongestPauseSeconds = 60;
+constexpr auto kRetiredIsRemembered = std::chrono::minutes(10);
 
 class Reporter final : public CompanionReporter {
  public:
@@ -32,59 +35,72 @@ class Reporter final : public CompanionReporter {
 
 CompanionSupervisor::~CompanionSupervisor() { stop_all(); }
 
-void CompanionSupervisor::reconcile(const std::string& service_id, const std::string& instance_id,
-                                    std::vector<Companion> wanted) {
-  std::vector<Running> unwanted;  // joined at the end of the scope, outside of the lock
+bool CompanionSupervisor::reconcile(const std::string& service_id, const std::string& instance_id,
+                                    const std::vector<Companion>& wanted) {
+  std::vector<std::stop_source> told;
   {
     const core::LockGuard lock(mutex_);
-    if (retired_.contains(instance_id)) return;
+    if (retired_.contains(instance_id)) return true;
     for (auto it = running_.lower_bound({instance_id, ""}); it != running_.end() && it->first.first == instance_id;) {
-      const bool stays = std::any_of(wanted.begin(), wanted.end(), [&](const Companion& companion) {
-        return companion.name == it->first.second && companion.fingerprint == it->second.fingerprint;
-      });
-      if (!stays) unwanted.push_back(std::move(it->second));
-      it = stays ? std::next(it) : running_.erase(it);
+      it = stays(*it, wanted) ? std::next(it) : leave(it, told);
+    }
+    for (const auto& companion : wanted) {
+      const Key key{instance_id, companion.name};
+      if (!running_.contains(key)) start(service_id, key, companion);
     }
   }
-  for (auto& gone : unwanted) gone.thread.request_stop();
-  unwanted.clear();
+  for (auto& companion : told) companion.request_stop();
+  return told.empty();
+}
 
-  const core::LockGuard lock(mutex_);
-  if (retired_.contains(instance_id)) return;
-  for (auto& companion : wanted) {
-    const Key key{instance_id, companion.name};
-    if (running_.contains(key)) continue;
-    std::string fingerprint = companion.fingerprint;
-    running_.emplace(key, Running{service_id, std::move(fingerprint),
-                                  std::jthread([this, service_id, instance_id, companion](const std::stop_token& stop) {
-                                    run(stop, service_id, instance_id, companion);
-                                  })});
-  }
+/// One that was told to end does not stay, even if it is wanted again.
+bool CompanionSupervisor::stays(const std::pair<const Key, Running>& running, const std::vector<Companion>& wanted) {
+  return !running.second.thread.get_stop_token().stop_requested() &&
+         std::ranges::any_of(wanted, [&](const Companion& companion) {
+           return companion.name == running.first.second && companion.fingerprint == running.second.fingerprint;
+         });
+}
+
+CompanionSupervisor::Place CompanionSupervisor::leave(Place place, std::vector<std::stop_source>& told) {
+  // Joining what has ended takes no time.
+  if (*place->second.ended) return running_.erase(place);
+  told.push_back(place->second.thread.get_stop_source());
+  return std::next(place);
+}
+
+void CompanionSupervisor::start(const std::string& service_id, const Key& key, const Companion& companion) {
+  Running& running = running_[key];
+  running.service_id = service_id;
+  running.fingerprint = companion.fingerprint;
+  running.thread = std::jthread(
+      [this, service_id, instance_id = key.first, companion, ended = running.ended.get()](const std::stop_token& stop) {
+        run(stop, service_id, instance_id, companion);
+        *ended = true;
+      });
 }
 
 void CompanionSupervisor::retire(const std::string& instance_id) {
-  {
-    const core::LockGuard lock(mutex_);
-    retired_.insert(instance_id);
+  std::vector<Running> gone;  // joined at the end of the scope, outside of the lock
+  const auto now = deps_.clock.steady_now();
+  const core::LockGuard lock(mutex_);
+  std::erase_if(retired_, [&](const auto& known) { return now - known.second > kRetiredIsRemembered; });
+  retired_[instance_id] = now;
+  for (auto it = running_.lower_bound({instance_id, ""}); it != running_.end() && it->first.first == instance_id;) {
+    gone.push_back(std::move(it->second));
+    it = running_.erase(it);
   }
-  end([&](const Key& key, const Running& /*running*/) { return key.first == instance_id; });
 }
 
-void CompanionSupervisor::release(const std::string& service_id) {
-  end([&](const Key& /*key*/, const Running& running) { return running.service_id == service_id; });
-}
-
-void CompanionSupervisor::end(const std::function<bool(const Key& key, const Running& running)>& which) {
-  std::vector<Running> gone;
+bool CompanionSupervisor::release(const std::string& service_id) {
+  std::vector<std::stop_source> told;
   {
     const core::LockGuard lock(mutex_);
     for (auto it = running_.begin(); it != running_.end();) {
-      const bool ends = which(it->first, it->second);
-      if (ends) gone.push_back(std::move(it->second));
-      it = ends ? running_.erase(it) : std::next(it);
+      it = it->second.service_id == service_id ? leave(it, told) : std::next(it);
     }
   }
-  for (auto& running : gone) running.thread.request_stop();
+  for (auto& companion : told) companion.request_stop();
+  return told.empty();
 }
 
 void CompanionSupervisor::stop_all() {

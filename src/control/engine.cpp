@@ -1,5 +1,7 @@
 #include "control/engine.h"
 
+#include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -8,9 +10,9 @@
 #include "control/housekeeping.h"
 #include "control/operation_runner.h"
 #include "control/reconciler.h"
+#include "control/retention_schedule.h"
 #include "control/service_operations.h"
 #include "core/error.h"
-#include "control/retention_schedule.h"
 #include "core/log.h"
 #include "metadata/servers.h"
 
@@ -81,14 +83,14 @@ class Engine::Life {
         more = reconciler_.tick();
         runner_.heartbeat();
         housekeeping_.tick();
+        retention_.tick();
       } catch (...) {
         core::log_error("reconciler.failed", core::as_error(std::current_exception()).message());
-        retention_.tick();
       }
     } while (deps_.clock.wait(stop, more ? core::Duration(0) : core::Duration(config_.reconcile_every)));
   }
 
-  /// A server that came later gets its share, a few services at a time.
+  /// A server that came later gets its share, a few services at a time, each once what runs beside it has ended.
   void give_up_excess() {
     if (!config_.membership.shared) return;
     const auto services = database_->read([&](auto& tx) {
@@ -98,12 +100,20 @@ class Engine::Life {
                          : servers.idle_services(epoch_, std::min(excess, kReleasedAtOnce));
     });
     for (const auto& service : services) {
-      companions_.release(service);
       reconciler_.forget(service);
-      const bool released = database_->write([&](auto& tx) { return metadata::Servers(tx).release(service, epoch_); });
-      // Work began meanwhile: it stays, and what ran beside it is started again.
-      if (!released) reconciler_.hurry(service);
+      leaving_.insert(service);
     }
+    std::erase_if(leaving_, [&](const auto& service) {
+      const bool ended = companions_.release(service);
+      if (ended) give_up(service);
+      return ended;
+    });
+  }
+
+  void give_up(const std::string& service) {
+    const bool released = database_->write([&](auto& tx) { return metadata::Servers(tx).release(service, epoch_); });
+    // Work began meanwhile: it stays, and what ran beside it is started again.
+    if (!released) reconciler_.hurry(service);
   }
 
   const EngineDependencies& deps_;
@@ -115,6 +125,8 @@ class Engine::Life {
   OperationRunner runner_;
   Reconciler reconciler_;
   Housekeeping housekeeping_;
+  std::set<std::string> leaving_;
+  RetentionSchedule retention_;
   std::vector<std::jthread> threads_;
 };
 
@@ -125,8 +137,6 @@ class Engine::Impl {
   ~Impl() { stop(); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
-  std::set<std::string> leaving_;
-  RetentionSchedule retention_;
 
   void start() {
     life_ = std::make_unique<Life>(deps_, config_, membership_.join());

@@ -27,5 +27,20 @@ TEST(OperationFeedTest, EndsAWaitInTime) {
   EXPECT_EQ(feed.wait("a", 0, {}, std::chrono::milliseconds(1)), 0u);
 }
 
+TEST(OperationFeedTest, TellsOfEveryChangeHoweverManyOperationsThereAre) {
+  OperationFeed feed;
+  feed.notify("a");
+  const auto known = feed.version("a");
+  const auto unknown = feed.version("b");
+  for (std::size_t i = 0; i < 3 * OperationFeed::kMostRemembered; ++i) feed.notify(std::to_string(i));
+  const auto forgotten = feed.version("a");
+  EXPECT_EQ(feed.version("b"), forgotten);
+  feed.notify("a");
+  feed.notify("b");
+  EXPECT_NE(feed.version("a"), known);
+  EXPECT_NE(feed.version("a"), forgotten);
+  EXPECT_NE(feed.version("b"), unknown);
+}
+
 }  // namespace
 }  // namespace backstay::control

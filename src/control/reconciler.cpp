@@ -17,10 +17,13 @@ namespace {
 constexpr int kUnansweredTicks = 3;
 // A tick is short, so that what changed does not wait for thousands of looks; and looks that find nothing new take at
 // most a part of the time.
-constexpr auto kTickBudget = std::chrono::milliseconds(80);
+constexpr auto kTickBudget = std::chrono::milliseconds(50);
 constexpr std::int64_t kFew = 50;
 constexpr auto kLookTakes = std::chrono::milliseconds(10);
 constexpr core::Duration kLongestPause = std::chrono::seconds(60);
+/// What does not run is looked at when it changes, and now and then for what nobody thought of.
+constexpr core::Duration kIdlePause = std::chrono::minutes(5);
+constexpr auto kCountEvery = std::chrono::seconds(5);
 constexpr auto kRestartMemory = std::chrono::minutes(10);
 constexpr std::int64_t kLongestRestartDelaySeconds = 300;
 
@@ -61,7 +64,10 @@ bool Reconciler::tick() {
   }
   const bool more = schedule_.has_due(now);
   for (const auto& [id, next] : looked) schedule_.set(id, next);
-  count_states();
+  if (!more || !counted_at_ || now - *counted_at_ >= kCountEvery) {
+    counted_at_ = now;
+    count_states();
+  }
   tick_seconds_.observe(std::chrono::duration<double>(deps_.clock.steady_now() - now).count());
   return more;
 }
@@ -97,7 +103,7 @@ core::Duration Reconciler::pause_after(const std::string& service_id, Pace pace)
   auto& watch = watches_[service_id];
   running_ += static_cast<int>(runs) - static_cast<int>(watch.runs);
   watch.runs = runs;
-  if (pace == Pace::kIdle) return kLongestPause;
+  if (pace == Pace::kIdle) return kIdlePause;
   if (pace == Pace::kSoon || running_ <= kFew) return config_.look_every;
   return std::clamp<core::Duration>(running_ * kLookTakes, config_.look_every, kLongestPause);
 }
@@ -136,15 +142,12 @@ Reconciler::Pace Reconciler::reconcile(const std::string& service_id) {
   }
   if (look->body.service.status.state == model::ServiceState::kDeleting) {
     // Its final backup needs the receiver, and what stays because that failed goes on being archived.
-    deps_.companions.reconcile(service_id, look->body.instance.id, provider.companions(look->body));
-    return Pace::kIdle;
+    return settle_companions(*look, provider.companions(look->body)) ? Pace::kIdle : Pace::kSoon;
   }
   if (look->body.service.pause) {
     // Until the pause is done, what archives the last of its writes goes on.
-    if (look->body.service.status.state == model::ServiceState::kPaused) {
-      deps_.companions.reconcile(service_id, look->body.instance.id, {});
-    }
-    return Pace::kIdle;
+    const bool paused = look->body.service.status.state == model::ServiceState::kPaused;
+    return !paused || settle_companions(*look, {}) ? Pace::kIdle : Pace::kSoon;
   }
 
   const auto now = deps_.clock.steady_now();
@@ -155,14 +158,18 @@ Reconciler::Pace Reconciler::reconcile(const std::string& service_id) {
   if (!has_open(look->open, kinds::kUpdate)) judge(*look, seen, watch);
   if (seen.storage_used && seen.liveness == Liveness::kRunning) judge_storage(*look, *seen.storage_used);
 
-  deps_.companions.reconcile(service_id, look->body.instance.id, provider.companions(look->body));
+  const bool settled = settle_companions(*look, provider.companions(look->body));
   judge_risk(*look, watch);
   if (seen.liveness == Liveness::kRunning) schedule(*look, model::BackupOrigin::kScheduled);
   // While a change is being applied, that has the settings in its hands.
   if (measure && seen.liveness == Liveness::kRunning && !has_open(look->open, kinds::kUpdate)) {
     provider.adjust(look->body);
   }
-  return seen.liveness == Liveness::kRunning && look->open.empty() ? Pace::kRoutine : Pace::kSoon;
+  return seen.liveness == Liveness::kRunning && look->open.empty() && settled ? Pace::kRoutine : Pace::kSoon;
+}
+
+bool Reconciler::settle_companions(const Look& look, const std::vector<Companion>& wanted) {
+  return deps_.companions.reconcile(look.body.service.id, look.body.instance.id, wanted);
 }
 
 void Reconciler::judge(const Look& look, const Observation& seen, Watch& watch) {
@@ -309,7 +316,7 @@ void Reconciler::judge_risk(const Look& look, Watch& watch) {
       tell(events::kWalGapEnded, "a new backup is stored: times since it was taken can be recovered again");
     }
   }
-  if (risk->needs_backup) schedule(look, model::BackupOrigin::kSafety);
+  if (watch.gap) schedule(look, model::BackupOrigin::kSafety);
   const bool behind = risk->time > config_.behind_after;
   if (behind != watch.behind) {
     watch.behind = behind;

@@ -96,6 +96,8 @@ class Reconciler {
   void settle_remote(const Look& look, const Observation& seen);
   void correct_drift(const Look& look, const std::string& drift);
   void mark_invalid(const Look& look);
+  /// True if nothing runs beside it but what is wanted.
+  bool settle_companions(const Look& look, const std::vector<Companion>& wanted);
   void judge(const Look& look, const Observation& seen, Watch& watch);
   void restart(const Look& look, const std::string& reason, Watch& watch);
   void set_unknown(const Look& look, EventKind kind, const std::string& reason, const std::string& next_step);
@@ -113,6 +115,7 @@ class Reconciler {
   std::int64_t changes_seen_ = 0;
   /// How many services run.
   std::int64_t running_ = 0;
+  std::optional<core::SteadyTime> counted_at_;
   std::map<std::string, Watch> watches_;
 };
 
