@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include <algorithm>
 #include <atomic>
 #include <list>
 #include <set>
@@ -83,6 +84,7 @@ class Server::Impl final : public SessionHost {
 
   void start() {
     pool_.emplace(core_.config().workers, core_.config().max_queued_requests);
+    reserve_.emplace(1U, core_.config().max_queued_requests);
     work_.emplace(io_.get_executor());
     asio::post(io_, [this] { accept(); });
     thread_ = std::jthread([this] { io_.run(); });
@@ -95,13 +97,13 @@ class Server::Impl final : public SessionHost {
     asio::post(io_, [this] {
       while (!sessions_.empty()) (*sessions_.begin())->close();
     });
-    // Both may wait for the I/O thread, so it ends last.
+    // All of them may wait for the I/O thread, so it ends last, and by itself: it is not cut off before it has closed
+    // the sessions, and then nothing is left for it to do.
     pool_->stop();
+    reserve_->stop();
     join_streams();
     work_.reset();
-    io_.stop();
     thread_.join();
-    sessions_.clear();
   }
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
@@ -114,7 +116,11 @@ class Server::Impl final : public SessionHost {
   // SessionHost, on the I/O thread:
   ServerCore& core() override { return core_; }
   bool stopping() const override { return stopping_; }
-  bool run_on_worker(std::function<void()> task) override { return pool_->try_submit(std::move(task)); }
+  bool run_on_worker(std::string_view path, std::function<void()> task) override {
+    const auto& reserved = core_.config().reserved_paths;
+    const bool is_reserved = std::ranges::find(reserved, path) != reserved.end();
+    return (is_reserved ? reserve_ : pool_)->try_submit(std::move(task));
+  }
 
   bool run_stream(std::function<void()> task) override {
     std::list<Stream> finished;
@@ -240,6 +246,7 @@ class Server::Impl final : public SessionHost {
   std::list<Stream> streams_ GUARDED_BY(mutex_);
 
   std::optional<WorkerPool> pool_;
+  std::optional<WorkerPool> reserve_;
   std::jthread thread_;
 };
 

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/metrics.h"
 #include "core/random.h"
@@ -37,8 +38,10 @@ struct ServerConfig {
   std::optional<TlsFiles> tls = {};  // TLS 1.2 or newer; nothing: plain HTTP
   unsigned workers = 8;
   std::size_t max_queued_requests = 256;  // complete requests that wait for a worker; beyond: 503
-  std::size_t max_connections = 1024;     // beyond: accepting pauses until one closes
-  std::size_t max_streams = 64;           // open event streams; beyond: 503
+  // Paths whose requests have a worker of their own: they are answered while all others are held.
+  std::vector<std::string> reserved_paths = {};
+  std::size_t max_connections = 1024;  // beyond: accepting pauses until one closes
+  std::size_t max_streams = 64;        // open event streams; beyond: 503
   std::size_t header_limit = 16 * 1024;
   std::size_t body_limit = 8 * 1024 * 1024;
   std::chrono::milliseconds read_deadline = std::chrono::seconds(30);   // for one whole request, TLS handshake likewise

@@ -430,6 +430,23 @@ TEST_F(ServerTest, StopDoesNotWaitForAClientLongerThanItsGrace) {
   server_->stop(100ms);
 }
 
+TEST_F(ServerTest, AnswersReservedPathsWhileEveryWorkerIsHeld) {
+  std::latch entered(1);
+  std::latch leave(1);
+  router_.add("GET", "/wait", [&](const Request&) {
+    entered.count_down();
+    leave.wait();
+    return text("done");
+  });
+  start({.workers = 1, .reserved_paths = {"/hello"}});
+  RawConnection held(server_->port());
+  held.send("GET /wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  entered.wait();
+  EXPECT_EQ(body(send("GET", "/hello")), "hello");
+  leave.count_down();
+  EXPECT_TRUE(held.read_all().ends_with("done"));
+}
+
 TEST_F(ServerTest, RefusesAnAddressInUse) {
   start();
   const ServerConfig config{.listen = {.host = "127.0.0.1", .port = server_->port()}};

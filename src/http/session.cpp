@@ -161,7 +161,7 @@ void Session::on_request() {
     return send(host_.core().render(*request, error), keep_alive);
   }
   disarm(Phase::kHandling);
-  const bool taken = host_.run_on_worker([self = shared_from_this(), request, keep_alive] {
+  const bool taken = host_.run_on_worker(request->path, [self = shared_from_this(), request, keep_alive] {
     auto response = std::make_shared<Response>(self->host_.core().answer(*request));
     asio::post(self->socket_.get_executor(), [self, response, keep_alive] {
       if (self->phase_ != Phase::kClosed) self->send(std::move(*response), keep_alive);

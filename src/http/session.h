@@ -8,6 +8,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -30,8 +31,8 @@ class SessionHost {
   virtual ServerCore& core() = 0;
   /// True once the server stops: no connection is kept alive any more.
   virtual bool stopping() const = 0;
-  /// Runs a task on a worker; false if all are busy and the queue is full.
-  virtual bool run_on_worker(std::function<void()> task) = 0;
+  /// Runs a task for a path on a worker; false if all are busy and the queue is full.
+  virtual bool run_on_worker(std::string_view path, std::function<void()> task) = 0;
   /// Runs a task on a thread of its own; false if too many streams are open.
   virtual bool run_stream(std::function<void()> task) = 0;
   virtual void session_closed(Session& session) = 0;

@@ -1,5 +1,7 @@
 #include "metadata/events.h"
 
+#include <fmt/format.h>
+
 #include "metadata/query.h"
 
 namespace backstay::metadata {
@@ -58,6 +60,29 @@ Conditions conditions_of(const EventFilter& filter) {
   return conditions;
 }
 
+/// The last `count` events of each service, as conditions that name where they begin: in one statement with the search
+/// for that, PostgreSQL would rather read all events.
+Conditions last_of_each(Transaction& tx, const std::vector<std::string>& service_ids, std::size_t count) {
+  Conditions page;
+  page.add_in("id", service_ids);
+  page.values().set("skip", count - 1);
+  Conditions last;
+  std::string any;
+  Query(tx,
+        "SELECT id, COALESCE((SELECT nth.sequence FROM events AS nth WHERE nth.service_id = services.id ORDER BY "
+        "nth.sequence DESC LIMIT 1 OFFSET :skip), 0) AS begins FROM services" +
+            page.where())
+      .bind(page.values())
+      .each([&](const Row& row) {
+        const auto name = fmt::format("service_{}", last.values().size());
+        last.values().set(name, row.text("id"));
+        any += fmt::format("{}(service_id = :{} AND sequence >= {})", any.empty() ? "(" : " OR ", name,
+                           row.integer("begins"));
+      });
+  last.add(any.empty() ? "1 = 0" : any + ")");
+  return last;
+}
+
 }  // namespace
 
 std::int64_t Events::append(const model::Event& event) {
@@ -86,17 +111,9 @@ std::map<std::string, std::vector<model::Event>> Events::recent_of(const std::ve
   std::map<std::string, std::vector<model::Event>> events;
   if (count == 0) return events;
   for_each_batch(service_ids, [&](const std::vector<std::string>& batch) {
-    Conditions page;
-    page.add_in("id", batch);
-    page.values().set("skip", count - 1);
-    // For each service first the sequence that its last events begin with, by its index.
-    Query(tx_,
-          "SELECT events.* FROM (SELECT id AS service, COALESCE((SELECT nth.sequence FROM events AS nth WHERE "
-          "nth.service_id = services.id ORDER BY nth.sequence DESC LIMIT 1 OFFSET :skip), 0) AS begins FROM services" +
-              page.where() +
-              ") AS page JOIN events ON events.service_id = page.service AND events.sequence >= page.begins "
-              "ORDER BY events.sequence DESC")
-        .bind(page.values())
+    auto last = last_of_each(tx_, batch, count);
+    Query(tx_, "SELECT * FROM events" + last.where() + " ORDER BY sequence DESC")
+        .bind(last.values())
         .each([&](const Row& row) {
           auto event = read_event(row);
           events[event.service_id].push_back(std::move(event));

@@ -71,6 +71,7 @@ class Values {
   Values& set(std::string column, const std::optional<core::Timestamp>& value);
   Values& set(std::string column, const core::json::object& value);
   Values& set(std::string column, const core::json::array& value);
+  [[nodiscard]] std::size_t size() const { return values_.size(); }
 
  private:
   friend class Query;
