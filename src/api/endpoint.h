@@ -67,6 +67,7 @@ struct Endpoint {
   bool conditional = false;
   /// Of the request's body; empty: the call takes none.
   core::json::object body = {};
+  bool body_optional = false;
   /// Of a success, and of its body; empty: it has none.
   int status = 200;
   core::json::object answer = {};

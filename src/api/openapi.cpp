@@ -113,7 +113,8 @@ json::object operation_object(const Endpoint& endpoint) {
   for (const auto& parameter : header_parameters(endpoint)) parameters.push_back(parameter_object(parameter, "header"));
   if (!parameters.empty()) operation["parameters"] = std::move(parameters);
   if (!endpoint.body.empty()) {
-    operation["requestBody"] = {{"required", true}, {"content", media("application/json", endpoint.body)}};
+    operation["requestBody"] = {{"required", !endpoint.body_optional},
+                                {"content", media("application/json", endpoint.body)}};
   }
   json::object answers{{std::to_string(endpoint.status), success(endpoint)}};
   if (endpoint.tagged) answers["304"] = {{"description", "the client has it already"}};

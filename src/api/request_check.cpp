@@ -80,13 +80,14 @@ RequestCheck::RequestCheck(const Endpoint& endpoint, const json::object& compone
                       .required = parameter.required,
                       .schema = model::JsonSchema::compile(parameter.schema)});
   }
+  body_optional_ = endpoint.body_optional;
   if (!endpoint.body.empty()) body_ = model::JsonSchema::compile(with_components(endpoint.body, components));
 }
 
 void RequestCheck::check(const http::Request& request) const {
   std::vector<FieldError> refused;
   check_query(request, refused);
-  if (body_) {
+  if (body_ && !(body_optional_ && request.body.empty())) {
     const auto found = body_->validate(core::parse_json(request.body));
     refused.insert(refused.end(), found.begin(), found.end());
   }

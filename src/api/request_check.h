@@ -38,6 +38,7 @@ class RequestCheck {
   bool strict_query_;
   std::vector<QueryParameter> query_;
   std::optional<model::JsonSchema> body_;
+  bool body_optional_ = false;
 };
 
 /// Throws Error(invalid_argument) that carries every refused field, if there is one.

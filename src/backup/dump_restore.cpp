@@ -79,6 +79,7 @@ void LaidDump::write(repository::PackReader& reader, const repository::FileEntry
     const core::MutableByteSpan piece(buffer_.data(), std::min<std::uint64_t>(buffer_.size(), entry.size - at));
     reader.read_file(entry.extents, at, piece);
     os::write_at(file.get(), at, piece);
+    scratch_.check_room();
     at += piece.size();
   }
 }

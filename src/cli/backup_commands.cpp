@@ -14,11 +14,11 @@ using core::Error;
 using core::json::value;
 
 std::string backups_table(const value& backups) {
-  Table table({"ID", "ORIGIN", "STATE", "TAKEN", "STORED", "CONFIRMED", "VERIFIED", "DATA", "IN STORE"});
+  Table table({"ID", "MECHANISM", "ORIGIN", "STATE", "TAKEN", "STORED", "CONFIRMED", "VERIFIED", "DATA", "IN STORE"});
   for (const auto& backup : backups.as_array()) {
-    table.add({cell(backup, "id"), cell(backup, "origin"), cell(backup, "state"), cell(backup, "takenAt"),
-               cell(backup, "storedAt"), cell(backup, "confirmedAt"), cell(backup, "verifiedAt"),
-               bytes_cell(backup, "dataBytes"), bytes_cell(backup, "storedBytes")});
+    table.add({cell(backup, "id"), cell(backup, "mechanism"), cell(backup, "origin"), cell(backup, "state"),
+               cell(backup, "takenAt"), cell(backup, "storedAt"), cell(backup, "confirmedAt"),
+               cell(backup, "verifiedAt"), bytes_cell(backup, "dataBytes"), bytes_cell(backup, "storedBytes")});
   }
   return table.render("no backups");
 }
@@ -66,19 +66,54 @@ value wait_for_backup(CommandContext& context, const std::string& id, std::chron
 void add_create(CLI::App& group, CommandContext& context) {
   struct Options : WaitOptions {
     std::string service;
+    bool logical = false;
   };
   auto options = std::make_shared<Options>();
   auto* command = group.add_subcommand("create", "take a backup now");
   command->add_option("service", options->service, "id or name")->required();
+  command->add_flag("--logical", options->logical,
+                    "a dump, which goes into any later major version and can be had as SQL");
   add_wait_options(*command, *options);
   context.add_command(*command, [&context, options] {
     const std::string id = find_service_id(context, options->service);
-    const value entry = context.client().send("POST", fmt::format("{}/{}/backups", kServices, id), nullptr);
+    const value body = options->logical ? value{{"mechanism", "logical"}} : value();
+    const value entry = context.client().send("POST", fmt::format("{}/{}/backups", kServices, id), body);
     if (!options->wait) {
       return context.print(entry,
                            [](const value& made) { return fmt::format("backup {} is scheduled\n", cell(made, "id")); });
     }
     context.print(wait_for_backup(context, cell(entry, "id"), std::chrono::seconds(options->timeout_s)), backup_page);
+  });
+}
+
+/// Under another name until it is whole: a download that broke off must not be taken for a dump.
+void download_to_file(CommandContext& context, const std::string& path, const std::filesystem::path& target) {
+  const auto unfinished = std::filesystem::path(target).concat(".part");
+  const auto file = context.files().create(unfinished, 0600);
+  try {
+    context.client().download(path, [&](core::ByteSpan part) { file->append(part); });
+    file->sync();
+    file->close();
+  } catch (...) {
+    context.files().remove(unfinished);
+    throw;
+  }
+  context.files().rename(unfinished, target);
+}
+
+void add_download(CLI::App& group, CommandContext& context) {
+  struct Options {
+    std::string backup;
+    std::string file;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = group.add_subcommand("download", "a logical backup as SQL for psql");
+  command->add_option("backup", options->backup, "its id")->required();
+  command->add_option("-o,--output", options->file, "the file to make, or - for standard output")->required();
+  context.add_plain_command(*command, [&context, options] {
+    const std::string path = "/api/backups/" + options->backup + "/dump";
+    if (options->file != "-") return download_to_file(context, path, options->file);
+    context.client().download(path, [&](core::ByteSpan part) { context.terminal().out(core::as_text(part)); });
   });
 }
 
@@ -98,6 +133,7 @@ void add_backup_commands(CLI::App& program, CommandContext& context) {
   context.add_command(
       *show, [&context, wanted] { context.print(context.client().get("/api/backups/" + *wanted), backup_page); });
   add_create(*group, context);
+  add_download(*group, context);
 }
 
 void add_window_command(CLI::App& program, CommandContext& context) {

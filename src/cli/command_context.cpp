@@ -17,12 +17,16 @@ std::string render_error(const core::Error& error) {
 }
 
 void CommandContext::add_command(CLI::App& command, std::function<void()> run) {
+  add_plain_command(command, std::move(run));
+  command.add_option("-o,--output", output_, "table or json")->check(CLI::IsMember({"table", "json"}));
+}
+
+void CommandContext::add_plain_command(CLI::App& command, std::function<void()> run) {
   command.add_option("--server", options_.server,
                      "address of the server, e.g. http://127.0.0.1:8080 (or BACKSTAY_URL)");
   command.add_option("--token-file", options_.token_file, "file that holds the token (or BACKSTAY_TOKEN)");
   command.add_option("--state-dir", options_.state_dir, "the server's state directory, on its own machine");
   command.add_option("--ca-file", options_.ca_file, "PEM file of the authority that signed the server's certificate");
-  command.add_option("-o,--output", output_, "table or json")->check(CLI::IsMember({"table", "json"}));
   command.callback([this, run = std::move(run)] {
     try {
       run();

@@ -37,6 +37,8 @@ class CommandContext {
   /// Adds --server, --token-file, --state-dir, --ca-file and --output, and makes `run` the command's callback: an
   /// Error becomes a message on standard error and an exit code.
   void add_command(CLI::App& command, std::function<void()> run);
+  /// The same without --output, for a command that writes what is neither table nor JSON.
+  void add_plain_command(CLI::App& command, std::function<void()> run);
 
   /// The server; connected to lazily, once.
   HouseClient& client();

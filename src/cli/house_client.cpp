@@ -12,6 +12,7 @@ using core::Code;
 using core::Error;
 
 constexpr std::chrono::seconds kDeadline{60};
+constexpr auto kDownloadDeadline = std::chrono::hours(7 * 24);
 
 std::string read_text(os::FileSystem& files, const std::string& path) {
   try {
@@ -137,6 +138,14 @@ core::json::value HouseClient::call(std::string_view method, const std::string& 
   const auto answer = answer_to(request);
   const std::string_view text = core::as_text(answer.body);
   return core::trim(text).empty() ? core::json::value() : core::parse_json(text);
+}
+
+void HouseClient::download(const std::string& path, const std::function<void(core::ByteSpan)>& sink) {
+  auto request = request_to("GET", path);
+  request.headers.set("Accept", "*/*");
+  request.deadline = kDownloadDeadline;
+  request.sink = sink;
+  answer_to(request);
 }
 
 void HouseClient::follow(const std::string& path, const std::string& last_id, std::chrono::milliseconds at_most,

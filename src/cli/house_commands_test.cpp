@@ -244,5 +244,20 @@ TEST_F(HouseCommandsTest, WaitsUntilABackupWasReadBack) {
   EXPECT_NE(terminal_.output.find("confirmedAt   2026-04-10T12:00:05Z"), std::string::npos) << terminal_.output;
 }
 
+TEST_F(HouseCommandsTest, ADumpIsAskedForAndDownloadedAsAWhole) {
+  server_.on(std::string("POST /api/managed-services/") + kId + "/backups", R"({"id":"b1"})");
+  EXPECT_EQ(run({"backups", "create", kId, "--logical"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.at(0).body, R"({"mechanism":"logical"})");
+
+  server_.on("GET /api/backups/b1/dump", "SELECT 1;\n");
+  EXPECT_EQ(run({"backups", "download", "b1", "-o", "/dump.sql"}), 0) << terminal_.errors;
+  EXPECT_EQ(core::as_text(files_.read_file("/dump.sql")), "SELECT 1;\n");
+  EXPECT_EQ(run({"backups", "download", "b1", "-o", "-"}), 0);
+  EXPECT_NE(terminal_.output.find("SELECT 1;\n"), std::string::npos);
+  EXPECT_EQ(run({"backups", "download", "b2", "-o", "/other.sql"}), 3);
+  EXPECT_FALSE(files_.stat("/other.sql"));
+  EXPECT_FALSE(files_.stat("/other.sql.part"));
+}
+
 }  // namespace
 }  // namespace backstay::cli

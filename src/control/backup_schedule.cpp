@@ -12,12 +12,14 @@ constexpr auto kBetweenSafetyBackups = std::chrono::minutes(10);
 }  // namespace
 
 model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transaction& tx, const model::Service& service,
-                           model::BackupOrigin origin, const std::optional<std::string>& id) {
+                           model::BackupOrigin origin, const std::optional<std::string>& id,
+                           model::BackupMechanism mechanism) {
   model::Backup backup;
   backup.id = id.value_or(deps.random.uuid());
   backup.service_id = service.id;
   backup.team_id = service.team_id;
   backup.destination_id = service.backups.destination_id;
+  backup.mechanism = mechanism;
   backup.origin = origin;
   backup.scheduled_at = deps.clock.now();
   metadata::Backups(tx).insert(backup);
@@ -28,8 +30,9 @@ model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transacti
 
 std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDependencies& deps, metadata::Transaction& tx,
                                                            const model::Service& service, model::BackupOrigin origin,
-                                                           const std::optional<std::string>& id) {
-  auto backup = enter_backup(deps, tx, service, origin, id);
+                                                           const std::optional<std::string>& id,
+                                                           model::BackupMechanism mechanism) {
+  auto backup = enter_backup(deps, tx, service, origin, id, mechanism);
   auto operation = deps.queue.enqueue(tx, {.kind = std::string(kinds::kBackup),
                                            .team_id = service.team_id,
                                            .service_id = service.id,

@@ -21,12 +21,14 @@ struct ScheduleDependencies {
 
 /// Enters a backup; the operation that takes it is the caller's.
 model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transaction& tx, const model::Service& service,
-                           model::BackupOrigin origin, const std::optional<std::string>& id = {});
+                           model::BackupOrigin origin, const std::optional<std::string>& id = {},
+                           model::BackupMechanism mechanism = model::BackupMechanism::kPhysical);
 
 /// Enters a backup and the operation that takes it; ring the queue after the commit.
-std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDependencies& deps, metadata::Transaction& tx,
-                                                           const model::Service& service, model::BackupOrigin origin,
-                                                           const std::optional<std::string>& id = {});
+std::pair<model::Backup, model::Operation> schedule_backup(
+    const ScheduleDependencies& deps, metadata::Transaction& tx, const model::Service& service,
+    model::BackupOrigin origin, const std::optional<std::string>& id = {},
+    model::BackupMechanism mechanism = model::BackupMechanism::kPhysical);
 
 /// True if a backup of the service is queued or running.
 bool has_open_backup(metadata::Transaction& tx, const std::string& service_id);

@@ -117,8 +117,6 @@ struct RecoveryPlan {
   std::string description;
   /// What of the plan must not be seen.
   model::Secrets secrets{};
-};
-
   /// For those who ask before it is done: what is read and how long it takes, and warnings; the keys of the API's
   /// RecoveryForecast.
   core::json::object forecast{};
@@ -171,6 +169,12 @@ struct Companion {
   /// start and is part of the name of each object that is written.
   std::function<void(std::stop_token stop, std::int64_t epoch, CompanionReporter& reporter)> run;
 };
+
+/// What is to be done with a dump.
+enum class DumpWork { kTake, kRead };
+
+/// Gets a text piece by piece; an exception ends the work and comes out of it.
+using TextSink = std::function<void(std::string_view)>;
 
 /// Thread-safe.
 class Provider {

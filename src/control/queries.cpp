@@ -1,6 +1,5 @@
 #include "control/queries.h"
 
-#include "control/body_loader.h"
 #include "control/events.h"
 #include "control/recovery_places.h"
 #include "core/error.h"
@@ -113,7 +112,8 @@ std::optional<AtRisk> Queries::at_risk(const std::string& service_id, const Prin
   return providers_.of_kind(found.provider.kind).at_risk(found.status.instance_id);
 }
 
-model::RecoveryWindow Queries::recovery_window(const std::string& service_id, const Principal& principal) {
+std::vector<model::RecoveryWindow> Queries::recovery_windows(const std::string& service_id,
+                                                             const Principal& principal) {
   const auto found = service(service_id, principal).service;
   std::vector<model::RecoveryWindow> windows;
   for (const auto& place : database_.read([&](auto& tx) { return recovery_places(tx, found); })) {

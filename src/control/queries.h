@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "control/dump_download.h"
 #include "control/principal.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
@@ -109,6 +110,9 @@ class Queries {
     return backups(BackupFilter{.service_id = service_id}, principal);
   }
   model::Backup backup(const std::string& id, const Principal& principal);
+  /// A stored logical backup as SQL. Throws invalid_argument for a physical one, recovery_out_of_reach for one that is
+  /// not stored (any more), not_supported with the reason where it cannot be read.
+  DumpDownload dump(const std::string& backup_id, const Principal& principal);
 
   std::vector<model::Operation> operations(const OperationFilter& filter, const Principal& principal);
   model::Operation operation(const std::string& id, const Principal& principal);

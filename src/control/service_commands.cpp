@@ -2,6 +2,7 @@
 
 #include "control/backup_schedule.h"
 #include "control/body_loader.h"
+#include "control/dump_download.h"
 #include "control/idempotency.h"
 #include "control/operation_kind.h"
 #include "control/service_operations.h"
@@ -271,15 +272,17 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup
 }
 
 model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal,
-                                               const std::optional<std::string>& backup_id) {
+                                               const std::optional<std::string>& backup_id,
+                                               model::BackupMechanism mechanism) {
   require_write(principal);
   require_changeable(require_service(service_id, principal));
   auto backup = deps_.database.write([&](auto& tx) {
     // As it is now, not as it was seen a moment ago.
     const auto service = metadata::Services(tx).require(service_id);
     require_can_back_up(service);
+    if (mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
     auto scheduled = control::schedule_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, service,
-                                              model::BackupOrigin::kManual, backup_id)
+                                              model::BackupOrigin::kManual, backup_id, mechanism)
                          .first;
     take_effect(tx, principal, scheduled.id);
     return scheduled;

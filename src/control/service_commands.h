@@ -87,9 +87,17 @@ class ServiceCommands {
   /// of the same service. conflict while the deletion runs, for a service that is not deleted, or whose backups were
   /// off.
   ServiceChange undelete_service(const std::string& id, const Principal& principal);
-  /// conflict if backups are off. `backup_id`: a UUID that the caller chose.
+  /// conflict if backups are off; not_supported with the reason where no logical one can be taken. `backup_id`: a UUID
+  /// that the caller chose.
   model::Backup schedule_backup(const std::string& service_id, const Principal& principal,
-                                const std::optional<std::string>& backup_id = {});
+                                const std::optional<std::string>& backup_id = {},
+                                model::BackupMechanism mechanism = model::BackupMechanism::kPhysical);
+
+  /// conflict for one that is being deleted, or while the retention is at work on it.
+  model::Backup change_backup(const std::string& id, const ChangeBackupRequest& request, const Principal& principal);
+  /// conflict, with the reason, for one that must stay (model::deletion_obstacle). It is hidden in its store soon and
+  /// removed a grace later. One that is being deleted already is answered as it is.
+  model::Backup delete_backup(const std::string& id, const Principal& principal);
 
   /// Asks a queued or running operation to stop; conflict if it has ended or cannot be cancelled.
   model::Operation cancel_operation(const std::string& id, const Principal& principal);
@@ -110,6 +118,7 @@ class ServiceCommands {
   std::string export_recovery_kit(std::int64_t team_id, const Principal& principal);
 
  private:
+  model::Backup require_backup(metadata::Transaction& tx, const std::string& id, const Principal& principal);
   void write_destination(metadata::Transaction& tx, const NamedDestination& named, std::int64_t team_id);
   void write_new_instance(metadata::Transaction& tx, const model::Service& service, const std::string& instance_id);
   /// Cancels the service's open operations of these kinds; returns the ids, to be told to workers after the commit.

@@ -1,12 +1,14 @@
 #include "providers/postgresql.h"
 
 #include "backup/recover.h"
+#include "backup/scratch.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "os/user_processes.h"
 #include "postgres/settings.h"
 #include "providers/postgresql_archives.h"
+#include "providers/postgresql_dumps.h"
 #include "providers/postgresql_instance.h"
 #include "providers/postgresql_recovery_plan.h"
 #include "providers/recovery_forecast.h"
@@ -73,7 +75,25 @@ class PostgresqlProvider final : public control::Provider {
                       control::WorkContext& context) override {
     archives_.confirm(body, backup, context);
   }
-  model::RecoveryWindow recovery_window(const control::ServiceBody& body) override { return archives_.window(body); }
+  [[nodiscard]] std::optional<std::string> logical_problem(const model::Instance& instance,
+                                                           control::DumpWork work) const override {
+    return dump_problem(world_, instance, work);
+  }
+  void write_dump(const model::Instance& instance, const control::BackupTarget& at, const model::Backup& backup,
+                  const control::TextSink& sink, std::stop_token stop) override {
+    write_service_dump(world_, archives_.environment(), *archives_.repositories().open(at), instance, backup.id, sink,
+                       std::move(stop));
+  }
+  model::RecoveryWindow recovery_window(const control::ServiceBody& body) override;
+  control::RetentionOutcome apply_retention(const control::BackupTarget& at, const model::RetentionQuestion& question,
+                                            const control::RemovalTerms& terms,
+                                            control::WorkContext& context) override {
+    return archives_.apply_retention(at, question, terms, context.stop());
+  }
+  bool remove_garbage(const control::BackupTarget& at, const control::RemovalTerms& terms,
+                      control::WorkContext& context) override {
+    return archives_.remove_garbage(at, terms, context.stop());
+  }
   [[nodiscard]] std::optional<control::AtRisk> at_risk(const std::string& instance_id) const override {
     return archives_.at_risk(instance_id);
   }
@@ -85,15 +105,6 @@ class PostgresqlProvider final : public control::Provider {
   /// Runs, lets clients in and writes down what the server knows of itself.
   model::Instance open(PostgresqlInstance& instance, const control::ServiceBody& body, control::WorkContext& context);
   /// Makes a running server read its configuration; true if some of it needs a restart.
-  control::RetentionOutcome apply_retention(const control::BackupTarget& at, const model::RetentionQuestion& question,
-                                            const control::RemovalTerms& terms,
-                                            control::WorkContext& context) override {
-    return archives_.apply_retention(at, question, terms, context.stop());
-  }
-  bool remove_garbage(const control::BackupTarget& at, const control::RemovalTerms& terms,
-                      control::WorkContext& context) override {
-    return archives_.remove_garbage(at, terms, context.stop());
-  }
   bool reload(PostgresqlInstance& instance, std::stop_token stop);
   /// False if not all that it wrote was stored before.
   bool stop_server(PostgresqlInstance& instance, const control::ServiceBody& body, control::WorkContext& context);
@@ -124,7 +135,10 @@ void PostgresqlProvider::check(const model::Service& wanted, const model::Servic
   if (before == nullptr) return;
   core::Error refusal(core::Code::kInvalidArgument, "the change is not possible for an existing database");
   const auto old = model::postgres_wishes(offer, before->config, before->secrets);
-  if (wishes.user != old.user) refusal.with_field("/secrets/username", "cannot be changed");
+  if (wishes.user != old.user) {
+    const bool in_config = wanted.config.if_contains("userName") != nullptr;
+    refusal.with_field(in_config ? "/config/userName" : "/secrets/username", "cannot be changed");
+  }
   if (wishes.database != old.database) refusal.with_field("/config/databaseName", "cannot be changed");
   if (major != world_.major_of(*before)) {
     refusal.with_field("/config/version", "another major version needs a new service");
@@ -132,24 +146,46 @@ void PostgresqlProvider::check(const model::Service& wanted, const model::Servic
   if (!refusal.fields().empty()) throw refusal;
 }
 
+void check_storage(std::uint64_t data, const model::ServicePlan& plan) {
+  const auto storage = plan.resources.find("storage");
+  if (storage == plan.resources.end() || data <= static_cast<std::uint64_t>(storage->second) << 20) return;
+  throw core::Error(core::Code::kPlanTooSmall,
+                    fmt::format("the data is {}, the plan has {}", core::format_bytes(data),
+                                core::format_bytes(static_cast<std::uint64_t>(storage->second) << 20)))
+      .with_field("/plan/parameters/storage", "is too small for the data");
+}
+
+void check_major(int source, int wanted) {
+  if (source == 0 || source == wanted) return;
+  throw core::Error(core::Code::kInvalidArgument,
+                    fmt::format("the backups are of PostgreSQL {}, the new service would be {}", source, wanted))
+      .with_field("/provider/version", fmt::format("must be PostgreSQL {}", source))
+      .with_hint(source < wanted ? "a logical backup goes into any later version: take one (POST "
+                                   "/managed-services/{id}/backups with {\"mechanism\":\"logical\"}) and recover it"
+                                 : "choose the version of the source: no backup goes back to an earlier one");
+}
+
+model::RecoveryWindow PostgresqlProvider::recovery_window(const control::ServiceBody& body) {
+  auto& turns = world_.deps.turns;
+  auto turn = turns.try_take(body.service.team_id);
+  if (!turn) {
+    // What was seen last is better than no answer.
+    if (auto known = archives_.known_window(body.instance.id)) return std::move(*known);
+    turn.emplace(turns.take(body.service.team_id));
+  }
+  return archives_.window(body);
+}
+
 control::RecoveryPlan PostgresqlProvider::plan_recovery(const control::RecoveryQuestion& question,
                                                         const model::Service& wanted) {
-  const auto& source = question.instances.front();
-  const int major = world_.major_of(wanted);
-  if (source.engine_major != 0 && source.engine_major != major) {
-    throw core::Error(
-        core::Code::kInvalidArgument,
-        fmt::format("the backups are of PostgreSQL {}, the new service would be {}", source.engine_major, major))
-        .with_field("/provider/version", fmt::format("must be PostgreSQL {}", source.engine_major));
+  if (question.logical) {
+    auto plan = plan_dump(world_, *archives_.repositories().open(question.from), question, wanted);
+    check_storage(static_cast<std::uint64_t>(core::require_int(plan.facts, "bytes")), wanted.plan);
+    return plan;
   }
+  check_major(question.instances.front().engine_major, world_.major_of(wanted));
   const auto plan = archives_.plan(question);
-  const auto storage = wanted.plan.resources.find("storage");
-  if (storage != wanted.plan.resources.end() && plan.file_bytes > static_cast<std::uint64_t>(storage->second) << 20) {
-    throw core::Error(core::Code::kPlanTooSmall,
-                      fmt::format("the data is {}, the plan has {}", core::format_bytes(plan.file_bytes),
-                                  core::format_bytes(static_cast<std::uint64_t>(storage->second) << 20)))
-        .with_field("/plan/parameters/storage", "is too small for the data");
-  }
+  check_storage(plan.file_bytes, wanted.plan);
   auto facts = plan_to_json(plan);
   const auto [role, database] = archives_.owner_of(question);
   facts["sourceRole"] = role;
@@ -193,6 +229,12 @@ void PostgresqlProvider::provision(const control::ServiceBody& body, control::Wo
 void PostgresqlProvider::recover(const control::ServiceBody& body, const control::BackupTarget& from,
                                  const control::RecoveryPlan& plan, control::WorkContext& context) {
   const auto repository = archives_.repositories().open(from);
+  if (is_dump_plan(plan.facts)) {
+    load_dump(world_, archives_.environment(), *repository, body, plan.facts, context);
+    PostgresqlInstance loaded(world_, body);
+    context.save(open(loaded, body, context));
+    return;
+  }
   const auto restored = plan_from_json(plan.facts, *repository);
   PostgresqlInstance instance(world_, body);
   instance.prepare();
@@ -216,6 +258,7 @@ void PostgresqlProvider::recover(const control::ServiceBody& body, const control
       archives_.environment(), request,
       [&](const backup::Progress& progress) { context.progress(progress.phase, progress.done, progress.total); },
       context.stop());
+  remember_rates(result, world_.deps.clock.now(), world_.deps.memory);
   auto described = open(instance, body, context);
   described.branched_from = model::BranchPoint{restored.instance, restored.timeline.value, result.lsn.value};
   context.save(described);
@@ -225,7 +268,6 @@ bool PostgresqlProvider::reload(PostgresqlInstance& instance, std::stop_token st
   const auto loaded_at = [&] {
     return instance.server().connect("postgres", stop).query("SELECT pg_conf_load_time()::text").text(0, 0);
   };
-  remember_rates(result, world_.deps.clock.now(), world_.deps.memory);
   const auto before = loaded_at();
   instance.server().reload();
   const auto deadline = world_.deps.clock.steady_now() + kReloadDeadline;
@@ -380,6 +422,7 @@ std::unique_ptr<control::Provider> make_postgresql_provider(PostgresqlDependenci
     core::log_info("postgresql.found", fmt::format("PostgreSQL {}", installation.version),
                    {{"bin", installation.bin.string()}});
   }
+  backup::clear_scratch(dependencies.files, scratch_directory(config));
   return std::make_unique<PostgresqlProvider>(dependencies, std::move(config), std::move(installations));
 }
 

@@ -1,5 +1,7 @@
 #include "providers/postgresql_archives.h"
 
+#include <thread>
+
 #include "backup/base_backup.h"
 #include "backup/confirm.h"
 #include "core/error.h"
@@ -17,6 +19,9 @@ constexpr auto kPoll = std::chrono::milliseconds(100);
 constexpr core::Duration kFirstOpenRetry = std::chrono::seconds(1);
 constexpr core::Duration kLongestOpenRetry = std::chrono::seconds(15);
 constexpr auto kRememberWindowEvery = std::chrono::minutes(1);
+constexpr core::Duration kKeepWindow = std::chrono::minutes(10);
+/// What a receiver that ends may still ask of its store: a little more than it uploads the last of its WAL for.
+constexpr core::Duration kStoreGrace = std::chrono::seconds(12);
 constexpr auto kWalReceiverName = "wal-receiver";
 
 backup::ProgressCallback report_to(control::WorkContext& context) {
@@ -64,14 +69,15 @@ PostgresqlArchives::PostgresqlArchives(PostgresqlWorld& world)
     : world_(world),
       repositories_(world.config.stores, {world.deps.clock, world.deps.random, &world.deps.metrics, {}},
                     world.deps.memory),
-      away_(world.deps.clock) {}
+      away_(world.deps.clock),
+      windows_(kKeepWindow) {}
 
 backup::Environment PostgresqlArchives::environment() const {
   return {world_.deps.clock, world_.deps.random, world_.deps.files, world_.deps.runner};
 }
 
-std::shared_ptr<repository::Repository> PostgresqlArchives::prepared_repository(const control::ServiceBody& body) {
-  auto repository = repositories_.create_or_open(target_of(body));
+std::shared_ptr<repository::Repository> PostgresqlArchives::prepared(std::shared_ptr<repository::Repository> repository,
+                                                                     const control::ServiceBody& body) {
   const auto& instance = body.instance;
   if (repository->instance(instance.id)) return repository;
   repository::InstanceRecord record;
@@ -98,20 +104,15 @@ std::shared_ptr<backup::WalReceiver> PostgresqlArchives::receiver(const std::str
   return found == receivers_.end() ? nullptr : found->second;
 }
 
-std::shared_ptr<backup::WalReceiver> PostgresqlArchives::wait_for_receiver(const std::string& instance_id,
-                                                                           std::stop_token stop) {
-  const auto deadline = world_.deps.clock.steady_now() + kReceiverPatience;
-  std::string last_error = "it has not been started";
+std::shared_ptr<backup::WalReceiver> PostgresqlArchives::connected_receiver(const std::string& instance_id,
+                                                                            core::Duration patience,
+                                                                            std::stop_token stop) const {
+  const auto deadline = world_.deps.clock.steady_now() + patience;
   while (world_.deps.clock.steady_now() < deadline) {
-    if (auto found = receiver(instance_id)) {
-      const auto status = found->status();
-      if (status.connected) return found;
-      if (!status.last_error.empty()) last_error = status.last_error;
-    }
+    if (auto found = receiver(instance_id); found && found->status().connected) return found;
     if (!world_.deps.clock.wait(stop, kPoll)) throw core::Error(core::Code::kCancelled, "stopped");
   }
-  throw core::Error(core::Code::kUnavailable, "the WAL of the service is not being received: " + last_error)
-      .with_hint("look at the service's events; the backup is tried again");
+  return nullptr;
 }
 
 std::optional<backup::ArchiveEnd> PostgresqlArchives::live_end(const std::string& instance_id) const {
@@ -122,17 +123,27 @@ std::optional<backup::ArchiveEnd> PostgresqlArchives::live_end(const std::string
 
 control::BackupOutcome PostgresqlArchives::take(const control::ServiceBody& body, const model::Backup& backup,
                                                 control::WorkContext& context) {
-  const auto repository = prepared_repository(body);
+  const auto repository = prepared(repositories_.create_or_open(target_of(body)), body);
   // An attempt before this one may have come to its end without being able to say so.
   if (const auto record = repository->backup(body.instance.id, backup.id)) return outcome_of(*record);
-  const auto receiver = wait_for_receiver(body.instance.id, context.stop());
+  if (backup.mechanism == model::BackupMechanism::kLogical) {
+    return outcome_of(take_service_dump(world_, environment(), *repository, body, backup, context));
+  }
+  const auto connected = connected_receiver(body.instance.id, kReceiverPatience, context.stop());
+  if (!connected) {
+    const auto risk = at_risk(body.instance.id);
+    throw core::Error(core::Code::kUnavailable,
+                      "the WAL of the service is not being received: " +
+                          (risk && !risk->last_error.empty() ? risk->last_error : "its receiver has not connected yet"))
+        .with_hint("look at the service's events; the backup is tried again");
+  }
   PostgresqlInstance instance(world_, body);
   const backup::BaseBackupRequest request{.repository = *repository,
                                           .instance = body.instance.id,
                                           .backup_id = backup.id,
                                           .data_directory = instance.paths().data(),
                                           .connection = instance.server().management_target(),
-                                          .receiver = receiver.get(),
+                                          .receiver = connected.get(),
                                           .label = "backstay " + backup.id,
                                           .origin = std::string(model::to_text(backup.origin))};
   return outcome_of(backup::take_base_backup(environment(), request, report_to(context), context.stop()));
@@ -158,10 +169,10 @@ bool PostgresqlArchives::is_present(const control::ServiceBody& body) {
          body.instance.destination_id == body.service.backups.destination_id;
 }
 
-std::optional<model::RecoveryWindow> PostgresqlArchives::known_window(const std::string& instance_id) const {
+std::optional<model::RecoveryWindow> PostgresqlArchives::known_window(const std::string& instance_id) {
   {
     const core::LockGuard lock(mutex_);
-    if (const auto found = windows_.find(instance_id); found != windows_.end()) return found->second.window;
+    if (const auto* known = windows_.find(instance_id, world_.deps.clock.steady_now())) return known->window;
   }
   return world_.deps.memory.window(instance_id);
 }
@@ -170,11 +181,11 @@ void PostgresqlArchives::remember_window(const model::RecoveryWindow& window) {
   const auto now = world_.deps.clock.steady_now();
   {
     const core::LockGuard lock(mutex_);
-    const auto [known, is_new] = windows_.try_emplace(window.instance_id, KnownWindow{window, now});
-    const bool opened = known->second.window.earliest != window.earliest;
-    known->second.window = window;
-    if (!is_new && !opened && now - known->second.remembered_at < kRememberWindowEvery) return;
-    known->second.remembered_at = now;
+    const auto* known = windows_.find(window.instance_id, now);
+    const bool recent = known != nullptr && known->window.earliest == window.earliest &&
+                        now - known->remembered_at < kRememberWindowEvery;
+    windows_.put(window.instance_id, {window, recent ? known->remembered_at : now}, now);
+    if (recent) return;
   }
   world_.deps.memory.remember_window(window);
 }
@@ -223,14 +234,9 @@ void PostgresqlArchives::catch_up(const std::string& instance_id, core::Timestam
 
 bool PostgresqlArchives::send_all(const control::ServiceBody& body, std::stop_token stop) {
   if (!body.service.backups.enabled) return true;
-  const auto deadline = world_.deps.clock.steady_now() + kSendAllDeadline;
-  while (world_.deps.clock.steady_now() < deadline) {
-    const auto running = receiver(body.instance.id);
-    // Without a connection it stores what it received, which need not be all that was written.
-    if (running && running->status().connected) return running->send_all(kSendAllDeadline, stop);
-    if (!world_.deps.clock.wait(stop, kPoll)) throw core::Error(core::Code::kCancelled, "stopped");
-  }
-  return false;
+  // Without a connection it stores what it received, which need not be all that was written.
+  const auto connected = connected_receiver(body.instance.id, kSendAllDeadline, stop);
+  return connected && connected->send_all(kSendAllDeadline, stop);
 }
 
 backup::RecoveryPlan PostgresqlArchives::plan(const control::RecoveryQuestion& question) {
@@ -285,12 +291,13 @@ std::vector<control::Companion> PostgresqlArchives::companions(const control::Se
 }
 
 std::shared_ptr<repository::Repository> PostgresqlArchives::wait_for_repository(const control::ServiceBody& body,
-                                                                                std::stop_token stop) {
+                                                                                std::stop_token stop,
+                                                                                const std::stop_token& store_stop) {
   const auto& id = body.instance.id;
   std::shared_ptr<repository::Repository> repository;
   for (auto pause = kFirstOpenRetry; !repository; pause = std::min(pause * 2, kLongestOpenRetry)) {
     try {
-      repository = prepared_repository(body);
+      repository = prepared(repositories_.create_or_open_own(target_of(body), store_stop), body);
     } catch (const core::Error& error) {
       PostgresqlInstance instance(world_, body);
       away_.note(id, error, kept_wal(instance, stop));
@@ -318,8 +325,19 @@ void PostgresqlArchives::tell_of_backups(repository::Repository& repository, con
 }
 
 void PostgresqlArchives::receive(const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch) {
-  const auto repository = wait_for_repository(body, stop);
-  if (!repository) return;
+  std::stop_source store;
+  std::optional<std::jthread> grace;
+  const std::stop_callback on_stop(stop, [&] {
+    grace.emplace([&](const std::stop_token& ended) {
+      if (world_.deps.clock.wait(ended, kStoreGrace)) store.request_stop();
+    });
+  });
+  const auto repository = wait_for_repository(body, stop, store.get_token());
+  if (repository) receive_into(*repository, body, stop, epoch);
+}
+
+void PostgresqlArchives::receive_into(repository::Repository& repository, const control::ServiceBody& body,
+                                      std::stop_token stop, std::int64_t epoch) {
   PostgresqlInstance instance(world_, body);
   backup::WalReceiverConfig config;
   config.instance = body.instance.id;
@@ -327,7 +345,7 @@ void PostgresqlArchives::receive(const control::ServiceBody& body, std::stop_tok
   config.slot = instance.slot();
   config.lease_epoch = static_cast<std::uint64_t>(epoch);
   config.spool_directory = instance.paths().root / "spool";
-  const auto running = std::make_shared<backup::WalReceiver>(environment(), *repository, config);
+  const auto running = std::make_shared<backup::WalReceiver>(environment(), repository, config);
   {
     const core::LockGuard lock(mutex_);
     receivers_[body.instance.id] = running;

@@ -21,11 +21,6 @@ std::int64_t resource(const model::Service& service, const std::string& name, st
   return found == service.plan.resources.end() ? otherwise : found->second;
 }
 
-std::optional<os::Identity> identity_of(const model::Instance& instance) {
-  if (instance.uid == 0) return std::nullopt;
-  return os::Identity{instance.uid, instance.uid};
-}
-
 std::uint64_t count_segments(os::FileSystem& files, const std::filesystem::path& directory) {
   constexpr std::size_t kNameLength = 24;
   const auto entries = files.list(directory);
@@ -35,6 +30,11 @@ std::uint64_t count_segments(os::FileSystem& files, const std::filesystem::path&
 }
 
 }  // namespace
+
+std::optional<os::Identity> identity_of(const model::Instance& instance) {
+  if (instance.uid == 0) return std::nullopt;
+  return os::Identity{instance.uid, instance.uid};
+}
 
 int PostgresqlWorld::major_of(const model::Service& service) const {
   return static_cast<int>(*core::parse_int(model::engine_major(offer_of(service), service.config, versions)));

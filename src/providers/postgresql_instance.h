@@ -80,6 +80,9 @@ class PostgresqlInstance {
   postgres::Server server_;
 };
 
+/// The user of its own that an instance has; nothing where all share ours.
+std::optional<os::Identity> identity_of(const model::Instance& instance);
+
 /// True if a server could listen on the port of this machine now.
 bool can_listen(std::uint16_t port);
 

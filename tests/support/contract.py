@@ -102,8 +102,9 @@ class Contract:
             self._validate(f"{what}: accepted ?{name}", known[name], self.request_schemas, value)
 
     def _check_body(self, what: str, operation: dict, body: Any) -> None:
-        content = operation.get("requestBody", {}).get("content")
-        if content is not None:
+        described = operation.get("requestBody", {})
+        content = described.get("content")
+        if content is not None and (body is not None or described.get("required")):
             self._validate(what + ": accepted body", content["application/json"]["schema"], self.request_schemas, body)
 
     @staticmethod

@@ -11,6 +11,7 @@ namespace {
 
 using control::Principal;
 using http::Request;
+using http::Response;
 
 /// Either of two names, so that the description cannot say it.
 std::string required_service(const Request& request) {
@@ -20,6 +21,21 @@ std::string required_service(const Request& request) {
         .with_field("?serviceId", "is required");
   }
   return *service;
+}
+
+Response dump_answer(control::DumpDownload dump) {
+  Response response;
+  response.headers = {{"Content-Type", "application/sql"},
+                      {"Cache-Control", "no-store"},
+                      {"Content-Disposition", fmt::format("attachment; filename=\"{}\"", dump.file_name)}};
+  response.stream = [write = std::move(dump.write)](http::StreamWriter& writer, std::stop_token stop) {
+    write(
+        [&writer](std::string_view part) {
+          if (!writer.write(part)) throw core::Error(core::Code::kCancelled, "the client of the download is gone");
+        },
+        std::move(stop));
+  };
+  return response;
 }
 
 }  // namespace
@@ -52,6 +68,20 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .answer = ref("Backup")},
              [&queries](const Request& request, const Principal& principal) {
                return json_response(backup_resource(queries.backup(path_uuid(request, "backup"), principal)));
+             });
+  routes.add({.method = "GET",
+              .path = "/backups/{id}/dump",
+              .operation = "backups-dump",
+              .tag = "Backups",
+              .summary = "A logical backup as SQL",
+              .description = "For psql, into any later major version too; what it makes belongs to whoever runs it. An "
+                             "answer that breaks off is not whole.",
+              .scope = Scope::kWrite,
+              .answer = {{"type", "string"}},
+              .answer_type = "application/sql",
+              .more_refusals = {{501, "no logical backup can be read here"}}},
+             [&queries](const Request& request, const Principal& principal) {
+               return dump_answer(queries.dump(path_uuid(request, "backup"), principal));
              });
   routes.add({.method = "GET",
               .path = "/managed-services/{id}/recovery-window",

@@ -83,6 +83,7 @@ control::CreateServiceRequest create_service_request(const core::json::object& b
     request.recover_from = recover_request(*recover, fields, refused);
   }
   request.app_version = fields.text("version");
+  request.deletion_protection = fields.flag("deletionProtection").value_or(false);
   require_none_refused(refused);
   return request;
 }
@@ -97,6 +98,7 @@ control::UpdateServiceRequest update_service_request(const core::json::object& b
   if (const auto plan = fields.object("plan")) request.plan = plan_request(*plan, fields, refused);
   if (const auto backups = fields.object("backups")) request.backups = backups_request(*backups, fields, refused);
   request.pause = fields.flag("pause");
+  request.deletion_protection = fields.flag("deletionProtection");
   request.app_version = fields.text("version");
   require_none_refused(refused);
   return request;
@@ -135,6 +137,22 @@ control::CreateDestinationRequest create_destination_request(const core::json::o
   request.secrets = secrets_or_none(fields);
   require_none_refused(refused);
   return request;
+}
+
+control::ChangeBackupRequest change_backup_request(const core::json::object& body) {
+  Refused refused;
+  Fields fields(body, "", refused);
+  control::ChangeBackupRequest request;
+  request.pinned = fields.flag("pinned");
+  request.label = fields.text("label");
+  // Here a null says something: no expiry of its own.
+  if (body.contains("expiresAt")) request.expires_at = fields.time("expiresAt");
+  require_none_refused(refused);
+  return request;
+}
+
+model::BackupMechanism backup_mechanism(const core::json::value& body) {
+  return model::backup_mechanism_from_text(core::find_string(body.as_object(), "mechanism").value_or("physical"));
 }
 
 }  // namespace backstay::api::house

@@ -7,6 +7,7 @@
 
 #include "control/requests.h"
 #include "core/json.h"
+#include "model/backup.h"
 
 namespace backstay::api::house {
 
@@ -16,5 +17,10 @@ control::UpdateServiceRequest update_service_request(const core::json::object& b
 control::CreateTeamRequest create_team_request(const core::json::object& body);
 control::CreateTokenRequest create_token_request(const core::json::object& body);
 control::CreateDestinationRequest create_destination_request(const core::json::object& body);
+
+control::ChangeBackupRequest change_backup_request(const core::json::object& body);
+
+/// How a backup is to be taken.
+model::BackupMechanism backup_mechanism(const core::json::value& body);
 
 }  // namespace backstay::api::house

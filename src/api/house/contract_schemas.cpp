@@ -18,6 +18,7 @@ constexpr std::string_view kRequests = R"json({
       "secrets": {"$ref": "#/components/schemas/SecretValues"},
       "backups": {"$ref": "#/components/schemas/BackupsChoice"},
       "recoverFrom": {"$ref": "#/components/schemas/RecoverFrom"},
+      "deletionProtection": {"type": ["boolean", "null"], "description": "a deletion is refused until this is taken back"},
       "version": {"type": ["string", "null"], "description": "an application version that the provider names"}
     }
   },
@@ -31,6 +32,7 @@ constexpr std::string_view kRequests = R"json({
       "plan": {"anyOf": [{"$ref": "#/components/schemas/PlanChoice"}, {"type": "null"}]},
       "backups": {"$ref": "#/components/schemas/BackupsChoice"},
       "pause": {"type": ["boolean", "null"]},
+      "deletionProtection": {"type": ["boolean", "null"]},
       "version": {"type": ["string", "null"]}
     }
   },
@@ -107,6 +109,7 @@ constexpr std::string_view kAnswers = R"json({
       "name": {"type": "string", "pattern": "^(?!\\s)[a-zA-Z0-9\\-_\\s]{0,126}[a-zA-Z0-9\\-_]$"},
       "backups": {"$ref": "#/components/schemas/Backups"},
       "pause": {"type": "boolean"},
+      "deletionProtection": {"type": "boolean", "description": "a deletion is refused until this is taken back"},
       "plan": {
         "type": "object",
         "required": ["id", "parameters"],

@@ -18,6 +18,16 @@ constexpr std::string_view kRequests = R"json({
       "expiresAt": {"type": ["string", "null"], "format": "date-time"}
     }
   },
+  "ChangeBackup": {
+    "type": "object",
+    "additionalProperties": false,
+    "properties": {
+      "pinned": {"type": ["boolean", "null"], "description": "true: retention never removes it"},
+      "expiresAt": {"type": ["string", "null"], "format": "date-time",
+                    "description": "kept until then instead of for the retention; null: no expiry of its own"},
+      "label": {"type": ["string", "null"], "maxLength": 200}
+    }
+  },
   "CreateDestination": {
     "type": "object",
     "required": ["teamId", "name", "config"],
@@ -74,9 +84,15 @@ constexpr std::string_view kAnswers = R"json({
     "required": ["openapi", "info", "paths", "components"],
     "additionalProperties": true
   },
+  "TakeBackup": {
+    "type": "object",
+    "properties": {
+      "mechanism": {"type": "string", "enum": ["physical", "logical"], "default": "physical"}
+    }
+  },
   "Backup": {
     "type": "object",
-    "required": ["id", "scheduledAt", "serviceId", "teamId", "mechanism", "origin", "state", "dataBytes", "storedBytes"],
+    "required": ["id", "scheduledAt", "serviceId", "teamId", "mechanism", "origin", "state", "dataBytes", "storedBytes", "pinned"],
     "properties": {
       "id": {"type": "string", "format": "uuid"},
       "serviceId": {"type": "string", "format": "uuid"},
@@ -97,6 +113,11 @@ constexpr std::string_view kAnswers = R"json({
       "timeline": {"type": "integer"},
       "startLsn": {"$ref": "#/components/schemas/Lsn"},
       "stopLsn": {"$ref": "#/components/schemas/Lsn"},
+      "durationSeconds": {"type": "number", "minimum": 0, "description": "from its begin until it was stored"},
+      "pinned": {"type": "boolean", "description": "retention never removes it"},
+      "expiresAt": {"type": "string", "format": "date-time", "description": "kept until then instead of for the retention"},
+      "label": {"type": "string"},
+      "removalReason": {"type": "string", "description": "why it is being deleted"},
       "error": {"type": "string"},
       "nextStep": {"type": "string"}
     }

@@ -52,21 +52,6 @@ json::object status_union(const model::Service& service, const std::string& base
   return object;
 }
 
-/// The log-record shape of recentEvents.
-json::object log_record(const model::Event& event) {
-  json::object attributes;
-  for (const auto& [key, value] : event.attributes) attributes[key] = value;
-  const std::string resource = event.service_id.empty() ? fmt::format("teams/{}", event.team_id)
-                                                        : fmt::format("managed-services/{}", event.service_id);
-  return {{"eventName", event.name},
-          {"timestamp", core::format_time(event.time)},
-          {"observedTimestamp", core::format_time(event.observed_at)},
-          {"severityNumber", event.severity},
-          {"body", event.body},
-          {"resource", resource},
-          {"attributes", std::move(attributes)}};
-}
-
 json::object risk_resource(const control::AtRisk& risk) {
   json::object object{{"bytes", risk.bytes},
                       {"seconds", std::chrono::duration<double>(risk.time).count()},
@@ -82,7 +67,7 @@ json::object service_resource(const control::ServiceView& view, const std::strin
   json::object parameters;
   for (const auto& [name, value] : service.plan.parameters) parameters[name] = value;
   json::array events;
-  for (const model::Event& event : view.recent_events) events.push_back(log_record(event));
+  for (const model::Event& event : view.recent_events) events.push_back(model::log_record(event));
   json::object object{{"id", service.id},
                       {"name", service.name},
                       {"provider",
@@ -93,6 +78,7 @@ json::object service_resource(const control::ServiceView& view, const std::strin
                       {"config", service.config},
                       {"backups", backups_union(view)},
                       {"pause", service.pause},
+                      {"deletionProtection", service.deletion_protection},
                       {"createdAt", core::format_time(service.created_at)},
                       {"status", status_union(service, base_url)},
                       {"recentEvents", std::move(events)}};
@@ -136,11 +122,18 @@ json::object backup_resource(const model::Backup& backup) {
   put_time(object, "verifiedAt", backup.verified_at);
   object["dataBytes"] = backup.data_bytes;
   object["storedBytes"] = backup.stored_bytes;
-  if (backup.taken_at) {
+  if (backup.taken_at && backup.mechanism == model::BackupMechanism::kPhysical) {
     object["timeline"] = backup.timeline;
     object["startLsn"] = lsn_text(backup.start_lsn);
     object["stopLsn"] = lsn_text(backup.stop_lsn);
   }
+  if (backup.initiated_at && backup.stored_at) {
+    object["durationSeconds"] = std::chrono::duration<double>(*backup.stored_at - *backup.initiated_at).count();
+  }
+  object["pinned"] = backup.pinned;
+  put_time(object, "expiresAt", backup.expires_at);
+  put_text(object, "label", backup.label);
+  put_text(object, "removalReason", backup.removal_reason);
   put_text(object, "error", backup.error);
   put_text(object, "nextStep", backup.next_step);
   return object;
@@ -166,26 +159,16 @@ json::object operation_resource(const model::Operation& operation) {
   return object;
 }
 
-json::object event_resource(const model::Event& event) {
-  json::object object = log_record(event);
-  object["id"] = event.id;
-  object["sequence"] = event.sequence;
-  object["teamId"] = event.team_id;
-  put_text(object, "serviceId", event.service_id);
-  return object;
-}
+json::object event_resource(const model::Event& event) { return model::to_json(event); }
 
 json::object span_of(const model::RecoveryWindow& window) {
   json::array gaps;
   for (const model::RecoveryGap& gap : window.gaps) {
     gaps.push_back({{"from", core::format_time(gap.from)}, {"to", core::format_time(gap.to)}, {"reason", gap.reason}});
   }
-  json::object one{{"gaps", std::move(gaps)}};
-  put_text(one, "instanceId", window.instance_id);
-  put_text(one, "destinationId", window.destination_id);
-  put_time(one, "earliest", window.earliest);
-  put_time(one, "latest", window.latest);
-  json::object object{{"serviceId", service_id}};
+  json::object object{{"gaps", std::move(gaps)}};
+  put_text(object, "instanceId", window.instance_id);
+  put_text(object, "destinationId", window.destination_id);
   put_time(object, "earliest", window.earliest);
   put_time(object, "latest", window.latest);
   put_text(object, "problem", window.problem);

@@ -78,7 +78,10 @@ class ServiceHandlers {
   }
 
   [[nodiscard]] Response schedule_backup(const Request& request, const Principal& principal) const {
-    return json_response(backup_entry(context_.commands.schedule_backup(path_uuid(request, kService), principal)));
+    auto mechanism = model::BackupMechanism::kPhysical;
+    if (!request.body.empty()) mechanism = backup_mechanism(json_body(request));
+    return json_response(
+        backup_entry(context_.commands.schedule_backup(path_uuid(request, kService), principal, {}, mechanism)));
   }
 
   /// What a request made whose answer was lost.
@@ -206,7 +209,12 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .path = "/managed-services/{id}/backups",
        .operation = "managed-services-scheduleBackup",
        .summary = "Take a backup now",
+       .description =
+           "A physical one, unless the body says 'logical': a dump by pg_dump, which any later major version "
+           "takes and which can be had as SQL.",
        .scope = Scope::kWrite,
+       .body = ref("TakeBackup"),
+       .body_optional = true,
        .answer = ref("BackupEntry")},
       &ServiceHandlers::schedule_backup, std::bind_front(&ServiceHandlers::scheduled_backup, handlers));
   routes.add(

@@ -1,0 +1,71 @@
+"""Logical backups: a dump that is taken, had as SQL, and recovered from."""
+import subprocess
+
+from conftest import Deployed, deploy
+
+from support import bodies
+
+
+def logical_backup(source: Deployed) -> dict:
+    entry = source.api.post(f"/managed-services/{source.id}/backups", {"mechanism": "logical"})
+    return source.api.wait_for_backup(source.id, entry["id"])
+
+
+def plain(source: Deployed, name: str, **more) -> dict:
+    return {key: value for key, value in source.body.items() if key != "backups"} | {"name": name} | more
+
+
+def scratch_of(server) -> list:
+    return list((server.state_dir / "scratch").glob("*"))
+
+
+def test_a_dump_becomes_a_database_again_in_three_ways(shop, server, program, tmp_path):
+    before = shop.database().dump()
+    backup = logical_backup(shop)
+    assert backup["mechanism"] == "logical" and backup["state"] == "completed" and backup["origin"] == "manual"
+    assert backup["takenAt"] <= backup["storedAt"] <= backup["confirmedAt"] and "startLsn" not in backup
+    assert backup["dataBytes"] > backup["storedBytes"] > 0
+
+    # As SQL over HTTP.
+    answer = shop.api.raw("GET", f"/api/backups/{backup['id']}/dump")
+    assert answer.status == 200, answer.body
+    assert answer.headers["Content-Type"] == "application/sql"
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="shop-')
+    fresh = deploy(shop.api, plain(shop, "shop-from-sql"))
+    fresh.database().sql(answer.body)
+    assert fresh.database().dump() == before
+
+    # As a file by the command line.
+    file = tmp_path / "shop.sql"
+    done = subprocess.run([program, "backups", "download", backup["id"], "-o", file, "--state-dir", server.state_dir],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert [line for line in file.read_text().splitlines() if "restrict " not in line] == \
+        [line for line in answer.body.splitlines() if "restrict " not in line]
+
+    # As a service.
+    wanted = plain(shop, "shop-from-dump", recoverFrom=bodies.recover(shop.store, id=backup["id"]))
+    told = shop.api.post("/api/recoveries?dryRun=true", wanted)
+    assert told["forecast"]["backup"]["id"] == backup["id"] and told["forecast"]["restoreBytes"] == backup["dataBytes"]
+    assert deploy(shop.api, wanted).database().dump() == before
+    assert scratch_of(server) == []
+
+
+def test_the_next_one_stores_what_changed_only(shop):
+    first = logical_backup(shop)
+    second = logical_backup(shop)
+    assert second["dataBytes"] >= first["dataBytes"] // 2
+    assert second["storedBytes"] < first["storedBytes"] / 2 or second["storedBytes"] < 50_000
+
+
+def test_what_cannot_be_is_refused_with_the_reason(shop):
+    physical = shop.api.wait_for_backup(shop.id, shop.api.post(f"/managed-services/{shop.id}/backups")["id"])
+    answer = shop.api.raw("GET", f"/api/backups/{physical['id']}/dump")
+    assert answer.status == 400 and "is physical" in answer.body["detail"], answer.body
+    answer = shop.api.raw("GET", "/api/backups/6f1c7c4e-6f0e-4a8e-9a53-0f8d8b0f1a11/dump")
+    assert answer.status == 404
+    answer = shop.api.raw("POST", f"/managed-services/{shop.id}/backups", {"mechanism": "magical"})
+    assert answer.status == 400 and answer.body["errors"][0]["pointer"] == "/mechanism", answer.body
+    wanted = plain(shop, "shop-with-logins", recoverFrom=bodies.recover(shop.store, id=logical_backup(shop)["id"]) | {"keepLogins": True})
+    answer = shop.api.raw("POST", "/managed-services", wanted)
+    assert answer.status == 400 and answer.body["errors"][0]["pointer"] == "/recoverFrom/keepLogins", answer.body
