@@ -53,6 +53,7 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
   service.provider = {offer.name, offer.version, offer.kind};
   service.config = request.config;
   service.secrets = request.secrets;
+  service.deletion_protection = request.deletion_protection;
   service.created_at = service.updated_at = deps_.clock.now();
   refusals.check([&] { model::check_service_name(request.name); });
   refusals.check([&] { service.plan = model::resolve_plan(offer, request.plan.id, request.plan.parameters); });
@@ -79,6 +80,7 @@ AdmittedService Admission::update(const model::Service& before, const UpdateServ
   Refusals refusals;
   if (request.name) service.name = *request.name;
   if (request.pause) service.pause = *request.pause;
+  service.deletion_protection = request.deletion_protection.value_or(before.deletion_protection);
   if (request.app_version && *request.app_version != before.app_version) refuse_app_version(offer.name);
   if (request.config) merge(service.config, *request.config);
   if (request.secrets) merge(service.secrets, *request.secrets);
@@ -90,6 +92,7 @@ AdmittedService Admission::update(const model::Service& before, const UpdateServ
   refusals.check([&] { model::check_config(offer, service.config); });
   refusals.check([&] { model::check_config_update(offer, before.config, service.config); });
   refusals.check([&] { model::check_secrets(offer, service.secrets); });
+  refusals.check([&] { model::check_secrets_update(offer, before.secrets, service.secrets); });
   if (refusals.empty()) refusals.check([&] { deps_.providers.of_kind(offer.kind).check(service, &before); });
   if (request.backups) judge_backups(service, *request.backups, offer, refusals);
   refusals.raise();
@@ -154,6 +157,7 @@ std::pair<model::Destination, std::vector<ProbeCheck>> Admission::probe_new(std:
   if (known) {
     throw core::Error(core::Code::kAlreadyExists, fmt::format("the destination '{}' is entered already", known->url));
   }
+  destination.team_id = team_id;
   auto checks = probe(destination, "");
   return {std::move(destination), std::move(checks)};
 }
@@ -224,6 +228,7 @@ NamedDestination Admission::named(std::int64_t team_id, model::Destination wante
     return {*known};
   }
   if (known) wanted.id = known->id;
+  wanted.team_id = team_id;
   const auto checks = probe(wanted, pointer);
   NamedDestination named{known.value_or(wanted), !known, known.has_value()};
   auto& destination = named.destination;

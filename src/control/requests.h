@@ -62,6 +62,7 @@ struct CreateServiceRequest {
   std::optional<std::string> app_version;
   std::optional<BackupsRequest> backups;
   std::optional<RecoverRequest> recover_from;
+  bool deletion_protection = false;
 };
 
 /// `config`, `secrets` and `plan.parameters` are merged key by key; a null in config removes the key.
@@ -72,6 +73,7 @@ struct UpdateServiceRequest {
   std::optional<PlanRequest> plan;
   std::optional<BackupsRequest> backups;
   std::optional<bool> pause;
+  std::optional<bool> deletion_protection;
   std::optional<std::string> app_version;
 };
 
@@ -84,6 +86,14 @@ enum class FinalBackup {
 std::string_view to_text(FinalBackup wish);
 /// Throws Error(invalid_argument) for a word that is none of "required", "best-effort", "skip".
 FinalBackup final_backup_from_text(std::string_view text);
+
+/// What is absent keeps its value.
+struct ChangeBackupRequest {
+  std::optional<bool> pinned;
+  /// An inner nothing takes the expiry away.
+  std::optional<std::optional<core::Timestamp>> expires_at;
+  std::optional<std::string> label;
+};
 
 struct CreateTeamRequest {
   std::string name;

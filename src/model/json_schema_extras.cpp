@@ -79,9 +79,13 @@ std::vector<core::FieldError> check_update_constraints(const json::object& schem
     const json::object* described = property.if_object();
     const json::value* old_value = before.if_contains(name);
     const json::value* new_value = after.if_contains(name);
-    if (described == nullptr || old_value == nullptr || new_value == nullptr) continue;
+    if (described == nullptr || old_value == nullptr) continue;
     const auto constraint = core::find_string(*described, "x-update-constraint");
     if (!constraint) continue;
+    if (new_value == nullptr) {
+      found.push_back({core::pointer_to(pointer, name), "cannot be taken back"});
+      continue;
+    }
     if (const auto message = violation(*constraint, *old_value, *new_value)) {
       found.push_back({core::pointer_to(pointer, name), *message});
     }

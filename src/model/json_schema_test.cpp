@@ -141,6 +141,11 @@ TEST(JsonSchemaTest, UpdateConstraints) {
             "/config/v: can only be raised within major version 15.10");
   EXPECT_EQ(constraint_violations("minor-upgrade-only", "\"15\"", "\"16\""),
             "/config/v: can only be raised within major version 15");
+  const auto schema = parse(R"({"properties":{"v":{"x-update-constraint":"immutable"},"free":{}}})").as_object();
+  const auto taken_back = check_update_constraints(schema, {{"v", 1}, {"free", 1}}, {}, "/config");
+  ASSERT_EQ(taken_back.size(), 1U);
+  EXPECT_EQ(taken_back[0].pointer, "/config/v");
+  EXPECT_TRUE(check_update_constraints(schema, {}, {{"v", 1}}, "/config").empty()) << "for the first time";
 }
 
 // The official suite. What the subset leaves out is named here, file by file and group by group.

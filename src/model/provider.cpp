@@ -173,6 +173,14 @@ void check_config_update(const ProviderDefinition& provider, const json::object&
   refusal.throw_if_any();
 }
 
+void check_secrets_update(const ProviderDefinition& provider, const Secrets& before, const Secrets& after) {
+  Refusal refusal("the secrets cannot be changed like this");
+  auto found = check_update_constraints(provider.secrets_schema, reveal_all(before), reveal_all(after), "/secrets");
+  for (auto& field : found) field.message = "cannot be changed like this";
+  refusal.add(std::move(found));
+  refusal.throw_if_any();
+}
+
 void check_backup_settings(const BackupSettings& settings) {
   Refusal refusal("the backup settings are out of range");
   if (settings.interval_h < 1 || settings.interval_h > kLongestInterval) {

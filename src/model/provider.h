@@ -95,6 +95,8 @@ void check_backup_store(const ProviderDefinition& provider, const core::json::ob
 /// A change of config against x-update-constraint; `after` is the whole new config.
 void check_config_update(const ProviderDefinition& provider, const core::json::object& before,
                          const core::json::object& after);
+/// The same for secrets; what is refused is not repeated.
+void check_secrets_update(const ProviderDefinition& provider, const Secrets& before, const Secrets& after);
 /// Ranges of the house API: interval 1..730 hours, retention 1..365 days.
 void check_backup_settings(const BackupSettings& settings);
 
