@@ -235,6 +235,9 @@ RecoveryPlan RecoveryRules::to_backup(const std::string& id) const {
       damaged != state_.damaged.end()) {
     out_of_reach(fmt::format("the record of backup '{}' cannot be read: {}", id, damaged->problem));
   }
+  if (std::ranges::find(state_.logical, id) != state_.logical.end()) {
+    out_of_reach(fmt::format("the backup '{}' is a dump: pg_restore takes it, not a server that replays WAL", id));
+  }
   if (backup == state_.backups.end()) {
     out_of_reach(fmt::format("no backup '{}' of instance '{}' is stored", id, state_.instance));
   }

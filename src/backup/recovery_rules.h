@@ -34,6 +34,8 @@ struct ArchiveState {
   std::string instance;
   std::uint64_t segment_size = postgres::kDefaultSegmentSize;
   std::vector<repository::BackupRecord> backups;
+  /// Ids of backups that no WAL can be replayed upon.
+  std::vector<std::string> logical = {};
   std::vector<repository::DamagedBackup> damaged;
   /// Of other damage.
   std::vector<std::string> warnings;

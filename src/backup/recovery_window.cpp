@@ -49,8 +49,10 @@ ArchiveState WalArchive::Impl::load(const std::optional<ArchiveEnd>& live) {
   ArchiveState state;
   state.instance = instance_;
   state.backups = backups(&state.damaged);
-  // No WAL can be replayed upon a dump.
-  std::erase_if(state.backups, [](const auto& backup) { return backup.mechanism != "physical"; });
+  std::erase_if(state.backups, [&](const auto& backup) {
+    if (backup.mechanism != "physical") state.logical.push_back(backup.backup);
+    return backup.mechanism != "physical";
+  });
   if (live) state.ends.push_back(*live);
   if (state.backups.empty()) return state;
   state.segment_size = state.backups.back().wal_segment_size;

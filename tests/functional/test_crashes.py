@@ -69,12 +69,12 @@ def filled(server, megabytes: int) -> Deployed:
     return deployed
 
 
-@pytest.mark.parametrize("phase", ["copy", pytest.param("verify", marks=pytest.mark.nightly)])
-def test_the_server_is_killed_during_a_backup(own_server, phase):
+@pytest.mark.parametrize("mechanism, phase", [("physical", "copy"), ("logical", "dump"), pytest.param("physical", "verify", marks=pytest.mark.nightly)])
+def test_the_server_is_killed_during_a_backup(own_server, mechanism, phase):
     deployed = filled(own_server, 100)
     database = deployed.database()
     fingerprint = database.fingerprint("ballast")
-    entry = deployed.api.post(f"/managed-services/{deployed.id}/backups")
+    entry = deployed.api.post(f"/managed-services/{deployed.id}/backups", {"mechanism": mechanism})
     operation = open_operation(deployed.api, deployed.id, "backup")
     kill_in(own_server, operation, phase)
 
@@ -86,6 +86,21 @@ def test_the_server_is_killed_during_a_backup(own_server, phase):
                        {"recoverFrom": bodies.recover(deployed.store, id=backup["id"])})
     assert recovered.database().fingerprint("ballast") == fingerprint
     assert database.sql("SELECT i FROM written_meanwhile") == "1"
+    assert not list((own_server.state_dir / "scratch").glob("*")), "what the killed attempt left is cleared"
+
+
+@pytest.mark.nightly
+def test_the_server_is_killed_while_a_dump_is_loaded(own_server):
+    deployed = filled(own_server, 100)
+    before = deployed.database().fingerprints()
+    entry = deployed.api.post(f"/managed-services/{deployed.id}/backups", {"mechanism": "logical"})
+    backup = deployed.api.wait_for_backup(deployed.id, entry["id"])
+    body = bodies.service(deployed.body["teamId"], "loaded", bodies.new_password()) | {"recoverFrom": bodies.recover(deployed.store, id=backup["id"])}
+    recovered = deploy(deployed.api, body, wait=False)
+    kill_in(own_server, recovered.created["operationId"], "load")
+    assert ends_well_or_is_undone(own_server, recovered, recovered.created["operationId"]), "a dump can always be loaded anew"
+    assert recovered.database().fingerprints() == before
+    assert not list((own_server.state_dir / "scratch").glob("*"))
 
 
 @pytest.mark.parametrize("phase", ["restore", "replay", *(pytest.param(phase, marks=pytest.mark.nightly) for phase in ("hand_over", "start"))])
