@@ -8,6 +8,8 @@
 namespace backstay::api {
 namespace {
 
+constexpr std::chrono::seconds kRetryUnavailableAfter{5};
+
 bool begins_with_segment(std::string_view path, std::string_view segment) {
   return path.starts_with(segment) && (path.size() == segment.size() || path[segment.size()] == '/');
 }
@@ -79,6 +81,7 @@ http::Response error_response(const http::Request& request, const core::Error& e
     add_headers(response, limited->allowance());
     response.headers.set("Retry-After", std::to_string(limited->retry_after().count()));
   }
+  if (status == 503) response.headers.set("Retry-After", std::to_string(kRetryUnavailableAfter.count()));
   return response;
 }
 

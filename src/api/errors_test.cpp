@@ -29,6 +29,13 @@ TEST(ErrorsTest, RendersTheEnvelope) {
                            R"("errors":[{"pointer":"/name","message":"is required"}],"hint":"add it"})");
 }
 
+TEST(ErrorsTest, SaysWhenToAskAgainWhatIsUnavailable) {
+  const auto busy = error_response(request_for("POST", "/managed-services"), Error(Code::kUnavailable, "busy"));
+  EXPECT_EQ(busy.status, 503);
+  EXPECT_EQ(busy.headers.find("Retry-After"), "5");
+  EXPECT_FALSE(error_response(request_for("GET", "/x"), Error(Code::kNotFound, "no")).headers.find("Retry-After"));
+}
+
 TEST(ErrorsTest, TellsHowToAuthenticate) {
   const auto response = error_response(request_for("GET", "/teams"), Error(Code::kUnauthenticated, "no token"));
   EXPECT_EQ(response.status, 401);

@@ -1,5 +1,6 @@
 #include "app/server_assembly.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include <fmt/format.h>
@@ -129,8 +130,16 @@ http::ServerConfig http_config(const Configuration& configuration) {
                                 .key = configuration.server_tls_key_file};
   }
   config.workers = static_cast<unsigned>(configuration.server_worker_threads);
+  // Whoever watches the server learns how it is, whatever tenants do.
+  config.reserved_paths = {"/health", "/ready", "/metrics"};
   config.body_limit = static_cast<std::size_t>(configuration.server_max_body_bytes);
   return config;
+}
+
+/// Half of the workers may wait for stores, and a quarter for those of one team.
+providers::StoreTurns::Limits store_turns(const Configuration& configuration) {
+  const auto workers = static_cast<std::size_t>(configuration.server_worker_threads);
+  return {.of_team = std::max<std::size_t>(1, workers / 4), .of_all = std::max<std::size_t>(1, workers / 2)};
 }
 
 api::RateLimits rate_limits(const Configuration& configuration) {
@@ -161,10 +170,11 @@ struct ServerAssembly::Parts {
         database(open_database(configuration, environment)),
         operations(clock, random, feed),
         runtime({.state_dir = configuration.server_services_dir}, files, runner),
+        turns(store_turns(configuration)),
         backend_client(backend_client_config(configuration)),
         backends(backend_client),
         providers(built_in_providers(configuration)),
-        gate(store_policy(configuration), {.clock = clock, .random = random, .metrics = &metrics, .stop = {}}),
+        gate(store_policy(configuration), {.clock = clock, .random = random, .metrics = &metrics, .stop = {}}, turns),
         commands({.database = *database,
                   .providers = providers,
                   .operations = operations,
@@ -221,7 +231,8 @@ struct ServerAssembly::Parts {
                                                             .clock = clock,
                                                             .random = random,
                                                             .metrics = metrics,
-                                                            .memory = memory},
+                                                            .memory = memory,
+                                                            .turns = turns},
                                                            postgresql_config(configuration, files)));
     built_in.push_back(providers::make_rest_provider(
         {.transport = backend_client, .clock = clock, .find = [this](std::string_view name, std::string_view version) {
@@ -266,6 +277,7 @@ struct ServerAssembly::Parts {
   control::OperationFeed feed;
   control::OperationQueue operations;
   runtime::ProcessRuntime runtime;
+  providers::StoreTurns turns;
   http::Client backend_client;
   providers::RestBackendGate backends;
   control::ProviderRegistry providers;

@@ -17,6 +17,9 @@ using core::Error;
 constexpr std::uint64_t kPart = 5 * 1024 * 1024;  // the smallest that S3 allows
 constexpr std::chrono::seconds kTolerableSkew{60};
 constexpr std::size_t kListed = 3;
+constexpr auto kDelete = "delete";
+constexpr std::chrono::seconds kPatience{15};
+constexpr std::chrono::seconds kSilence{5};
 
 std::string advice(const Error& error) {
   return error.hint().empty() ? error.message() : fmt::format("{}; {}", error.message(), error.hint());
@@ -29,7 +32,8 @@ class Probe {
         store_(decorate(std::move(driver.store), retry, context)),
         clock_(context.clock),
         base_(".backstay-probe-" + context.random.uuid()),
-        content_(context.random.bytes(4096)) {}
+        content_(context.random.bytes(4096)),
+        deadline_(context.clock.steady_now() + kPatience) {}
 
   ProbeReport run() {
     if (essential("put", [&] { put(); })) {
@@ -45,7 +49,7 @@ class Probe {
       }
     }
     // Also after a failed put: its answer may have been lost, its object not.
-    essential("delete", [&] { remove(); });
+    essential(kDelete, [&] { remove(); });
     return std::move(report_);
   }
 
@@ -54,6 +58,11 @@ class Probe {
 
   static void require(bool good, std::string message) {
     if (!good) throw Error(Code::kStoreRefused, std::move(message));
+  }
+
+  void require_time() const {
+    if (clock_.steady_now() < deadline_) return;
+    throw Error(Code::kTimeout, fmt::format("the store was too slow: more than {} seconds in all", kPatience.count()));
   }
 
   bool essential(const char* name, const std::function<void()>& check) {
@@ -67,6 +76,8 @@ class Probe {
   bool record(const char* name, bool is_essential, const std::function<std::string()>& check) {
     ProbeCheck result{.name = name, .essential = is_essential, .message = ""};
     try {
+      // What was written is removed in any case.
+      if (std::string_view(name) != kDelete) require_time();
       result.message = check();
       result.passed = true;
     } catch (const Error& error) {
@@ -171,6 +182,7 @@ class Probe {
   core::Clock& clock_;
   const std::string base_;
   const core::Bytes content_;
+  const core::SteadyTime deadline_;
   ProbeReport report_;
 };
 
@@ -192,7 +204,9 @@ void ProbeReport::require_accepted() const {
 ProbeReport probe(const DestinationConfig& config, const StorePolicy& policy, StoreContext context) {
   StorePolicy own = policy;
   own.part_size = kPart;
-  own.retry.attempts = std::min(policy.retry.attempts, 2U);
+  own.retry.attempts = 1;
+  own.request_deadline = std::min<std::chrono::milliseconds>(policy.request_deadline, kPatience);
+  own.stall_time = kSilence;
   return Probe(open_driver(config, own, context), own.retry, context).run();
 }
 

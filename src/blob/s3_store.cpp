@@ -17,6 +17,8 @@ using core::Error;
 
 constexpr std::uint64_t kSmallestPart = 5 * 1024 * 1024;
 constexpr std::size_t kMostKeys = 1000;  // of a listing's page and of a multi-object delete
+/// Pages of a listing in a row without a key after those before: a few may be empty.
+constexpr int kMostIdlePages = 100;
 constexpr std::uint64_t kLargestObject = 1024 * 1024 * 1024;
 constexpr std::uint64_t kLargestRefusal = 64 * 1024;
 
@@ -43,7 +45,7 @@ std::optional<std::uint64_t> total_of(const http::ClientResponse& response) {
 }
 
 http::ClientConfig client_config(const StorePolicy& policy) {
-  return {.egress = policy.egress, .ca_file = policy.ca_file};
+  return {.egress = policy.egress, .ca_file = policy.ca_file, .stall_time = policy.stall_time};
 }
 
 }  // namespace
@@ -194,8 +196,18 @@ void S3Store::list(std::string_view prefix, std::string_view start_after,
                               {"encoding-type", "url"}}};
   const auto fixed = request.query;
   if (!start_after.empty()) request.query.emplace_back("start-after", own + std::string(start_after));
-  for (;;) {
+  std::string token;
+  std::string last;
+  for (int without_progress = 0;;) {
     S3ListPage page = parse_list_page(client_.send_expecting_success(request).body);
+    const bool goes_on = !page.objects.empty() && page.objects.back().key > last;
+    if (goes_on) last = page.objects.back().key;
+    without_progress = goes_on ? 0 : without_progress + 1;
+    const bool repeats = !page.next_token.empty() && page.next_token == token;
+    if (repeats || without_progress > kMostIdlePages) {
+      throw Error(Code::kStoreRefused, fmt::format("the listing of '{}' does not come to an end", description()))
+          .with_hint("the store answers the same page again and again; ask its operator");
+    }
     for (auto& object : page.objects) {
       if (!object.key.starts_with(own)) continue;
       object.key.erase(0, own.size());
@@ -203,8 +215,9 @@ void S3Store::list(std::string_view prefix, std::string_view start_after,
       if (!each(object)) return;
     }
     if (page.next_token.empty()) return;
+    token = page.next_token;
     request.query = fixed;
-    request.query.emplace_back("continuation-token", page.next_token);
+    request.query.emplace_back("continuation-token", token);
   }
 }
 

@@ -188,6 +188,21 @@ TEST_F(S3StoreTest, ListsPageAfterPageAndSkipsWhatIsNoKey) {
   EXPECT_NE(request(1).url.find("continuation-token=to%20ken"), std::string::npos) << request(1).url;
 }
 
+TEST_F(S3StoreTest, RefusesAListingWithoutAnEnd) {
+  const auto page = [](const std::string& token) {
+    return "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>" +
+           token +
+           "</NextContinuationToken><Contents><Key>pre%20fix/a</Key><Size>7</Size>"
+           "<LastModified>2026-04-10T11:00:00.000Z</LastModified></Contents></ListBucketResult>";
+  };
+  const auto list = [&] { store_->list("", "", [](const ObjectInfo&) { return true; }); };
+  script_->answer(200, page("same")).answer(200, page("same"));
+  EXPECT_EQ(error_of(list).code(), Code::kStoreRefused);
+  EXPECT_EQ(script_->requests.size(), 2U);
+  for (int i = 0; i < 200; ++i) script_->answer(200, page(std::to_string(i)));
+  EXPECT_EQ(error_of(list).code(), Code::kStoreRefused);
+}
+
 TEST_F(S3StoreTest, RefusesAListingThatIsNoListing) {
   script_->answer(200, "<html></html>")
       .answer(200, "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>");

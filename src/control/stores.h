@@ -38,9 +38,10 @@ class StoreGate {
   /// Judges what needs no look at the store. Throws Error(invalid_argument) with one field for each fault, named after
   /// the settings: "/destinationPath", "/endpointUrl", "/region", "/accessKey", "/secretKey".
   virtual void check(const model::Destination& destination) = 0;
-  /// Tries what Backstay needs of a store; a directory is made if the destination is new (has no id). Throws if
-  /// something essential does not work, naming what to change, and what opening it throws (a path outside the allowed
-  /// roots, an address that may not be reached).
+  /// Tries what Backstay needs of a store, for the destination's team; a directory is made if the destination is new
+  /// (has no id). Throws Error(unavailable) while too many requests wait for stores, and if something essential does
+  /// not work, naming what to change, and what opening it throws (a path outside the allowed roots, an address that may
+  /// not be reached).
   virtual std::vector<ProbeCheck> probe(const model::Destination& destination) = 0;
   /// The team's recovery kit as text for people: what it is, the recovery key, how it is used.
   [[nodiscard]] virtual std::string recovery_kit(const model::Team& team,

@@ -15,6 +15,7 @@
 #include "core/time.h"
 #include "os/file_system.h"
 #include "os/process.h"
+#include "providers/store_turns.h"
 
 namespace backstay::providers {
 
@@ -40,6 +41,7 @@ struct PostgresqlDependencies {
   core::Random& random;
   core::Metrics& metrics;
   control::ArchiveMemory& memory;
+  StoreTurns& turns;
 };
 
 /// Looks for installations now. Offers nothing (and says so in the log) if there is none.

@@ -355,7 +355,7 @@ void PostgresqlArchives::receive_into(repository::Repository& repository, const 
     receivers_.erase(body.instance.id);
   };
   try {
-    tell_of_backups(*repository, body.instance.id, *running);
+    tell_of_backups(repository, body.instance.id, *running);
     running->run(stop);
   } catch (...) {
     forget();

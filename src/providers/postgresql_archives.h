@@ -14,6 +14,7 @@
 #include "core/mutex.h"
 #include "providers/away_archives.h"
 #include "providers/postgresql_instance.h"
+#include "providers/recently_used.h"
 #include "providers/repositories.h"
 
 namespace backstay::providers {
@@ -28,6 +29,8 @@ class PostgresqlArchives {
   void confirm(const control::ServiceBody& body, const model::Backup& backup, control::WorkContext& context);
   /// While the store is away, what was known before.
   model::RecoveryWindow window(const control::ServiceBody& body);
+  /// The last answer, without a look at the store.
+  [[nodiscard]] std::optional<model::RecoveryWindow> known_window(const std::string& instance_id);
   /// Makes a receiver that runs send what it holds, then asks the archive.
   backup::RecoveryPlan plan(const control::RecoveryQuestion& question);
   /// The application's role and database at the source, as the repository knows them: a deleted service's row may have
@@ -55,17 +58,23 @@ class PostgresqlArchives {
   /// Its receiver, if one runs, sends there.
   static bool is_present(const control::ServiceBody& body);
   model::RecoveryWindow window_from_store(const control::ServiceBody& body);
-  [[nodiscard]] std::optional<model::RecoveryWindow> known_window(const std::string& instance_id) const;
   void remember_window(const model::RecoveryWindow& window);
-  std::shared_ptr<repository::Repository> prepared_repository(const control::ServiceBody& body);
-  /// The same, as often as it takes. Nothing if stopped first.
-  std::shared_ptr<repository::Repository> wait_for_repository(const control::ServiceBody& body, std::stop_token stop);
+  /// With a record of the instance in it.
+  std::shared_ptr<repository::Repository> prepared(std::shared_ptr<repository::Repository> repository,
+                                                   const control::ServiceBody& body);
+  /// One of its own, which `store_stop` ends, as often as it takes. Nothing if stopped first.
+  std::shared_ptr<repository::Repository> wait_for_repository(const control::ServiceBody& body, std::stop_token stop,
+                                                              const std::stop_token& store_stop);
   void receive(const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch);
+  /// The same with a repository that is there.
+  void receive_into(repository::Repository& repository, const control::ServiceBody& body, std::stop_token stop,
+                    std::int64_t epoch);
   static void tell_of_backups(repository::Repository& repository, const std::string& instance_id,
                               backup::WalReceiver& running);
   [[nodiscard]] std::shared_ptr<backup::WalReceiver> receiver(const std::string& instance_id) const;
-  /// Waits for the companion to be connected; Error(unavailable) if that takes too long.
-  std::shared_ptr<backup::WalReceiver> wait_for_receiver(const std::string& instance_id, std::stop_token stop);
+  /// Waits for the companion to be connected; nothing if that takes longer than `patience`.
+  std::shared_ptr<backup::WalReceiver> connected_receiver(const std::string& instance_id, core::Duration patience,
+                                                          std::stop_token stop) const;
   /// Waits, for a bounded time, until the archive of a running source is proven up to `time`.
   void catch_up(const std::string& instance_id, core::Timestamp time) const;
   [[nodiscard]] std::optional<backup::ArchiveEnd> live_end(const std::string& instance_id) const;
@@ -80,7 +89,7 @@ class PostgresqlArchives {
     model::RecoveryWindow window;
     core::SteadyTime remembered_at;
   };
-  std::map<std::string, KnownWindow> windows_ GUARDED_BY(mutex_);
+  RecentlyUsed<KnownWindow> windows_ GUARDED_BY(mutex_);
 };
 
 }  // namespace backstay::providers

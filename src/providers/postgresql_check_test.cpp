@@ -31,7 +31,8 @@ class PostgresqlCheckTest : public ::testing::Test {
  protected:
   std::vector<core::FieldError> refused_fields(bool isolates, const model::Service& wanted) {
     IdleRuntime runtime(isolates);
-    const auto provider = make_postgresql_provider({runtime, files_, runner_, clock_, random_, metrics_, memory_}, {});
+    const auto provider =
+        make_postgresql_provider({runtime, files_, runner_, clock_, random_, metrics_, memory_, turns_}, {});
     try {
       provider->check(wanted, nullptr);
     } catch (const core::Error& error) {
@@ -47,6 +48,7 @@ class PostgresqlCheckTest : public ::testing::Test {
   core::SystemRandom random_;
   core::Metrics metrics_;
   control::testing::MemoryArchiveMemory memory_;
+  StoreTurns turns_{{}};
 };
 
 TEST_F(PostgresqlCheckTest, ASuperuserNeedsAUserOfItsOwn) {

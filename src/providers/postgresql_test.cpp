@@ -30,7 +30,7 @@ class PostgresqlProviderTest : public ::testing::Test {
     files_.make_directories(root_ / "store", 0711);
     files_.set_mode(root_, 0711);
     policy_.directory_roots = {root_ / "store"};
-    gate_ = std::make_unique<BlobStoreGate>(policy_, blob::StoreContext{clock_, random_, &metrics_, {}});
+    gate_ = std::make_unique<BlobStoreGate>(policy_, blob::StoreContext{clock_, random_, &metrics_, {}}, turns_);
     begin();
   }
   ~PostgresqlProviderTest() override {
@@ -52,8 +52,8 @@ class PostgresqlProviderTest : public ::testing::Test {
     config.restore_helper = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "backstay-restore-wal";
     config.stores = policy_;
     std::vector<std::unique_ptr<control::Provider>> providers;
-    providers.push_back(
-        make_postgresql_provider({*runtime_, files_, runner_, clock_, random_, metrics_, memory_}, std::move(config)));
+    providers.push_back(make_postgresql_provider(
+        {*runtime_, files_, runner_, clock_, random_, metrics_, memory_, turns_}, std::move(config)));
     control::CommandConfig commands;
     commands.ports = {30000, 50000};
     if (::geteuid() == 0) {
@@ -164,6 +164,7 @@ class PostgresqlProviderTest : public ::testing::Test {
   os::SystemProcessRunner runner_;
   std::filesystem::path root_;
   blob::StorePolicy policy_;
+  StoreTurns turns_{{}};
   std::unique_ptr<BlobStoreGate> gate_;
   std::unique_ptr<runtime::ProcessRuntime> runtime_;
   std::unique_ptr<EngineWorld> world_;

@@ -7,6 +7,8 @@
 namespace backstay::providers {
 namespace {
 
+constexpr core::Duration kKeepUnused = std::chrono::minutes(10);
+
 /// A directory that went, or that lies below a root which went: for a known repository a disk that is not mounted.
 bool is_missing_place(core::Code code) {
   return code == core::Code::kStoreNotFound || code == core::Code::kPathNotAllowed;
@@ -15,7 +17,11 @@ bool is_missing_place(core::Code code) {
 }  // namespace
 
 Repositories::Repositories(blob::StorePolicy policy, blob::StoreContext context, control::ArchiveMemory& memory)
-    : policy_(std::move(policy)), context_(std::move(context)), memory_(memory) {
+    : policy_(std::move(policy)),
+      context_(std::move(context)),
+      memory_(memory),
+      open_(kKeepUnused),
+      archives_(kKeepUnused) {
   policy_.create_directories = false;
 }
 
@@ -44,11 +50,11 @@ std::shared_ptr<repository::Repository> Repositories::open(const control::Backup
 OpenArchive Repositories::archive(const control::BackupTarget& target, const std::string& instance_id) {
   auto repository = open(target);
   const core::LockGuard lock(mutex_);
-  auto& kept = archives_[fingerprint(target) + "/" + instance_id];
-  if (kept.repository != repository) {
-    kept = {repository, std::make_shared<backup::WalArchive>(*repository, instance_id)};
-  }
-  return kept;
+  const auto key = fingerprint(target) + "/" + instance_id;
+  const auto now = context_.clock.steady_now();
+  const auto* kept = archives_.find(key, now);
+  if (kept != nullptr && kept->repository == repository) return *kept;
+  return archives_.put(key, {repository, std::make_shared<backup::WalArchive>(*repository, instance_id)}, now);
 }
 
 std::shared_ptr<repository::Repository> Repositories::find(const control::BackupTarget& target, bool may_create) {
@@ -56,28 +62,43 @@ std::shared_ptr<repository::Repository> Repositories::find(const control::Backup
   std::shared_ptr<repository::Repository> found;
   {
     const core::LockGuard lock(mutex_);
-    if (const auto known = open_.find(key); known != open_.end()) found = known->second;
+    if (const auto* known = open_.find(key, context_.clock.steady_now())) found = *known;
   }
   if (found) {
     found->check_present();
     return found;
   }
-  const auto& destination = target.destination.id;
-  const auto id = destination.empty() ? std::nullopt : memory_.repository_id(destination);
-  auto opened = id ? open_known(target, *id) : open_new(target, may_create);
+  auto opened = open_anew(target, may_create, {});
   const core::LockGuard lock(mutex_);
-  return open_.emplace(key, std::move(opened)).first->second;
+  const auto now = context_.clock.steady_now();
+  // Another thread may have been faster: one place has one object, whose caches agree.
+  if (const auto* known = open_.find(key, now)) return *known;
+  return open_.put(key, std::move(opened), now);
 }
 
-std::shared_ptr<blob::Store> Repositories::open_store(const control::BackupTarget& target) {
-  return blob::open_store(to_blob(target.destination), policy_, context_);
+std::shared_ptr<repository::Repository> Repositories::create_or_open_own(const control::BackupTarget& target,
+                                                                         std::stop_token stop) {
+  return open_anew(target, true, std::move(stop));
+}
+
+std::shared_ptr<repository::Repository> Repositories::open_anew(const control::BackupTarget& target, bool may_create,
+                                                                std::stop_token stop) {
+  const auto& destination = target.destination.id;
+  const auto id = destination.empty() ? std::nullopt : memory_.repository_id(destination);
+  return id ? open_known(target, *id, std::move(stop)) : open_new(target, may_create, std::move(stop));
+}
+
+std::shared_ptr<blob::Store> Repositories::open_store(const control::BackupTarget& target, std::stop_token stop) {
+  auto context = context_;
+  context.stop = std::move(stop);
+  return blob::open_store(to_blob(target.destination), policy_, context);
 }
 
 std::shared_ptr<repository::Repository> Repositories::open_known(const control::BackupTarget& target,
-                                                                 const std::string& id) {
+                                                                 const std::string& id, std::stop_token stop) {
   std::shared_ptr<blob::Store> store;
   try {
-    store = open_store(target);
+    store = open_store(target, std::move(stop));
   } catch (const core::Error& error) {
     if (!is_missing_place(error.code())) throw;
     throw core::Error(core::Code::kStoreUnreachable, fmt::format("the repository '{}' is not in '{}': {}", id,
@@ -91,8 +112,9 @@ std::shared_ptr<repository::Repository> Repositories::open_known(const control::
 }
 
 /// What was made or found is remembered before anything is written to it.
-std::shared_ptr<repository::Repository> Repositories::open_new(const control::BackupTarget& target, bool may_create) {
-  const auto store = open_store(target);
+std::shared_ptr<repository::Repository> Repositories::open_new(const control::BackupTarget& target, bool may_create,
+                                                               std::stop_token stop) {
+  const auto store = open_store(target, std::move(stop));
   const auto key = repository::parse_recovery_key(target.recovery_key.reveal());
   auto opened = may_create ? repository::Repository::create_or_open(store, key, context_.random, context_.clock)
                            : repository::Repository::open(store, key, context_.random, context_.clock);

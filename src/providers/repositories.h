@@ -1,8 +1,8 @@
-// Open repositories, kept as long as somebody uses them.
+// Open repositories, kept as long as somebody asks for them now and then.
 #pragma once
 
-#include <map>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "backup/recovery_window.h"
@@ -10,6 +10,7 @@
 #include "control/archive_memory.h"
 #include "control/provider.h"
 #include "core/mutex.h"
+#include "providers/recently_used.h"
 #include "repository/repository.h"
 
 namespace backstay::providers {
@@ -29,22 +30,28 @@ class Repositories {
 
   /// Makes the repository if the destination never had one.
   std::shared_ptr<repository::Repository> create_or_open(const control::BackupTarget& target);
+  /// The same for the caller alone: `stop` ends its waiting for the store with Error(cancelled).
+  std::shared_ptr<repository::Repository> create_or_open_own(const control::BackupTarget& target, std::stop_token stop);
   /// Throws Error(not_found) if the destination never had one.
   std::shared_ptr<repository::Repository> open(const control::BackupTarget& target);
   OpenArchive archive(const control::BackupTarget& target, const std::string& instance_id);
 
  private:
   std::shared_ptr<repository::Repository> find(const control::BackupTarget& target, bool may_create);
-  std::shared_ptr<repository::Repository> open_known(const control::BackupTarget& target, const std::string& id);
-  std::shared_ptr<repository::Repository> open_new(const control::BackupTarget& target, bool may_create);
-  std::shared_ptr<blob::Store> open_store(const control::BackupTarget& target);
+  std::shared_ptr<repository::Repository> open_anew(const control::BackupTarget& target, bool may_create,
+                                                    std::stop_token stop);
+  std::shared_ptr<repository::Repository> open_known(const control::BackupTarget& target, const std::string& id,
+                                                     std::stop_token stop);
+  std::shared_ptr<repository::Repository> open_new(const control::BackupTarget& target, bool may_create,
+                                                   std::stop_token stop);
+  std::shared_ptr<blob::Store> open_store(const control::BackupTarget& target, std::stop_token stop);
 
   blob::StorePolicy policy_;
   blob::StoreContext context_;
   control::ArchiveMemory& memory_;
   core::Mutex mutex_;
-  std::map<std::string, std::shared_ptr<repository::Repository>> open_ GUARDED_BY(mutex_);
-  std::map<std::string, OpenArchive> archives_ GUARDED_BY(mutex_);
+  RecentlyUsed<std::shared_ptr<repository::Repository>> open_ GUARDED_BY(mutex_);
+  RecentlyUsed<OpenArchive> archives_ GUARDED_BY(mutex_);
 };
 
 /// Tells two targets apart: place, credentials and key, hashed.

@@ -22,6 +22,7 @@ std::vector<control::ProbeCheck> BlobStoreGate::probe(const model::Destination& 
   auto policy = policy_;
   // Only for a place that is new: where backups are kept already, a missing directory is a disk that is not mounted.
   policy.create_directories = destination.id.empty();
+  const auto turn = turns_.take(destination.team_id);
   const auto report = blob::probe(to_blob(destination), policy, context_);
   report.require_accepted();
   std::vector<control::ProbeCheck> checks;

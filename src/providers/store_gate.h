@@ -3,14 +3,15 @@
 
 #include "blob/destination.h"
 #include "control/stores.h"
+#include "providers/store_turns.h"
 
 namespace backstay::providers {
 
 class BlobStoreGate final : public control::StoreGate {
  public:
-  /// Everything in `context` must outlive this.
-  BlobStoreGate(blob::StorePolicy policy, blob::StoreContext context)
-      : policy_(std::move(policy)), context_(std::move(context)) {}
+  /// Everything in `context`, and `turns`, must outlive this.
+  BlobStoreGate(blob::StorePolicy policy, blob::StoreContext context, StoreTurns& turns)
+      : policy_(std::move(policy)), context_(std::move(context)), turns_(turns) {}
   void check(const model::Destination& destination) override;
   std::vector<control::ProbeCheck> probe(const model::Destination& destination) override;
   [[nodiscard]] std::string recovery_kit(const model::Team& team,
@@ -20,6 +21,7 @@ class BlobStoreGate final : public control::StoreGate {
  private:
   blob::StorePolicy policy_;
   blob::StoreContext context_;
+  StoreTurns& turns_;
 };
 
 /// A destination as the drivers want it.
