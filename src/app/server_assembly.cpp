@@ -25,6 +25,7 @@
 #include "core/metrics.h"
 #include "core/text.h"
 #include "http/server.h"
+#include "notify/webhook_sender.h"
 #include "os/process.h"
 #include "providers/postgresql.h"
 #include "providers/rest_provider.h"
@@ -187,12 +188,14 @@ struct ServerAssembly::Parts {
         external_services(
             {.database = *database, .providers = providers, .commands = commands, .clock = clock, .random = random}),
         queries(*database, providers),
+        notifier(backend_client, clock, store_policy(configuration).egress),
         engine({.database = *database,
                 .providers = providers,
                 .operations = operations,
                 .clock = clock,
                 .random = random,
-                .metrics = metrics},
+                .metrics = metrics,
+                .notifier = &notifier},
                {.workers = static_cast<unsigned>(configuration.control_worker_threads),
                 .ports = ports(configuration),
                 .keep_history = std::chrono::hours(24 * configuration.control_keep_history_days),
@@ -210,6 +213,7 @@ struct ServerAssembly::Parts {
     api::house::add_routes(routes, {.commands = commands,
                                     .providers = provider_commands,
                                     .queries = queries,
+                                    .webhooks = webhooks,
                                     .feed = feed,
                                     .authentication = authentication,
                                     .streams = streams,
@@ -286,6 +290,8 @@ struct ServerAssembly::Parts {
   control::ProviderCommands provider_commands;
   control::ExternalServices external_services;
   control::Queries queries;
+  notify::WebhookSender notifier;
+  control::WebhookCommands webhooks{{*database, notifier, clock, random}};
   control::Engine engine;
   api::Authentication authentication;
   api::EventStreams streams{authentication, clock};

@@ -12,6 +12,7 @@
 #include "control/reconciler.h"
 #include "control/retention_schedule.h"
 #include "control/service_operations.h"
+#include "control/webhook_dispatch.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "metadata/servers.h"
@@ -20,6 +21,7 @@ namespace backstay::control {
 namespace {
 
 constexpr auto kBeatEvery = std::chrono::seconds(1);
+constexpr auto kNotifyEvery = std::chrono::milliseconds(500);
 constexpr auto kWatchEvery = std::chrono::milliseconds(250);
 constexpr std::size_t kReleasedAtOnce = 20;
 
@@ -51,6 +53,7 @@ class Engine::Life {
     // A dead server must not wait for other services' long backups.
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop, {std::string(kinds::kRestart)}); });
     threads_.emplace_back([this](const std::stop_token& stop) { reconcile(stop); });
+    if (deps_.notifier != nullptr) threads_.emplace_back([this](const std::stop_token& stop) { notify(stop); });
   }
   ~Life() {
     for (auto& thread : threads_) thread.request_stop();
@@ -72,6 +75,21 @@ class Engine::Life {
       }
       if (!worked) deps_.operations.wait(stop, heard, std::chrono::seconds(1));
     }
+  }
+
+  /// Of the servers that share the state, the one that came first does it.
+  void notify(const std::stop_token& stop) {
+    WebhookDispatch dispatch({*database_, *deps_.notifier, deps_.clock, deps_.random});
+    bool more = false;
+    do {
+      more = false;
+      try {
+        const auto servers = database_->read([](auto& tx) { return metadata::Servers(tx).list(); });
+        if (!servers.empty() && servers.front().epoch == epoch_) more = dispatch.turn(stop);
+      } catch (...) {
+        core::log_error("notifier.failed", core::as_error(std::current_exception()).message());
+      }
+    } while (deps_.clock.wait(stop, more ? core::Duration(0) : core::Duration(kNotifyEvery)));
   }
 
   void reconcile(const std::stop_token& stop) {

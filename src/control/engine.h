@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "control/membership.h"
+#include "control/notifier.h"
 #include "control/operation_queue.h"
 #include "control/ports.h"
 #include "control/provider.h"
@@ -40,6 +41,8 @@ struct EngineDependencies {
   core::Clock& clock;
   core::Random& random;
   core::Metrics& metrics;
+  /// Null: nobody is told of events.
+  Notifier* notifier = nullptr;
 };
 
 class Engine {

@@ -13,6 +13,10 @@ constexpr EventKind kCatalogue[] = {
 #undef BACKSTAY_EVENT
 };
 
+bool means(std::string_view pattern, std::string_view name) {
+  return pattern == name || (pattern.ends_with(".*") && name.starts_with(pattern.substr(0, pattern.size() - 1)));
+}
+
 }  // namespace
 
 std::span<const EventKind> catalogue() { return kCatalogue; }
@@ -21,15 +25,16 @@ bool is_known(std::string_view name) {
   return std::ranges::find(catalogue(), name, &EventKind::name) != catalogue().end();
 }
 
+bool matches(const std::vector<std::string>& patterns, std::string_view name) {
+  return std::ranges::any_of(patterns, [&](const auto& pattern) { return means(pattern, name); });
+}
+
 std::vector<std::string> expand(const std::vector<std::string>& wanted, const std::string& pointer) {
   std::vector<std::string> names;
   for (const auto& one : wanted) {
-    const auto meant = [&](std::string_view name) {
-      return name == one || (one.ends_with(".*") && name.starts_with(one.substr(0, one.size() - 1)));
-    };
     const auto before = names.size();
     for (const auto& kind : catalogue()) {
-      if (meant(kind.name)) names.emplace_back(kind.name);
+      if (means(one, kind.name)) names.emplace_back(kind.name);
     }
     if (names.size() > before) continue;
     throw core::Error(core::Code::kInvalidArgument, fmt::format("there is no event '{}'", one))

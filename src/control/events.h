@@ -29,6 +29,8 @@ namespace events {
 std::span<const EventKind> catalogue();
 /// True for the name of one of them.
 bool is_known(std::string_view name);
+/// True if one of the patterns, as in expand(), means the name.
+bool matches(const std::vector<std::string>& patterns, std::string_view name);
 /// The names that are meant: each a name, or the begin of names and ".*". Throws Error(invalid_argument) at `pointer`
 /// for one that means none.
 std::vector<std::string> expand(const std::vector<std::string>& wanted, const std::string& pointer);

@@ -4,6 +4,7 @@
 #include "metadata/audit.h"
 #include "metadata/events.h"
 #include "metadata/operations.h"
+#include "metadata/webhooks.h"
 
 namespace backstay::control {
 namespace {
@@ -23,9 +24,12 @@ void Housekeeping::tick() {
   const auto events =
       database_.write([&](auto& tx) { return metadata::Events(tx).prune(oldest, kMostEventsOfAService); });
   const auto audit = database_.write([&](auto& tx) { return metadata::Audit(tx).prune(oldest); });
-  if (operations + events + audit == 0) return;
-  core::log_info("history.pruned", fmt::format("{} operations, {} events and {} entries of the audit log are gone",
-                                               operations, events, audit));
+  const auto deliveries = database_.write([&](auto& tx) { return metadata::Deliveries(tx).prune(oldest); });
+  if (operations + events + audit + deliveries == 0) return;
+  core::log_info("history.pruned",
+                 fmt::format("{} operations, {} events, {} entries of the audit log and {} deliveries "
+                             "of webhooks are gone",
+                             operations, events, audit, deliveries));
 }
 
 }  // namespace backstay::control

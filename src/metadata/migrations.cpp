@@ -283,7 +283,41 @@ const std::vector<Migration> kMigrations{
          "CREATE INDEX audit_object ON audit (object_id, sequence)",
          "INSERT INTO counters (name, value) VALUES ('audit', 0)",
      }},
-    {8, {"ALTER TABLE services ADD COLUMN deletion_protection BIGINT NOT NULL DEFAULT 0"}}};
+    {8, {"ALTER TABLE services ADD COLUMN deletion_protection BIGINT NOT NULL DEFAULT 0"}},
+    {9,
+     {
+         R"(CREATE TABLE webhooks (
+              id TEXT NOT NULL PRIMARY KEY,
+              team_id BIGINT NOT NULL,
+              name TEXT NOT NULL,
+              url TEXT NOT NULL,
+              events TEXT NOT NULL,
+              sealed_secret TEXT NOT NULL,
+              enabled BIGINT NOT NULL,
+              disabled_reason TEXT NOT NULL,
+              failing_since BIGINT,
+              after_sequence BIGINT NOT NULL,
+              created_at BIGINT NOT NULL))",
+         R"(CREATE TABLE webhook_deliveries (
+              id TEXT NOT NULL PRIMARY KEY,
+              sequence BIGINT NOT NULL UNIQUE,
+              webhook_id TEXT NOT NULL,
+              team_id BIGINT NOT NULL,
+              event_id TEXT NOT NULL,
+              event_name TEXT NOT NULL,
+              body TEXT NOT NULL,
+              state TEXT NOT NULL,
+              attempts BIGINT NOT NULL,
+              next_at BIGINT NOT NULL,
+              created_at BIGINT NOT NULL,
+              finished_at BIGINT,
+              last_status BIGINT NOT NULL,
+              last_error TEXT NOT NULL))",
+         "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, state, next_at)",
+         "CREATE INDEX webhook_deliveries_of ON webhook_deliveries (webhook_id, sequence)",
+         "CREATE INDEX webhook_deliveries_end ON webhook_deliveries (finished_at)",
+         "INSERT INTO counters (name, value) VALUES ('webhook_deliveries', 0)",
+     }}};
 
 int stored_version(soci::session& sql) {
   Query(sql, "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)").run();

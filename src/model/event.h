@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "core/json.h"
 #include "core/time.h"
 
 namespace backstay::model {
@@ -31,5 +32,10 @@ struct Event {
   std::string body{};
   std::map<std::string, std::string> attributes{};
 };
+
+/// The log-record shape of a service's recentEvents.
+core::json::object log_record(const Event& event);
+/// The same with id, sequence, teamId and serviceId: what the API lists and webhooks are sent.
+core::json::object to_json(const Event& event);
 
 }  // namespace backstay::model

@@ -8,6 +8,7 @@
 #include "api/openapi.h"
 #include "api/request_check.h"
 #include "control/testing/control_world.h"
+#include "control/testing/fake_notifier.h"
 #include "core/text.h"
 #include "model/json_schema.h"
 
@@ -134,6 +135,7 @@ class DocumentTest : public testing::Test {
     add_routes(routes_, {.commands = *world_.commands,
                          .providers = *world_.provider_commands,
                          .queries = *world_.queries,
+                         .webhooks = webhooks_,
                          .feed = world_.feed,
                          .authentication = authentication_,
                          .streams = streams_,
@@ -165,6 +167,8 @@ class DocumentTest : public testing::Test {
 
   control::testing::ControlWorld world_;
   Authentication authentication_{[](std::string_view) { return std::nullopt; }};
+  control::testing::FakeNotifier notifier_;
+  control::WebhookCommands webhooks_{{*world_.database, notifier_, world_.clock, world_.random}};
   EventStreams streams_{authentication_, world_.clock, 2};
   http::Router router_;
   RateLimiter limits_{{}, world_.clock};

@@ -20,6 +20,7 @@ void add_operation_routes(RouteTable& routes, const Context& context);
 void add_team_routes(RouteTable& routes, const Context& context);
 void add_token_routes(RouteTable& routes, const Context& context);
 void add_destination_routes(RouteTable& routes, const Context& context);
+void add_webhook_routes(RouteTable& routes, const Context& context);
 void add_health_routes(RouteTable& routes, const Context& context);
 /// The calls' own description; `routes` is read at each request, so that it holds what is added later.
 void add_docs_routes(RouteTable& routes, const Context& context);

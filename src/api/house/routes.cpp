@@ -20,6 +20,7 @@ void add_routes(RouteTable& routes, const Context& context) {
   add_team_routes(routes, context);
   add_token_routes(routes, context);
   add_destination_routes(routes, context);
+  add_webhook_routes(routes, context);
   add_health_routes(routes, context);
   add_docs_routes(routes, context);
 }

@@ -11,6 +11,7 @@
 #include "control/provider_commands.h"
 #include "control/queries.h"
 #include "control/service_commands.h"
+#include "control/webhook_commands.h"
 #include "core/metrics.h"
 #include "core/time.h"
 #include "http/router.h"
@@ -22,6 +23,7 @@ struct Context {
   control::ServiceCommands& commands;
   control::ProviderCommands& providers;
   control::Queries& queries;
+  control::WebhookCommands& webhooks;
   control::OperationFeed& feed;
   const Authentication& authentication;
   EventStreams& streams;

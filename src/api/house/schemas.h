@@ -11,6 +11,7 @@ core::json::object component_schemas();
 /// The groups that make them up: what Codesphere's contract has, and what Backstay adds.
 core::json::object contract_schemas();
 core::json::object own_schemas();
+core::json::object webhook_schemas();
 core::json::object recovery_schemas();
 
 }  // namespace backstay::api::house

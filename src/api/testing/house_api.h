@@ -12,6 +12,7 @@
 #include "api/house/routes.h"
 #include "api/testing/described.h"
 #include "control/testing/control_world.h"
+#include "control/testing/fake_notifier.h"
 
 namespace backstay::api::testing {
 
@@ -27,6 +28,7 @@ class HouseApiTest : public ::testing::Test {
     return {.commands = *world_.commands,
             .providers = *world_.provider_commands,
             .queries = *world_.queries,
+            .webhooks = webhooks_,
             .feed = world_.feed,
             .authentication = authentication_,
             .streams = streams_,
@@ -108,6 +110,8 @@ class HouseApiTest : public ::testing::Test {
 
   control::testing::ControlWorld world_;
   Authentication authentication_{[this](std::string_view token) { return world_.commands->authenticate(token); }};
+  control::testing::FakeNotifier notifier_;
+  control::WebhookCommands webhooks_{{*world_.database, notifier_, world_.clock, world_.random}};
   EventStreams streams_{authentication_, world_.clock, 2};
   bool ready_ = true;
   http::Router router_;
