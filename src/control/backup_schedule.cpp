@@ -62,7 +62,8 @@ bool scheduled_backup_due(metadata::Transaction& tx, const model::Service& servi
   const auto last = metadata::Backups(tx).last_of(service.id, model::BackupOrigin::kScheduled);
   const model::LastRun run =
       last ? model::LastRun{last->scheduled_at, last->state == model::BackupState::kFailed} : model::LastRun{};
-  if (model::next_run(service.backups.interval_h, run, *service.backups.enabled_at) > now) return false;
+  const auto offset = model::spread(service.id, std::chrono::hours(service.backups.interval_h));
+  if (model::next_run(service.backups.interval_h, offset, run, *service.backups.enabled_at) > now) return false;
   return !has_open_backup(tx, service.id);
 }
 

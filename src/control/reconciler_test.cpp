@@ -156,10 +156,10 @@ TEST(ReconcilerTest, TheFirstBackupIsTakenAtOnceThenOneEachInterval) {
   const auto id = world.make_service(true).id;
   ASSERT_EQ(backups_of(world, id).size(), 1u);
   EXPECT_TRUE(backups_of(world, id).front().confirmed_at);
-  world.clock.advance(std::chrono::hours(23));
+  world.clock.advance(std::chrono::hours(11));
   world.settle();
   EXPECT_EQ(backups_of(world, id).size(), 1u);
-  world.clock.advance(std::chrono::hours(1));
+  world.clock.advance(std::chrono::hours(13));
   world.settle();
   EXPECT_EQ(backups_of(world, id).size(), 2u);
 }

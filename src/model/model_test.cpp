@@ -1,4 +1,6 @@
 // The small rules: states, names, tokens, schedules, windows.
+#include <map>
+
 #include <gtest/gtest.h>
 
 #include "core/error.h"
@@ -109,20 +111,53 @@ TEST(TokenTest, ScopesTeamsAndExpiry) {
   EXPECT_FALSE(is_usable(token, at(1)));
 }
 
+/// The offset by which at(hour) is the time of a service in each interval.
+core::Duration offset_of(int hour, std::int64_t interval_h) {
+  return at(hour).time_since_epoch() % std::chrono::hours(interval_h);
+}
+
 TEST(ScheduleTest, FirstAtOnceThenEachInterval) {
-  EXPECT_EQ(next_run(24, {}, at(5)), at(5));
-  EXPECT_EQ(next_run(24, {at(5)}, at(5)), at(29));
-  EXPECT_EQ(next_run(24, {at(5), true}, at(5)), at(6)) << "a failed one is tried again soon";
-  EXPECT_EQ(next_run(1, {at(5), true}, at(5)), at(6));
+  const auto offset = offset_of(5, 24);
+  EXPECT_EQ(next_run(24, offset, {}, at(5)), at(5));
+  EXPECT_EQ(next_run(24, offset, {at(5)}, at(5)), at(29));
+  EXPECT_EQ(next_run(24, offset, {at(5), true}, at(5)), at(6)) << "a failed one is tried again soon";
+  EXPECT_EQ(next_run(1, {}, {at(5), true}, at(5)), at(6));
   // Switched off and on again: a run from before does not count.
-  EXPECT_EQ(next_run(24, {at(5)}, at(10)), at(10));
+  EXPECT_EQ(next_run(24, offset, {at(5)}, at(10)), at(10));
 }
 
 TEST(ScheduleTest, MissedRunsAreCaughtUpByOne) {
   const auto now = at(100);
-  const auto due = next_run(1, {at(5)}, at(5));
+  const auto due = next_run(1, offset_of(0, 1), {at(5)}, at(5));
   EXPECT_LE(due, now);
-  EXPECT_EQ(next_run(1, {now}, at(5)), at(101));
+  EXPECT_EQ(next_run(1, offset_of(0, 1), {now}, at(5)), at(101));
+}
+
+TEST(ScheduleTest, EachServiceComesToItsOwnTimeOfTheInterval) {
+  for (int own = 0; own < 24; ++own) {
+    auto last = at(5);
+    for (int run = 0; run < 5; ++run) {
+      const auto next = next_run(24, offset_of(own, 24), {last}, at(5));
+      EXPECT_LE(next - last, std::chrono::hours(24)) << own;
+      EXPECT_GE(next - last, std::chrono::hours(12)) << own;
+      last = next;
+    }
+    EXPECT_EQ(offset_of(0, 24) + (last - at(0)) % std::chrono::hours(24), offset_of(0, 24) + std::chrono::hours(own));
+  }
+}
+
+TEST(ScheduleTest, AThousandServicesAreSpreadOverTheInterval) {
+  std::map<std::int64_t, int> minutes;
+  for (int i = 0; i < 1000; ++i) {
+    const auto id = "5f3c8b1e-0000-4000-8000-" + std::to_string(100000000000 + i);
+    const auto offset = spread(id, std::chrono::hours(1));
+    EXPECT_EQ(offset, spread(id, std::chrono::hours(1)));
+    EXPECT_GE(offset, core::Duration(0));
+    EXPECT_LT(offset, std::chrono::hours(1));
+    ++minutes[std::chrono::duration_cast<std::chrono::minutes>(offset).count()];
+  }
+  EXPECT_EQ(minutes.size(), 60U);
+  for (const auto& [minute, count] : minutes) EXPECT_LT(count, 50) << minute;
 }
 
 TEST(RecoveryTest, GapsAreOutOfReach) {

@@ -4,10 +4,14 @@
 
 namespace backstay::model {
 
-core::Timestamp next_run(std::int64_t interval_h, const LastRun& last, core::Timestamp enabled_at) {
+core::Timestamp next_run(std::int64_t interval_h, core::Duration offset, const LastRun& last,
+                         core::Timestamp enabled_at) {
   if (!last.begun || *last.begun < enabled_at) return enabled_at;
-  const std::chrono::hours interval(interval_h);
-  return *last.begun + (last.failed ? std::min(interval, kRetryAfter) : interval);
+  const core::Duration interval = std::chrono::hours(interval_h);
+  if (last.failed) return *last.begun + std::min<core::Duration>(interval, kRetryAfter);
+  const core::Duration ahead = interval - (last.begun->time_since_epoch() - offset) % interval;
+  // Too soon for one more, too late to wait for the one after: half way between.
+  return *last.begun + (ahead < interval / 2 ? ahead + interval / 2 : ahead);
 }
 
 core::Duration spread(std::string_view id, core::Duration period) {

@@ -1,0 +1,84 @@
+// Schedules over a simulated month.
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "control/testing/control_world.h"
+#include "metadata/backups.h"
+#include "model/schedule.h"
+
+namespace backstay::control {
+namespace {
+
+using std::chrono::hours;
+using testing::ControlWorld;
+
+void live(ControlWorld& world, core::Duration time) {
+  const auto end = world.clock.now() + time;
+  while (world.clock.now() < end) {
+    world.settle();
+    world.clock.advance(hours(1));
+  }
+}
+
+/// When scheduled backups were entered, oldest first.
+std::vector<core::Timestamp> runs(ControlWorld& world, const std::string& id) {
+  std::vector<core::Timestamp> times;
+  for (const auto& backup :
+       world.database->read([&](auto& tx) { return metadata::Backups(tx).list({.service_id = id}); })) {
+    if (backup.origin == model::BackupOrigin::kScheduled) times.push_back(backup.scheduled_at);
+  }
+  std::ranges::reverse(times);
+  return times;
+}
+
+CreateServiceRequest kept_for_long(const ControlWorld& world, const std::string& name) {
+  auto request = world.create_request(name);
+  request.backups = world.backups_request();
+  request.backups->retention_days = 365;
+  return request;
+}
+
+TEST(BackupScheduleTest, AMonthHasABackupEachDayAtTheServicesOwnTime) {
+  ControlWorld world;
+  const auto begin = world.clock.now();
+  const auto id = world.commands->create_service(kept_for_long(world, "orders"), world.admin).service.id;
+  live(world, hours(24 * 30));
+  const auto times = runs(world, id);
+  ASSERT_GE(times.size(), 30u);
+  EXPECT_LE(times.size(), 32u);
+  EXPECT_EQ(times.front(), begin) << "the first at once";
+  const auto own = model::spread(id, hours(24));
+  for (std::size_t i = 1; i < times.size(); ++i) {
+    EXPECT_LE(times[i] - times[i - 1], hours(25)) << i << ": an interval and the time between two looks";
+    if (i < 3) continue;
+    EXPECT_LT((times[i].time_since_epoch() - own) % hours(24), hours(1)) << i;
+  }
+}
+
+TEST(BackupScheduleTest, AWeekWithoutTheServerIsCaughtUpByOneRun) {
+  ControlWorld world;
+  const auto id = world.commands->create_service(kept_for_long(world, "orders"), world.admin).service.id;
+  live(world, hours(24 * 3));
+  const auto before = runs(world, id).size();
+  world.clock.advance(hours(24 * 7));
+  world.settle();
+  EXPECT_EQ(runs(world, id).size(), before + 1);
+  live(world, hours(11));
+  EXPECT_EQ(runs(world, id).size(), before + 1);
+}
+
+TEST(BackupScheduleTest, SwitchedOffBackupsStayListedAndNoneIsTaken) {
+  ControlWorld world;
+  const auto id = world.make_service(true).id;
+  live(world, hours(24 * 3));
+  const auto before = world.queries->service(id, world.admin).backups.size();
+  UpdateServiceRequest off;
+  off.backups.emplace().enabled = false;
+  world.commands->update_service(id, off, world.admin);
+  live(world, hours(24 * 20));
+  EXPECT_EQ(world.queries->service(id, world.admin).backups.size(), before) << "nothing newer comes, so nothing goes";
+}
+
+}  // namespace
+}  // namespace backstay::control
