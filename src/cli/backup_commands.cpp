@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "cli/backup_change_commands.h"
 #include "cli/service_commands.h"
 #include "core/error.h"
 
@@ -31,7 +32,10 @@ std::string backup_page(const value& backup) {
   }
   pairs.emplace_back("data", bytes_cell(backup, "dataBytes"));
   pairs.emplace_back("in the store", bytes_cell(backup, "storedBytes"));
-  for (const auto* key : {"error", "nextStep"}) {
+  pairs.emplace_back("took",
+                     backup.as_object().contains("durationSeconds") ? cell(backup, "durationSeconds") + " s" : "");
+  pairs.emplace_back("pinned", cell(backup, "pinned"));
+  for (const auto* key : {"expiresAt", "label", "removalReason", "error", "nextStep"}) {
     if (const auto text = cell(backup, key); !text.empty()) pairs.emplace_back(key, text);
   }
   return render_pairs(pairs);
@@ -133,6 +137,7 @@ void add_backup_commands(CLI::App& program, CommandContext& context) {
   context.add_command(
       *show, [&context, wanted] { context.print(context.client().get("/api/backups/" + *wanted), backup_page); });
   add_create(*group, context);
+  add_backup_change_commands(*group, context);
   add_download(*group, context);
 }
 

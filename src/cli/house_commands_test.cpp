@@ -259,5 +259,16 @@ TEST_F(HouseCommandsTest, ADumpIsAskedForAndDownloadedAsAWhole) {
   EXPECT_FALSE(files_.stat("/other.sql.part"));
 }
 
+TEST_F(HouseCommandsTest, ABackupIsPinnedUnpinnedAndDeleted) {
+  server_.on("PATCH /api/backups/b1", R"({"id":"b1","pinned":true})");
+  EXPECT_EQ(run({"backups", "pin", "b1", "--label", "before the move"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.at(0).body, R"({"pinned":true,"label":"before the move"})");
+  server_.on("PATCH /api/backups/b1", R"({"id":"b1","pinned":false})");
+  EXPECT_EQ(run({"backups", "unpin", "b1"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.at(1).body, R"({"pinned":false})");
+  server_.on("DELETE /api/backups/b1", R"({"id":"b1","state":"deleting"})");
+  EXPECT_EQ(run({"backups", "delete", "b1"}), 0) << terminal_.errors;
+}
+
 }  // namespace
 }  // namespace backstay::cli

@@ -49,7 +49,9 @@ std::vector<ServiceView> views_of(metadata::Transaction& tx, std::vector<model::
   views.reserve(services.size());
   for (auto& service : services) {
     auto& its = backups[service.id];
-    std::erase_if(its, [](const auto& backup) { return backup.state == model::BackupState::kFailed; });
+    std::erase_if(its, [](const auto& backup) {
+      return backup.state == model::BackupState::kFailed || backup.state == model::BackupState::kDeleting;
+    });
     std::reverse(its.begin(), its.end());
     auto& told = events[service.id];
     views.push_back({std::move(service), std::move(told), std::move(its)});

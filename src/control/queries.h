@@ -29,7 +29,7 @@ struct ServiceView {
   model::Service service;
   /// Newest first, at most 20.
   std::vector<model::Event> recent_events;
-  /// Oldest first; failed ones are in the events, not here.
+  /// Oldest first; failed ones are in the events, and those that are being deleted cannot be used any more.
   std::vector<model::Backup> backups;
 };
 

@@ -50,6 +50,12 @@ AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::
   if (source.service.provider.kind != wanted.provider.kind) {
     refuse("/provider/name", fmt::format("the source is a service of '{}'", source.service.provider.name));
   }
+  if (source.backup && source.backup->state == model::BackupState::kDeleting) {
+    throw core::Error(core::Code::kRecoveryOutOfReach, fmt::format("the backup '{}' is being deleted: {}",
+                                                                   source.backup->id, source.backup->removal_reason))
+        .with_field("/recoverFrom/id", "is being deleted")
+        .with_hint("choose another backup");
+  }
   if (source.backup && !source.backup->stored_at) {
     throw core::Error(core::Code::kRecoveryOutOfReach,
                       fmt::format("the backup '{}' is not in the store: it is {}", source.backup->id,

@@ -89,10 +89,10 @@ FinalBackup final_backup_from_text(std::string_view text);
 
 /// What is absent keeps its value.
 struct ChangeBackupRequest {
-  std::optional<bool> pinned;
+  std::optional<bool> pinned{};
   /// An inner nothing takes the expiry away.
-  std::optional<std::optional<core::Timestamp>> expires_at;
-  std::optional<std::string> label;
+  std::optional<std::optional<core::Timestamp>> expires_at{};
+  std::optional<std::string> label{};
 };
 
 struct CreateTeamRequest {

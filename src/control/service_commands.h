@@ -97,7 +97,7 @@ class ServiceCommands {
   model::Backup change_backup(const std::string& id, const ChangeBackupRequest& request, const Principal& principal);
   /// conflict, with the reason, for one that must stay (model::deletion_obstacle). It is hidden in its store soon and
   /// removed a grace later. One that is being deleted already is answered as it is.
-  model::Backup delete_backup(const std::string& id, const Principal& principal);
+  model::Backup delete_backup(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
 
   /// Asks a queued or running operation to stop; conflict if it has ended or cannot be cancelled.
   model::Operation cancel_operation(const std::string& id, const Principal& principal);

@@ -54,6 +54,18 @@ class Retention {
     return decision;
   }
 
+  [[nodiscard]] std::optional<std::string> deletion_obstacle(const RetainedBackup& backup) const {
+    if (backup.pinned) return "it is pinned";
+    if (is_open(backup.state)) return "it is being taken";
+    const Line* const line = line_of(backup);
+    if (line == nullptr || !backup.stored) return std::nullopt;
+    if (!line->instance->held_by.empty()) return line->instance->held_by;
+    if (question_.deleted || !counts_as_good(backup)) return std::nullopt;
+    if (std::ranges::count_if(question_.backups, counts_as_good) == 1) return "it is the last good backup";
+    if (&backup == line->base && line->instance->continuous && !line->over) return begins_window();
+    return std::nullopt;
+  }
+
  private:
   static bool counts_as_good(const RetainedBackup& backup) {
     return backup.confirmed && backup.stored && !is_being_deleted(backup.state);
@@ -197,10 +209,14 @@ class Retention {
     if (&backup == newest_) return verdict(false, "it is the newest confirmed backup");
     if (!succeeded_.contains(&backup)) return verdict(false, "no newer one is confirmed");
     if (&backup == line->base && line->instance->continuous && !line->over) {
-      return verdict(false, fmt::format("the recovery window of {} days begins with it", question_.retention_days));
+      return verdict(false, begins_window());
     }
     if (backup.expires_at) return verdict(true, "its own expiry has passed");
     return judge_age(backup, verdict);
+  }
+
+  [[nodiscard]] std::string begins_window() const {
+    return fmt::format("the recovery window of {} days begins with it", question_.retention_days);
   }
 
   template <typename Verdict>
@@ -266,5 +282,11 @@ std::size_t keep_at_least(std::int64_t retention_days, std::int64_t interval_h) 
 }
 
 RetentionDecision decide_retention(const RetentionQuestion& question) { return Retention(question).decide(); }
+
+std::optional<std::string> deletion_obstacle(const RetentionQuestion& question, const std::string& backup_id) {
+  const auto backup = std::ranges::find(question.backups, backup_id, &RetainedBackup::id);
+  if (backup == question.backups.end()) return std::nullopt;
+  return Retention(question).deletion_obstacle(*backup);
+}
 
 }  // namespace backstay::model

@@ -109,4 +109,9 @@ std::size_t keep_at_least(std::int64_t retention_days, std::int64_t interval_h);
 
 RetentionDecision decide_retention(const RetentionQuestion& question);
 
+/// Why a backup of the question must stay even if its owner wants it deleted: it is pinned, being taken, needed by
+/// somebody, the last good one of a service that is not deleted, or the one that the promised window begins with.
+/// Nothing if it may go.
+std::optional<std::string> deletion_obstacle(const RetentionQuestion& question, const std::string& backup_id);
+
 }  // namespace backstay::model

@@ -381,5 +381,33 @@ TEST(RetentionTest, NoTimeOfTheWindowIsEverLost) {
   }
 }
 
+TEST(RetentionTest, AnOwnerMayDeleteWhatNothingRestsOn) {
+  auto asked = question(10, {backup("b1", 1), backup("b2", 2), backup("b3", 4), backup("b4", 9)});
+  const auto obstacle = [&](const std::string& id) { return deletion_obstacle(asked, id).value_or(""); };
+  EXPECT_EQ(obstacle("b1"), "");
+  EXPECT_EQ(obstacle("b2"), "the recovery window of 7 days begins with it");
+  EXPECT_EQ(obstacle("b3"), "") << "times after it are reached from the one before";
+  EXPECT_EQ(obstacle("b4"), "");
+  EXPECT_EQ(obstacle("unknown"), "");
+  asked.backups[2].pinned = true;
+  EXPECT_EQ(obstacle("b3"), "it is pinned");
+  asked.backups[3].state = BackupState::kRunning;
+  EXPECT_EQ(obstacle("b4"), "it is being taken");
+  asked.instances[0].held_by = "'copy' is being recovered from it";
+  EXPECT_EQ(obstacle("b1"), "'copy' is being recovered from it");
+}
+
+TEST(RetentionTest, TheLastGoodBackupIsNotTheOwnersToDelete) {
+  auto asked = question(10, {backup("b1", 1), backup("b2", 9)});
+  asked.instances[0].continuous = false;
+  EXPECT_EQ(deletion_obstacle(asked, "b1"), std::nullopt);
+  asked.backups[0].confirmed = false;
+  EXPECT_EQ(deletion_obstacle(asked, "b2"), "it is the last good backup");
+  EXPECT_EQ(deletion_obstacle(asked, "b1"), std::nullopt) << "it was never read back";
+  asked.deleted = true;
+  asked.expires_at = day(12);
+  EXPECT_EQ(deletion_obstacle(asked, "b2"), std::nullopt) << "nobody promised to keep what was deleted";
+}
+
 }  // namespace
 }  // namespace backstay::model

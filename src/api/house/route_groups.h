@@ -13,6 +13,7 @@ namespace backstay::api::house {
 void add_service_routes(RouteTable& routes, const Context& context);
 void add_provider_routes(RouteTable& routes, const Context& context);
 void add_backup_routes(RouteTable& routes, const Context& context);
+void add_backup_change_routes(RouteTable& routes, const Context& context);
 void add_recovery_routes(RouteTable& routes, const Context& context);
 void add_event_routes(RouteTable& routes, const Context& context);
 void add_audit_routes(RouteTable& routes, const Context& context);

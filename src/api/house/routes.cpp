@@ -13,6 +13,7 @@ void add_routes(RouteTable& routes, const Context& context) {
   add_provider_routes(routes, context);
   add_service_routes(routes, context);
   add_backup_routes(routes, context);
+  add_backup_change_routes(routes, context);
   add_recovery_routes(routes, context);
   add_event_routes(routes, context);
   add_audit_routes(routes, context);

@@ -1,0 +1,117 @@
+// The part of ServiceCommands that speaks of single backups: pins, expiries, labels and deletion.
+#include <fmt/format.h>
+
+#include "control/refusals.h"
+#include "control/retention_question.h"
+#include "control/retention_schedule.h"
+#include "control/service_commands.h"
+#include "core/error.h"
+#include "metadata/backups.h"
+#include "metadata/operations.h"
+#include "metadata/services.h"
+
+namespace backstay::control {
+namespace {
+
+constexpr std::size_t kLongestLabel = 200;
+
+/// What it has decided must not change under it.
+void require_no_retention(metadata::Transaction& tx, const model::Backup& backup) {
+  metadata::OperationFilter filter;
+  filter.service_id = backup.service_id;
+  filter.kind = kinds::kRetention;
+  filter.open_only = true;
+  for (const auto& operation : metadata::Operations(tx).list(filter)) {
+    if (operation.attempts == 0) continue;
+    throw core::Error(core::Code::kConflict, "old backups of the service are being removed right now")
+        .with_hint("send the change again in a moment");
+  }
+}
+
+void check_change(const ChangeBackupRequest& request, core::Timestamp now) {
+  Refusals refusals;
+  if (request.expires_at && *request.expires_at && **request.expires_at <= now) {
+    refusals.add("/expiresAt", "has passed already; delete the backup if it is not wanted any more");
+  }
+  if (request.label && request.label->size() > kLongestLabel) {
+    refusals.add("/label", fmt::format("has at most {} bytes", kLongestLabel));
+  }
+  refusals.raise();
+}
+
+/// Of a service that is not there any more nothing is promised.
+std::optional<std::string> obstacle_of(metadata::Transaction& tx, const model::Backup& backup, core::Timestamp now) {
+  const auto service = metadata::Services(tx).require(backup.service_id);
+  for (const auto& place : retention_cases(tx, service, now)) {
+    if (place.destination_id != backup.destination_id) continue;
+    return model::deletion_obstacle(place.question, backup.id);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+model::Backup ServiceCommands::require_backup(metadata::Transaction& tx, const std::string& id,
+                                              const Principal& principal) {
+  auto backup = metadata::Backups(tx).find(id);
+  if (!backup || !principal.sees_team(backup->team_id)) {
+    throw core::Error(core::Code::kNotFound, fmt::format("there is no backup '{}'", id));
+  }
+  return std::move(*backup);
+}
+
+model::Backup ServiceCommands::change_backup(const std::string& id, const ChangeBackupRequest& request,
+                                             const Principal& principal) {
+  require_write(principal);
+  check_change(request, deps_.clock.now());
+  return deps_.database.write([&](auto& tx) {
+    auto backup = require_backup(tx, id, principal);
+    if (backup.state == model::BackupState::kDeleting) {
+      throw core::Error(core::Code::kConflict,
+                        fmt::format("the backup '{}' is being deleted: {}", id, backup.removal_reason));
+    }
+    require_no_retention(tx, backup);
+    const bool was_pinned = backup.pinned;
+    if (request.pinned) backup.pinned = *request.pinned;
+    if (request.expires_at) backup.expires_at = *request.expires_at;
+    if (request.label) backup.label = *request.label;
+    metadata::Backups(tx).update(backup);
+    if (was_pinned != backup.pinned) {
+      events_.record(tx, metadata::Services(tx).require(backup.service_id),
+                     backup.pinned ? events::kBackupPinned : events::kBackupUnpinned,
+                     backup.pinned ? "a backup was pinned: it stays until it is unpinned"
+                                   : "a backup was unpinned: the retention decides on it again",
+                     {{"backup.id", backup.id}});
+    }
+    return backup;
+  });
+}
+
+model::Backup ServiceCommands::delete_backup(const std::string& id, const Principal& principal, Effect effect) {
+  require_delete(principal);
+  auto tx = deps_.database.begin(metadata::Access::kWrite);
+  auto backup = require_backup(tx, id, principal);
+  if (backup.state == model::BackupState::kDeleting) return backup;
+  const auto service = metadata::Services(tx).require(backup.service_id);
+  if (!deps_.providers.of_kind(service.provider.kind).is_local()) {
+    throw core::Error(core::Code::kNotSupported, "the backups of this service are its provider's")
+        .with_hint("delete it where the provider keeps it");
+  }
+  const auto now = deps_.clock.now();
+  if (const auto obstacle = obstacle_of(tx, backup, now)) {
+    throw core::Error(core::Code::kConflict, fmt::format("the backup '{}' must stay: {}", id, *obstacle))
+        .with_hint(backup.pinned ? "unpin it first" : "wait until that is over, or until a newer one is confirmed");
+  }
+  if (effect == Effect::kDryRun) return backup;
+  backup.state = model::BackupState::kDeleting;
+  backup.removal_reason = "its deletion was asked for";
+  metadata::Backups(tx).update(backup);
+  hurry_retention(tx, service.id, now);
+  events_.record(tx, service, events::kBackupDeleting,
+                 "the deletion of a backup was asked for: it is hidden in its store now and removed later",
+                 {{"backup.id", backup.id}});
+  tx.commit();
+  return backup;
+}
+
+}  // namespace backstay::control

@@ -1,0 +1,165 @@
+// Pins, expiries, labels and deletion of single backups.
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "control/testing/control_world.h"
+#include "metadata/backups.h"
+
+namespace backstay::control {
+namespace {
+
+using std::chrono::hours;
+using testing::ControlWorld;
+
+core::Error error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const core::Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "was accepted";
+  return {core::Code::kInternal, ""};
+}
+
+void live(ControlWorld& world, core::Duration time) {
+  const auto end = world.clock.now() + time;
+  while (world.clock.now() < end) {
+    world.settle();
+    world.clock.advance(hours(2));
+  }
+  world.settle();
+}
+
+class BackupCommandsTest : public ::testing::Test {
+ protected:
+  BackupCommandsTest() : service_(world_.make_service(true).id) {}
+  std::string take() {
+    world_.clock.advance(std::chrono::minutes(1));
+    const auto id = world_.commands->schedule_backup(service_, world_.admin).id;
+    world_.settle();
+    return id;
+  }
+  std::string first() { return world_.queries->backups(service_, world_.admin).back().id; }
+  bool there(const std::string& id) {
+    return world_.database->read([&](auto& tx) { return metadata::Backups(tx).find(id).has_value(); });
+  }
+  model::Backup change(const std::string& id, const ChangeBackupRequest& request) {
+    return world_.commands->change_backup(id, request, world_.admin);
+  }
+  model::Backup remove(const std::string& id) { return world_.commands->delete_backup(id, world_.admin); }
+
+  ControlWorld world_;
+  std::string service_;
+};
+
+TEST_F(BackupCommandsTest, APinnedBackupStaysUntilItIsUnpinned) {
+  const auto id = take();
+  EXPECT_TRUE(change(id, {.pinned = true, .label = "before the move"}).pinned);
+  live(world_, hours(24 * 15));
+  ASSERT_TRUE(there(id));
+  EXPECT_EQ(world_.queries->backup(id, world_.admin).label, "before the move");
+  change(id, {.pinned = false});
+  live(world_, hours(24 * 3));
+  EXPECT_FALSE(there(id));
+  EXPECT_EQ(world_.count_events(service_, "backup.pinned"), 1u);
+  EXPECT_EQ(world_.count_events(service_, "backup.unpinned"), 1u);
+}
+
+TEST_F(BackupCommandsTest, AnExpiryTakesThePlaceOfTheRetention) {
+  const auto longer = take();
+  const auto shorter = take();
+  const auto now = world_.clock.now();
+  change(longer, {.expires_at = now + hours(24 * 14)});
+  change(shorter, {.expires_at = now + hours(24 * 2)});
+  live(world_, hours(24 * 5));
+  EXPECT_FALSE(there(shorter)) << "younger than the retention";
+  live(world_, hours(24 * 7));
+  EXPECT_TRUE(there(longer)) << "older than the retention";
+  live(world_, hours(24 * 5));
+  EXPECT_FALSE(there(longer));
+}
+
+TEST_F(BackupCommandsTest, AnExpiryInThePastIsRefused) {
+  const auto id = take();
+  const auto refusal = error_of([&] { change(id, {.expires_at = world_.clock.now() - hours(1)}); });
+  EXPECT_EQ(refusal.code(), core::Code::kInvalidArgument);
+  ASSERT_EQ(refusal.fields().size(), 1u);
+  EXPECT_EQ(refusal.fields()[0].pointer, "/expiresAt");
+  change(id, {.expires_at = world_.clock.now() + hours(1)});
+  EXPECT_FALSE(change(id, {.expires_at = std::optional<core::Timestamp>()}).expires_at);
+}
+
+TEST_F(BackupCommandsTest, ADeletedBackupIsHiddenAndGoneAGraceLater) {
+  const auto id = take();
+  take();
+  EXPECT_EQ(remove(id).state, model::BackupState::kDeleting);
+  const auto entries = world_.queries->service(service_, world_.admin).backups;
+  EXPECT_TRUE(std::ranges::none_of(entries, [&](const auto& entry) { return entry.id == id; }));
+  CreateServiceRequest copy = world_.create_request("copy");
+  copy.recover_from.emplace().backup_id = id;
+  EXPECT_EQ(error_of([&] { world_.commands->create_service(copy, world_.admin); }).code(),
+            core::Code::kRecoveryOutOfReach);
+  EXPECT_EQ(error_of([&] { change(id, {.pinned = true}); }).code(), core::Code::kConflict);
+  EXPECT_EQ(remove(id).state, model::BackupState::kDeleting) << "once more does no harm";
+  live(world_, hours(20));
+  EXPECT_TRUE(there(id));
+  live(world_, hours(30));
+  EXPECT_FALSE(there(id));
+  EXPECT_EQ(world_.count_events(service_, "backups.removed"), 1u);
+}
+
+TEST_F(BackupCommandsTest, WhatMustStayIsNotDeleted) {
+  const auto refusal = [&](const std::string& id) {
+    const auto error = error_of([&] { remove(id); });
+    EXPECT_EQ(error.code(), core::Code::kConflict);
+    return error.message();
+  };
+  EXPECT_NE(refusal(first()).find("last good backup"), std::string::npos);
+  const auto second = take();
+  EXPECT_NE(refusal(first()).find("window of 7 days begins with it"), std::string::npos);
+  change(second, {.pinned = true});
+  EXPECT_NE(refusal(second).find("pinned"), std::string::npos);
+  EXPECT_EQ(error_of([&] { remove(world_.random.uuid()); }).code(), core::Code::kNotFound);
+  Principal writer = world_.admin;
+  writer.admin = writer.may_delete = false;
+  EXPECT_EQ(error_of([&] { world_.commands->delete_backup(second, writer); }).code(), core::Code::kForbidden);
+}
+
+TEST_F(BackupCommandsTest, ABackupThatARecoveryReadsIsNotDeleted) {
+  const auto id = take();
+  take();
+  world_.provider->on_call([&](const std::string& what, WorkContext&) {
+    if (what == "recover") throw core::Error(core::Code::kNotYet, "it takes long");
+  });
+  CreateServiceRequest copy = world_.create_request("copy");
+  copy.recover_from.emplace().backup_id = id;
+  world_.commands->create_service(copy, world_.admin);
+  world_.settle();
+  EXPECT_NE(error_of([&] { remove(id); }).message().find("'copy' is being recovered from it"), std::string::npos);
+}
+
+TEST_F(BackupCommandsTest, ABackupThatFailedIsGoneAtOnce) {
+  world_.provider->fail_next("take_backup", core::Error(core::Code::kCorruptData, "bad pages"));
+  const auto id = take();
+  EXPECT_EQ(world_.queries->backup(id, world_.admin).state, model::BackupState::kFailed);
+  remove(id);
+  world_.settle();
+  EXPECT_FALSE(there(id));
+}
+
+TEST_F(BackupCommandsTest, NothingIsChangedUnderARetentionAtWork) {
+  const auto id = take();
+  world_.clock.advance(hours(24 * 10));
+  bool tried = false;
+  world_.provider->on_call([&](const std::string& what, WorkContext&) {
+    if (what != "apply_retention" || tried) return;
+    tried = true;
+    EXPECT_EQ(error_of([&] { change(id, {.pinned = true}); }).code(), core::Code::kConflict);
+  });
+  world_.settle();
+  EXPECT_TRUE(tried);
+}
+
+}  // namespace
+}  // namespace backstay::control
