@@ -29,12 +29,31 @@ class IdleRuntime final : public control::Runtime {
 
 class PostgresqlCheckTest : public ::testing::Test {
  protected:
+  std::unique_ptr<control::Provider> provider_in(control::Runtime& runtime) {
+    PostgresqlConfig config;
+    config.state_dir = "/nowhere";
+    return make_postgresql_provider({runtime, files_, runner_, clock_, random_, metrics_, memory_, turns_}, config);
+  }
+  /// Of a recovery from a backup of this major version into a PostgreSQL 15.
+  core::Error refusal_of_recovery(int source_major) {
+    IdleRuntime runtime(true);
+    model::Service wanted;
+    wanted.provider = {"postgresql", "15", "postgresql"};
+    control::RecoveryQuestion question;
+    question.instances.emplace_back().engine_major = source_major;
+    question.backup_id = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+    question.from.destination.url = "file:///nowhere";
+    try {
+      provider_in(runtime)->plan_recovery(question, wanted);
+    } catch (const core::Error& error) {
+      return error;
+    }
+    return {core::Code::kInternal, "nothing was refused"};
+  }
   std::vector<core::FieldError> refused_fields(bool isolates, const model::Service& wanted) {
     IdleRuntime runtime(isolates);
-    const auto provider =
-        make_postgresql_provider({runtime, files_, runner_, clock_, random_, metrics_, memory_, turns_}, {});
     try {
-      provider->check(wanted, nullptr);
+      provider_in(runtime)->check(wanted, nullptr);
     } catch (const core::Error& error) {
       EXPECT_EQ(error.code(), core::Code::kInvalidArgument);
       return error.fields();
@@ -61,6 +80,29 @@ TEST_F(PostgresqlCheckTest, ASuperuserNeedsAUserOfItsOwn) {
   const auto fields = refused_fields(false, wanted);
   ASSERT_EQ(fields.size(), 1u);
   EXPECT_EQ(fields.front().pointer, "/secrets/superuserPassword");
+}
+
+TEST_F(PostgresqlCheckTest, APhysicalBackupOfAnotherMajorIsRefusedAndTheLogicalWayIsNamed) {
+  const auto older = refusal_of_recovery(14);
+  EXPECT_EQ(older.code(), core::Code::kInvalidArgument);
+  ASSERT_EQ(older.fields().size(), 1U);
+  EXPECT_EQ(older.fields()[0].pointer, "/provider/version");
+  EXPECT_NE(older.hint().find(R"({"mechanism":"logical"})"), std::string::npos) << older.hint();
+  EXPECT_NE(refusal_of_recovery(16).hint().find("no backup goes back"), std::string::npos);
+}
+
+TEST_F(PostgresqlCheckTest, DumpsNeedThePgDumpOfTheirMajorAndAreReadByAnyLaterOne) {
+  IdleRuntime runtime(true);
+  const auto provider = provider_in(runtime);
+  model::Instance instance;
+  for (const auto& [major, takes, reads] :
+       {std::tuple(15, true, true), std::tuple(14, false, true), std::tuple(99, false, false)}) {
+    instance.engine_major = major;
+    EXPECT_EQ(!provider->logical_problem(instance, control::DumpWork::kTake), takes) << major;
+    EXPECT_EQ(!provider->logical_problem(instance, control::DumpWork::kRead), reads) << major;
+  }
+  EXPECT_EQ(provider->logical_problem(instance, control::DumpWork::kTake),
+            "no pg_dump of PostgreSQL 99 is installed on this machine");
 }
 
 }  // namespace
