@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures backup, restore, WAL archiving and API latency beside pgBackRest and pg_basebackup, in one run on one machine.
+"""Measures backup, restore and WAL archiving beside pgBackRest and pg_basebackup, and the API, also with a state of
+10,000 services, in one run on one machine.
 
 Every figure is the median of the runs, which take turns. A ratio is ours / theirs: below 1 is faster or smaller.
 """
@@ -20,6 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from bench.cluster import Cluster  # noqa: E402
 from bench.contenders import Backstay, PgBackRest, PgBaseBackup  # noqa: E402
+from support.scale import SERVICES, filled_server, measure  # noqa: E402
 from support.server import Server, make_state_directory  # noqa: E402
 
 
@@ -51,11 +53,11 @@ class Results:
     def line(row: dict) -> str:
         peer = "-" if row["peer"] is None else f"{row['peer']:.3f}"
         ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
-        return (f"{row['name']:<34} {row['ours']:>10.3f} {peer:>10} {row['unit']:<4} {ratio:>6}  "
+        return (f"{row['name']:<44} {row['ours']:>10.3f} {peer:>10} {row['unit']:<4} {ratio:>6}  "
                 f"{'reached' if row['reached'] else 'not reached'} (target {row['target']})")
 
     def print(self) -> None:
-        print(f"\n    {'what':<34} {'ours':>10} {'peer':>10} {'':<4} {'ratio':>6}")
+        print(f"\n    {'what':<44} {'ours':>10} {'peer':>10} {'':<4} {'ratio':>6}")
         for row in self.rows:
             print(f"    {self.line(row)}")
 
@@ -79,6 +81,8 @@ class Bench:
             self.cluster.stop()
             shutil.rmtree(self.home / "cluster", ignore_errors=True)
         self.api_latency()
+        for kind in ("sqlite", "postgresql"):
+            self.scale(kind)
         shutil.rmtree(self.home, ignore_errors=True)
         return self.results
 
@@ -145,6 +149,16 @@ class Bench:
             connection.close()
         finally:
             server.destroy()
+
+
+    def scale(self, kind: str) -> None:
+        """10,000 services and 100,000 backups in the state."""
+        with filled_server(self.program, kind) as server:
+            figures = measure(server)
+        self.results.add(f"{SERVICES} services, {kind}: page, 99 %", "ms", figures.page_99 * 1000, None, 50)
+        self.results.add(f"{SERVICES} services, {kind}: tick, 99 %", "ms", figures.tick_99 * 1000, None, 100)
+        self.results.add(f"{SERVICES} services, {kind}: start", "s", figures.start, None, 2)
+        self.results.add(f"{SERVICES} services, {kind}: memory", "MiB", figures.memory_mib, None, 256)
 
 
 def main() -> None:
