@@ -9,6 +9,7 @@ from conftest import Deployed, deploy
 
 from support import bodies
 from support.load import Writer, postmaster_pids
+from support.receiver import Receiver
 from support.server import Block, Server, make_state_directory
 from support.state_database import StateDatabase
 from support.waiting import wait_for
@@ -174,3 +175,25 @@ def test_the_state_goes_away_and_comes_back(pair):
     pair.database.start()
     wait_for("it answers again", lambda: api.raw("GET", f"/managed-services/{service.id}").status == 200, 60)
     service.backup()
+
+
+def test_one_of_both_tells_webhooks_and_the_other_takes_over(pair):
+    receiver = Receiver()
+    try:
+        one, two = pair.first.api(), pair.second.api()
+        team = one.get("/teams")[0]["id"]
+        made = two.post("/api/webhooks", {"teamId": team, "name": "ci", "url": receiver.url, "events": ["destination.*"]})
+        receiver.secret = made["secret"]
+        names = [f"told-{number}" for number in range(6)]
+        for number, name in enumerate(names):
+            store = bodies.directory_store(pair.services, name)["config"]
+            (one, two)[number % 2].post("/api/destinations", {"teamId": team, "name": name, "config": store})
+        wait_for("all messages", lambda: len(receiver.types()) >= len(names), 20)
+        pair.first.kill()
+        store = bodies.directory_store(pair.services, "after")["config"]
+        two.post("/api/destinations", {"teamId": team, "name": "after", "config": store})
+        wait_for("the message after the kill", lambda: len(receiver.types()) > len(names), TAKE_OVER_SECONDS)
+        told = [body["data"]["sequence"] for _, body in receiver.messages]
+        assert len(told) == len(set(told)) == len(names) + 1 and receiver.forged == 0
+    finally:
+        receiver.close()
