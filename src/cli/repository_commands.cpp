@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "backup/confirm.h"
+#include "cli/dump_commands.h"
 #include "cli/offline_command.h"
 #include "cli/offline_recovery.h"
 #include "cli/prune_commands.h"
@@ -55,6 +56,7 @@ void init(const Options& options, std::stop_token stop) {
 
 core::json::object backup_json(const repository::BackupRecord& backup) {
   return {{"id", backup.backup},
+          {"mechanism", backup.mechanism},
           {"origin", backup.origin},
           {"label", backup.label},
           {"taken", time_json(backup.taken)},
@@ -72,7 +74,7 @@ void list(const Options& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, std::move(stop));
   core::json::array instances;
-  Table table({"instance", "backup", "taken", "confirmed", "data", "stored", "problem"});
+  Table table({"instance", "backup", "mechanism", "taken", "confirmed", "data", "stored", "problem"});
   std::string windows;
   for (const std::string& id : repository->instances()) {
     const auto record = repository->instance(id);
@@ -83,12 +85,12 @@ void list(const Options& options, std::stop_token stop) {
     std::vector<repository::DamagedBackup> damaged;
     for (const auto& backup : archive.backups(&damaged)) {
       backups.push_back(backup_json(backup));
-      table.add({name, backup.backup, time_cell(backup.taken), time_cell(backup.confirmed),
+      table.add({name, backup.backup, backup.mechanism, time_cell(backup.taken), time_cell(backup.confirmed),
                  core::format_bytes(backup.data_size), core::format_bytes(backup.stored_size), backup.problem});
     }
     for (const auto& backup : damaged) {
       backups.push_back({{"id", backup.backup}, {"problem", backup.problem}});
-      table.add({name, backup.backup, "", "", "", "", backup.problem});
+      table.add({name, backup.backup, "", "", "", "", "", backup.problem});
     }
     core::json::array gaps;
     for (const std::string& warning : window.warnings) windows += fmt::format("warning: {}: {}\n", name, warning);
@@ -187,6 +189,7 @@ void add_repository_commands(CLI::App& program) {
   restore_options->server.add_to(restore_command);
   restore_command.add_flag("--recover", restore_options->recover, "replay and promote too");
   restore_command.add_flag("--start", restore_options->server.start, "with --recover: leave the server running");
+  add_dump_command(group);
   add_prune_commands(group);
 }
 

@@ -1,4 +1,6 @@
 """Logical backups: a dump that is taken, had as SQL, and recovered from."""
+import json
+import re
 import subprocess
 
 from conftest import Deployed, deploy
@@ -19,7 +21,7 @@ def scratch_of(server) -> list:
     return list((server.state_dir / "scratch").glob("*"))
 
 
-def test_a_dump_becomes_a_database_again_in_three_ways(shop, server, program, tmp_path):
+def test_a_dump_becomes_a_database_again_in_four_ways(shop, server, program, tmp_path):
     before = shop.database().dump()
     backup = logical_backup(shop)
     assert backup["mechanism"] == "logical" and backup["state"] == "completed" and backup["origin"] == "manual"
@@ -42,6 +44,20 @@ def test_a_dump_becomes_a_database_again_in_three_ways(shop, server, program, tm
     assert done.returncode == 0, done.stderr
     assert [line for line in file.read_text().splitlines() if "restrict " not in line] == \
         [line for line in answer.body.splitlines() if "restrict " not in line]
+
+    # From the store and the key alone.
+    key = tmp_path / "key"
+    key.write_text(re.search(r"bsk1-[A-Za-z0-9-]+", shop.api.post(f"/api/teams/{shop.body['teamId']}/recovery-kit")["text"])[0])
+    key.chmod(0o600)
+    where = ["--store", shop.store["config"]["destinationPath"], "--key-file", key]
+    offline = tmp_path / "offline.sql"
+    done = subprocess.run([program, "repository", "dump", *where, "--instance", "shop", "--backup", backup["id"], "--file", offline],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert [line for line in offline.read_text().splitlines() if "restrict " not in line] == \
+        [line for line in answer.body.splitlines() if "restrict " not in line]
+    done = subprocess.run([program, "repository", "list", *where, "-o", "json"], capture_output=True, text=True, timeout=60)
+    assert {"logical", "physical"} <= {one["mechanism"] for instance in json.loads(done.stdout) for one in instance["backups"]}
 
     # As a service.
     wanted = plain(shop, "shop-from-dump", recoverFrom=bodies.recover(shop.store, id=backup["id"]))
