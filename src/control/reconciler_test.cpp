@@ -156,10 +156,10 @@ TEST(ReconcilerTest, TheFirstBackupIsTakenAtOnceThenOneEachInterval) {
   const auto id = world.make_service(true).id;
   ASSERT_EQ(backups_of(world, id).size(), 1u);
   EXPECT_TRUE(backups_of(world, id).front().confirmed_at);
-  world.clock.advance(std::chrono::hours(11));
+  world.clock.advance(std::chrono::hours(5));
   world.settle();
   EXPECT_EQ(backups_of(world, id).size(), 1u);
-  world.clock.advance(std::chrono::hours(13));
+  world.clock.advance(std::chrono::hours(19));
   world.settle();
   EXPECT_EQ(backups_of(world, id).size(), 2u);
 }
@@ -176,11 +176,11 @@ TEST(ReconcilerTest, RunsThatWereMissedAreCaughtUpByOne) {
 TEST(ReconcilerTest, AManualBackupDoesNotMoveTheSchedule) {
   ControlWorld world;
   const auto id = world.make_service(true).id;
-  world.clock.advance(std::chrono::hours(12));
+  world.clock.advance(std::chrono::hours(5));
   world.commands->schedule_backup(id, world.admin);
   world.settle();
   EXPECT_EQ(backups_of(world, id).size(), 2u);
-  world.clock.advance(std::chrono::hours(12));
+  world.clock.advance(std::chrono::hours(19));
   world.settle();
   EXPECT_EQ(backups_of(world, id).size(), 3u);
 }

@@ -60,7 +60,7 @@ TEST(RetentionTest, IsAppliedOnceADayAndAfterEachConfirmedBackup) {
   ControlWorld world;
   auto request = world.create_request();
   request.backups = world.backups_request();
-  request.backups->interval_hours = 240;
+  request.backups->interval_hours = 720;
   const auto id = world.commands->create_service(request, world.admin).service.id;
   world.settle();
   EXPECT_EQ(count_calls(world, "apply_retention"), 1u) << "the first backup is confirmed";

@@ -10,8 +10,8 @@ core::Timestamp next_run(std::int64_t interval_h, core::Duration offset, const L
   const core::Duration interval = std::chrono::hours(interval_h);
   if (last.failed) return *last.begun + std::min<core::Duration>(interval, kRetryAfter);
   const core::Duration ahead = interval - (last.begun->time_since_epoch() - offset) % interval;
-  // Too soon for one more, too late to wait for the one after: half way between.
-  return *last.begun + (ahead < interval / 2 ? ahead + interval / 2 : ahead);
+  // Too soon for one more, too late to wait for the one after: half way between, from where the next is at its time.
+  return *last.begun + (ahead < interval / 4 ? ahead + interval / 2 : ahead);
 }
 
 core::Duration spread(std::string_view id, core::Duration period) {

@@ -20,8 +20,8 @@ struct LastRun {
 inline constexpr auto kRetryAfter = std::chrono::hours(1);
 
 /// When the next run is due: at `enabled_at` if there was none since, else at the service's own time of the interval,
-/// which `offset` says: the last run and the next are at most one interval apart, and at least half of one. Sooner if
-/// the last run failed: a service must not be without a backup for a month because its store was away for an hour. A
+/// which `offset` says: the last run and the next are at most one interval apart, and at least a quarter of one. Sooner
+/// if the last run failed: a service must not be without a backup for a month because its store was away for an hour. A
 /// time in the past means now; runs that were missed are caught up by one, because the next is counted from that one.
 core::Timestamp next_run(std::int64_t interval_h, core::Duration offset, const LastRun& last,
                          core::Timestamp enabled_at);
