@@ -8,6 +8,17 @@ namespace backstay::control {
 namespace {
 
 constexpr auto kBetweenSafetyBackups = std::chrono::minutes(10);
+/// After a time without the server all services are late at once. More than so many would only stand in the queue, in
+/// front of what owners ask for.
+constexpr std::size_t kScheduledAtOnce = 16;
+
+bool has_room(metadata::Transaction& tx) {
+  metadata::OperationFilter open;
+  open.kind = kinds::kBackup;
+  open.open_only = true;
+  open.limit = kScheduledAtOnce;
+  return metadata::Operations(tx).list(open).size() < kScheduledAtOnce;
+}
 
 }  // namespace
 
@@ -64,7 +75,8 @@ bool scheduled_backup_due(metadata::Transaction& tx, const model::Service& servi
       last ? model::LastRun{last->scheduled_at, last->state == model::BackupState::kFailed} : model::LastRun{};
   const auto offset = model::spread(service.id, std::chrono::hours(service.backups.interval_h));
   if (model::next_run(service.backups.interval_h, offset, run, *service.backups.enabled_at) > now) return false;
-  return !has_open_backup(tx, service.id);
+  // The first one comes at once.
+  return !has_open_backup(tx, service.id) && (!last || has_room(tx));
 }
 
 }  // namespace backstay::control

@@ -37,7 +37,7 @@ bool has_open_backup(metadata::Transaction& tx, const std::string& service_id);
 /// a moment ago.
 bool safety_backup_due(metadata::Transaction& tx, const model::Service& service, core::Timestamp now);
 
-/// True if the service's next scheduled backup is due and none is queued or running.
+/// True if the service's next scheduled backup is due, none is queued or running, and not many of others are.
 bool scheduled_backup_due(metadata::Transaction& tx, const model::Service& service, core::Timestamp now);
 
 }  // namespace backstay::control

@@ -68,6 +68,32 @@ TEST(BackupScheduleTest, AWeekWithoutTheServerIsCaughtUpByOneRun) {
   EXPECT_EQ(runs(world, id).size(), before + 1);
 }
 
+TEST(BackupScheduleTest, ManyServicesThatAreLateDoNotFillTheQueue) {
+  ControlWorld world;
+  std::vector<std::string> ids;
+  for (int i = 0; i < 20; ++i) {
+    ids.push_back(
+        world.commands->create_service(kept_for_long(world, "s" + std::to_string(i)), world.admin).service.id);
+  }
+  world.settle();
+  for (const auto& id : ids) EXPECT_EQ(runs(world, id).size(), 1u) << "the first at once";
+  world.clock.advance(hours(24 * 7));
+  for (int i = 0; i < 5; ++i) world.tick();
+  OperationFilter all;
+  all.limit = 0;
+  const auto waiting = world.queries->operations(all, world.admin);
+  EXPECT_EQ(std::ranges::count_if(
+                waiting,
+                [](const auto& it) { return it.kind == kinds::kBackup && it.state == model::OperationState::kQueued; }),
+            16);
+  // What was looked at without room has its next look a moment later.
+  for (int i = 0; i < 4; ++i) {
+    world.settle();
+    world.clock.advance(std::chrono::minutes(2));
+  }
+  for (const auto& id : ids) EXPECT_EQ(runs(world, id).size(), 2u);
+}
+
 TEST(BackupScheduleTest, SwitchedOffBackupsStayListedAndNoneIsTaken) {
   ControlWorld world;
   const auto id = world.make_service(true).id;
