@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -35,6 +37,15 @@ os::Descriptor take_lock(const std::filesystem::path& file) {
       .with_hint("stop that server, or give this one a state directory of its own");
 }
 
+/// What somebody made stays as it is; its mode may be meant.
+void require_traversable(const std::filesystem::path& path, mode_t mode) {
+  if (::geteuid() != 0 || (mode & S_IXOTH) != 0) return;
+  throw Error(Code::kConfigError, fmt::format("the state directory '{}' lets no other user pass", path.string()))
+      .with_hint(
+          "services run under users of their own and must reach their directories below it: chmod o+x it, or name "
+          "a directory that does not exist yet");
+}
+
 }  // namespace
 
 StateDirectory::StateDirectory(std::filesystem::path path, os::FileSystem& files, core::Random& random)
@@ -43,8 +54,12 @@ StateDirectory::StateDirectory(std::filesystem::path path, os::FileSystem& files
   if (found && found->type != os::FileType::kDirectory) {
     throw Error(Code::kConfigError, fmt::format("the state directory '{}' is no directory", path_.string()));
   }
-  if (!found) files_.make_directories(path_, kTraversable);
-  files_.set_mode(path_, kTraversable);
+  if (!found) {
+    files_.make_directories(path_, kTraversable);
+    files_.set_mode(path_, kTraversable);
+  } else {
+    require_traversable(path_, found->mode);
+  }
   lock_ = take_lock(path_ / "lock");
   remove_endpoint();
   identify(random);

@@ -1,6 +1,7 @@
 #include "app/state_directory.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -41,6 +42,24 @@ core::Error refusal(Act act) {
 TEST_F(StateDirectoryTest, IsMadeTraversableForServices) {
   const StateDirectory state(path(), files_, random_);
   EXPECT_EQ(mode_of(path()), 0711U);
+}
+
+TEST_F(StateDirectoryTest, LeavesTheModeOfOneThatIsThere) {
+  files_.make_directories(path(), 0700);
+  files_.set_mode(path(), 0751);
+  {
+    const StateDirectory state(path(), files_, random_);
+  }
+  EXPECT_EQ(mode_of(path()), 0751U);
+  files_.set_mode(path(), 0700);
+  if (::geteuid() == 0) {
+    const auto error = refusal([&] { const StateDirectory state(path(), files_, random_); });
+    EXPECT_EQ(error.code(), core::Code::kConfigError);
+    EXPECT_NE(error.hint().find("o+x"), std::string::npos);
+  } else {
+    const StateDirectory state(path(), files_, random_);
+  }
+  EXPECT_EQ(mode_of(path()), 0700U);
 }
 
 TEST_F(StateDirectoryTest, IsForOneServerAtATime) {

@@ -1,6 +1,7 @@
 // A backup as an operation: taken and stored, then read back and confirmed. The four facts are written one by one.
 #include "control/body_loader.h"
 #include "control/operation_work.h"
+#include "control/retention_question.h"
 #include "control/retention_schedule.h"
 #include "control/service_operations.h"
 #include "core/text.h"
@@ -31,6 +32,35 @@ Loaded load(const WorkDependencies& deps, const model::Operation& operation) {
     }
     return Loaded{std::move(backup), load_body(tx, service, instance)};
   });
+}
+
+/// Backups of what runs elsewhere have no store here that a retention could look at: what a newer one has made
+/// superfluous goes by its backend's hand.
+void expire_elsewhere(const WorkDependencies& deps, StepContext& context, const ServiceBody& body) {
+  const auto place =
+      deps.database.read([&](auto& tx) { return retention_case_elsewhere(tx, body.service, deps.clock.now()); });
+  for (const auto& verdict : model::decide_retention(place.question).backups) {
+    if (!verdict.goes) continue;
+    const auto backup = deps.database.read([&](auto& tx) { return metadata::Backups(tx).require(verdict.backup_id); });
+    const auto tell = [&](auto& tx, EventKind kind, const std::string& text) {
+      deps.events.record(tx, body.service, kind, text, {{"backup.ids", backup.id}});
+    };
+    try {
+      deps.providers.of_kind(body.service.provider.kind).remove_backup(body, backup, context);
+      deps.database.write([&](auto& tx) {
+        metadata::Backups(tx).remove(backup.id);
+        tell(tx, events::kBackupsRemoved, "1 backup was removed: " + verdict.reason);
+      });
+    } catch (const core::Error& error) {
+      // The new backup is good all the same; the old ones have their turn again with the next.
+      if (context.stop().stop_requested()) throw;
+      deps.database.write([&](auto& tx) {
+        tell(tx, events::kBackupsRemovalFailed,
+             "an old backup could not be removed at its backend: " + error.message());
+      });
+      return;
+    }
+  }
 }
 
 }  // namespace
@@ -75,6 +105,7 @@ void confirm_backup(const WorkDependencies& deps, StepContext& context) {
     deps.events.record(tx, body.service, events::kBackupConfirmed,
                        "the backup was read back from the store and is whole", {{"backup.id", backup.id}});
   });
+  if (!deps.providers.of_kind(body.service.provider.kind).is_local()) expire_elsewhere(deps, context, body);
   context.result()["backupId"] = backup.id;
 }
 

@@ -273,21 +273,30 @@ void ExternalServices::order_backup(const ExternalProvider& provider, const Exte
   }
 }
 
-ExternalBackup ExternalServices::backup(const ExternalProvider& provider, const std::string& id,
-                                        const Principal& principal) {
-  require_read(principal);
-  require_offer(provider);
-  const auto team = team_of(principal);
-  const auto found = deps_.database.read([&](auto& tx) -> std::optional<model::Backup> {
+model::Backup ExternalServices::require_backup(std::int64_t team, const std::string& id) {
+  auto found = deps_.database.read([&](auto& tx) -> std::optional<model::Backup> {
     const auto known = metadata::ExternalIds(tx).find(kBackup, team, id);
     return known ? metadata::Backups(tx).find(known->object_id) : std::nullopt;
   });
   if (!found || found->team_id != team) not_found("backup", id);
-  ExternalBackup backup{.exists = found->confirmed_at.has_value() && found->state == model::BackupState::kCompleted,
+  return std::move(*found);
+}
+
+void ExternalServices::remove_backup(const ExternalProvider& provider, const std::string& id,
+                                     const Principal& principal) {
+  require_offer(provider);
+  deps_.commands.delete_backup(require_backup(team_of(principal), id).id, principal);
+}
+
+ExternalBackup ExternalServices::backup(const ExternalProvider& provider, const std::string& id,
+                                        const Principal& principal) {
+  require_read(principal);
+  require_offer(provider);
+  const auto found = require_backup(team_of(principal), id);
+  ExternalBackup backup{.exists = found.confirmed_at.has_value() && found.state == model::BackupState::kCompleted,
                         .error = {}};
-  if (!backup.exists && found->state != model::BackupState::kScheduled &&
-      found->state != model::BackupState::kRunning) {
-    backup.error = found->error.empty() ? "the backup is deleted" : found->error;
+  if (!backup.exists && found.state != model::BackupState::kScheduled && found.state != model::BackupState::kRunning) {
+    backup.error = found.error.empty() ? "the backup is deleted" : found.error;
   }
   return backup;
 }

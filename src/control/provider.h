@@ -227,6 +227,10 @@ class Provider {
   virtual BackupOutcome take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) = 0;
   /// Reads it back from the store and checks it; throws if it is not whole.
   virtual void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) = 0;
+  /// Has a backup of what runs elsewhere removed by its backend. Missing is fine.
+  virtual void remove_backup(const ServiceBody& /*body*/, const model::Backup& /*backup*/, WorkContext& /*context*/) {
+    throw core::Error(core::Code::kNotSupported, "the provider removes no single backups");
+  }
   virtual model::RecoveryWindow recovery_window(const ServiceBody& body) = 0;
 
   /// Applies the retention's rule to the backups and the WAL at one destination; the store's clock and stamps are added

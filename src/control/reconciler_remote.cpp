@@ -38,7 +38,10 @@ void Reconciler::mark_invalid(const Look& look) {
       "the provider '{}' version '{}' is not published any more: what its backend does with "
       "the service is not known",
       service.provider.name, service.provider.version);
-  const std::string next_step = "publish the provider again, or delete the service at its backend by hand";
+  const std::string next_step =
+      "publish the provider again; or delete the service, with finalBackup=skip if it has backups, and what its "
+      "backend "
+      "has of it by hand";
   deps_.database.write([&](auto& tx) {
     auto latest = metadata::Services(tx).require(service.id);
     if (latest.status.state == model::ServiceState::kDeleting) return;

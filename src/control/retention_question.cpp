@@ -75,6 +75,22 @@ bool is_of(const model::Instance& instance, const RetentionCase& place) {
   return has_backups || (instance.destination_id == place.destination_id && instance.served_from);
 }
 
+RetentionCase case_at(metadata::Transaction& tx, const model::Service& service, const std::string& place,
+                      const std::vector<model::Backup>& backups, core::Timestamp now) {
+  RetentionCase made{.destination_id = place, .question = question_of(service, now), .ended = {}};
+  for (const auto& backup : backups) {
+    if (backup.destination_id != place) continue;
+    made.question.backups.push_back(retained(backup));
+    if (backup.state == model::BackupState::kFailed) made.ended.insert(backup.id);
+  }
+  const std::string holder = holder_of(tx, service);
+  for (const auto& instance : metadata::Instances(tx).list_of_service(service.id)) {
+    if (!is_of(instance, made)) continue;
+    made.question.instances.push_back({.id = instance.id, .served_until = instance.served_until, .held_by = holder});
+  }
+  return made;
+}
+
 }  // namespace
 
 std::vector<RetentionCase> retention_cases(metadata::Transaction& tx, const model::Service& service,
@@ -87,22 +103,15 @@ std::vector<RetentionCase> retention_cases(metadata::Transaction& tx, const mode
   for (const auto& backup : backups) places.insert(backup.destination_id);
   for (const auto& instance : instances) places.insert(instance.destination_id);
   places.erase("");
-  const std::string holder = holder_of(tx, service);
   std::vector<RetentionCase> cases;
-  for (const auto& place : places) {
-    RetentionCase made{.destination_id = place, .question = question_of(service, now), .ended = {}};
-    for (const auto& backup : backups) {
-      if (backup.destination_id != place) continue;
-      made.question.backups.push_back(retained(backup));
-      if (backup.state == model::BackupState::kFailed) made.ended.insert(backup.id);
-    }
-    for (const auto& instance : instances) {
-      if (!is_of(instance, made)) continue;
-      made.question.instances.push_back({.id = instance.id, .served_until = instance.served_until, .held_by = holder});
-    }
-    cases.push_back(std::move(made));
-  }
+  for (const auto& place : places) cases.push_back(case_at(tx, service, place, backups, now));
   return cases;
+}
+
+RetentionCase retention_case_elsewhere(metadata::Transaction& tx, const model::Service& service, core::Timestamp now) {
+  metadata::BackupFilter filter;
+  filter.service_id = service.id;
+  return case_at(tx, service, "", metadata::Backups(tx).list(filter), now);
 }
 
 std::set<std::string> ended_attempts(metadata::Transaction& tx, const std::string& destination_id) {

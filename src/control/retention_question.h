@@ -25,6 +25,9 @@ struct RetentionCase {
 std::vector<RetentionCase> retention_cases(metadata::Transaction& tx, const model::Service& service,
                                            core::Timestamp now);
 
+/// The one of backups that have no place of their own here, as those of what runs elsewhere.
+RetentionCase retention_case_elsewhere(metadata::Transaction& tx, const model::Service& service, core::Timestamp now);
+
 /// Attempts at this place that are over without success.
 std::set<std::string> ended_attempts(metadata::Transaction& tx, const std::string& destination_id);
 

@@ -55,6 +55,13 @@ model::Operation ServiceCommands::recover_deleted(model::Service& service, const
                       fmt::format("the service '{}' was deleted without a final backup", service.name))
         .with_hint("create a new service with recoverFrom and the id of one of its backups");
   }
+  if (!deps_.providers.of_kind(service.provider.kind).is_local()) {
+    throw core::Error(core::Code::kNotSupported,
+                      fmt::format("the service '{}' cannot be undeleted: its backend has deleted it, and the adapter "
+                                  "contract knows no way back under the same id",
+                                  service.name))
+        .with_hint("create a new service with recoverFrom and the id of one of its backups");
+  }
   RecoveryQuestion question;
   question.source = service;
   deps_.database.read([&](auto& tx) {

@@ -34,6 +34,16 @@ bool is_settled(model::ServiceState state) {
   return state == model::ServiceState::kSynchronized || state == model::ServiceState::kPaused;
 }
 
+/// The body of every call that is about a backup.
+json::object backup_order(const control::ServiceBody& body) {
+  const auto& settings = body.service.backups;
+  return {{"msId", body.service.id},
+          {"teamId", body.service.team_id},
+          {"config", settings.config},
+          {"secrets", model::reveal_all(settings.secrets)},
+          {"retentionDays", settings.retention_days}};
+}
+
 class RestProvider final : public control::Provider {
  public:
   RestProvider(RestProviderDependencies deps, PollerConfig config)
@@ -77,6 +87,10 @@ class RestProvider final : public control::Provider {
                                      control::WorkContext& context) override;
   void confirm_backup(const control::ServiceBody& body, const model::Backup& backup,
                       control::WorkContext& context) override;
+  void remove_backup(const control::ServiceBody& body, const model::Backup& backup,
+                     control::WorkContext& context) override {
+    backend_of(require_offer(body.service)).remove_backup(backup.id, backup_order(body), context.stop());
+  }
   model::RecoveryWindow recovery_window(const control::ServiceBody& body) override {
     return {.instance_id = body.instance.id};
   }
@@ -223,11 +237,19 @@ void RestProvider::await(const control::ServiceBody& body, const RestWish& wish,
 }
 
 void RestProvider::destroy(const control::ServiceBody& body, control::WorkContext& context) {
-  if (!body.instance.facts.contains("sent")) {
-    // Nothing, or an order whose answer was lost: the backend may have it all the same.
-    if (!deps_.find(body.service.provider.name, body.service.provider.version)) return;
+  const auto published = deps_.find(body.service.provider.name, body.service.provider.version);
+  if (!published || !published->backend) {
+    // Nobody is left who could be told. Nothing was sent, or an order whose answer was lost, or there is all of it.
+    if (body.instance.facts.contains("sent")) {
+      context.event(
+          control::events::kServiceLeftBehind,
+          fmt::format("the provider '{}' version '{}' is not published any more, so its backend was not told: "
+                      "what it has of the service '{}' must be deleted there by hand",
+                      body.service.provider.name, body.service.provider.version, body.service.id));
+    }
+    return;
   }
-  const auto offer = require_offer(body.service);
+  const auto& offer = *published;
   const auto last = last_sent(body.service.id);
   const bool sent = last && last->deletion && !is_time_to_repeat(*last);
   if (!sent) {
@@ -307,12 +329,7 @@ control::RecoveryPlan RestProvider::plan_recovery(const control::RecoveryQuestio
 
 std::optional<BackendBackup> RestProvider::ask_for_backup(const control::ServiceBody& body, const model::Backup& backup,
                                                           bool put_first, const std::stop_token& stop) {
-  const auto& settings = body.service.backups;
-  const json::object request{{"msId", body.service.id},
-                             {"teamId", body.service.team_id},
-                             {"config", settings.config},
-                             {"secrets", model::reveal_all(settings.secrets)},
-                             {"retentionDays", settings.retention_days}};
+  const auto request = backup_order(body);
   const auto backend = backend_of(require_offer(body.service));
   if (put_first) backend.put_backup(backup.id, request, stop);
   return backend.backup(backup.id, request, stop);

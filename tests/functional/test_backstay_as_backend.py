@@ -121,6 +121,34 @@ def test_repeats_are_done_and_ids_are_the_callers(below, key):
     assert call("PATCH", f"/{made['id']}", {"id": made["id"], "teamId": 4711}).status == 404
 
 
+def test_a_backup_is_deleted_once_a_newer_one_is_there(below):
+    api = below.api()
+    team = api.get("/teams")[0]["id"]
+    key = api.post("/api/tokens", {"name": "deletes", "scopes": ["read", "write"], "teamIds": [team]})["token"]
+    call = caller(below, key)
+    made = order(uuid())
+    assert call("POST", "", made).status == 201
+    wait_for("ready", lambda: call("GET", f"?id={made['id']}").body[made["id"]]["details"].get("ready"), 120)
+    body = {"msId": made["id"], "teamId": 4711, "retentionDays": 3, **bodies.directory_store(below.state_dir, "deletes")}
+
+    def backed_up() -> str:
+        backup = uuid()
+        assert call("PUT", f"/backups/{backup}", body).status == 202
+        wait_for("the backup", lambda: call("POST", f"/backups/{backup}/status", body).body["exists"], 120)
+        return backup
+    first = backed_up()
+    assert call("DELETE", f"/backups/{uuid()}", body).status == 404
+    assert call("DELETE", f"/backups/{first}", body).status == 409, "it is the only good one"
+    newer = backed_up()
+    answers = [call("DELETE", f"/backups/{first}", body).status for _ in range(2)]
+    assert answers[0] in (202, 409) and set(answers) <= {202, 404, 409}, answers
+    assert call("POST", f"/backups/{newer}/status", body).body == {"exists": True}
+    if answers[0] == 202:
+        status = call("POST", f"/backups/{first}/status", body)
+        assert status.status == 404 or status.body["exists"] is False
+    assert call("DELETE", f"/{made['id']}").status == 204
+
+
 def test_errors_are_the_contracts(below, key):
     call = caller(below, key)
     for body in ({}, {"id": uuid()}, order(uuid(), teamId=0), order("not an id!"), order(uuid(), config={"nonsense": 1}),

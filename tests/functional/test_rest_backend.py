@@ -9,6 +9,8 @@ from support.providers import definition, service
 from support.waiting import wait_for
 
 PROVIDERS = "/managed-services/providers"
+BACKUPS = {"enabled": True, "intervalH": 24, "deleteRetentionDays": 7, "config": {"bucket": "b"},
+           "secrets": {"key": "store-key"}}
 
 
 @pytest.fixture
@@ -194,16 +196,42 @@ def test_a_withdrawn_provider_makes_its_services_invalid_until_it_is_back(api, t
     api.wait_for_state(created, "synchronized", 60)
 
 
+def test_a_service_of_a_withdrawn_provider_can_be_deleted(api, team, backend, provider):
+    plain, kept = made(api, team, provider), made(api, team, provider, backups=BACKUPS)
+    api.delete(f"{PROVIDERS}/{provider}/v1")
+    status = api.wait_for_state(plain, "invalid provider", 60)["status"]
+    assert "delete" in status["nextStep"]
+    answer = api.delete(f"/managed-services/{plain}")
+    assert api.wait_for_operation(answer["operationId"], 60)["state"] == "succeeded"
+    assert gone(api, plain)
+    told = [event["body"] for event in api.get(f"/api/events?serviceId={plain}") if event["eventName"] == "service.left_behind"]
+    assert len(told) == 1 and plain in told[0] and provider in told[0], "its backend still has it, which is said"
+    assert plain in backend.services
+    answer = api.delete(f"/managed-services/{kept}?finalBackup=skip")
+    assert api.wait_for_operation(answer["operationId"], 60)["state"] == "succeeded"
+    api.post(PROVIDERS, definition(provider, backend.url, backend.KEY))
+
+
+def test_undeleting_is_refused_with_what_to_do_instead(api, team, backend, provider):
+    source = made(api, team, provider, backups=BACKUPS)
+    first = wait_for("the first backup's order", lambda: list(backend.backups), 30)[0]
+    backend.backups[first] = {"exists": True}
+    api.wait_for_backup(source, first, 60)
+    answer = api.delete(f"/managed-services/{source}?finalBackup=skip")
+    assert api.wait_for_operation(answer["operationId"], 60)["state"] == "succeeded"
+    refused = api.raw("POST", f"/api/managed-services/{source}/undelete")
+    assert refused.status in (400, 501) and refused.body["code"] == "not_supported", refused
+    assert "recoverFrom" in refused.body["hint"]
+    copy = made(api, team, provider, recoverFrom={"id": first})
+    assert next(body["recoverFrom"]["id"] for body in backend.bodies("POST") if body and body.get("id") == copy) == first
+
+
 def test_a_wrong_key_is_said(api, team, backend):
     name = "k" + secrets.token_hex(6)
     api.post(PROVIDERS, definition(name, backend.url, "a wrong key"))
     created = make(api, team, name)
     status = wait_for_reason(api, created, "401")
     assert "secret" in status["nextStep"]
-
-
-BACKUPS = {"enabled": True, "intervalH": 24, "deleteRetentionDays": 7, "config": {"bucket": "b"},
-           "secrets": {"key": "store-key"}}
 
 
 def test_backups_and_recoveries(api, team, backend, provider):

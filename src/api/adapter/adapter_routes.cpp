@@ -266,6 +266,15 @@ void add_routes(RouteTable& routes, ExternalServices& services) {
     if (!backup.error.empty()) answer["error"] = backup.error;
     return json_response(answer);
   });
+
+  auto backup_removal = endpoint("DELETE", "/backups/{backupId}", "deleteBackup",
+                                 "Delete a backup; 202, also when it was asked for before");
+  backup_removal.scope = Scope::kDelete;
+  backup_removal.status = 202;
+  routes.add(backup_removal, [&services](const Request& request, const Principal& principal) {
+    services.remove_backup(provider_of(request), request.param("backupId"), principal);
+    return done(202);
+  });
 }
 
 bool is_adapter_path(std::string_view path) { return path.starts_with(kPrefix); }

@@ -19,6 +19,10 @@ class Borrowed final : public Provider {
   explicit Borrowed(std::shared_ptr<FakeProvider> fake) : fake_(std::move(fake)) {}
   [[nodiscard]] std::string kind() const override { return fake_->kind(); }
   [[nodiscard]] std::vector<model::ProviderDefinition> offers() const override { return fake_->offers(); }
+  [[nodiscard]] bool is_local() const override { return fake_->is_local(); }
+  void remove_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override {
+    fake_->remove_backup(body, backup, context);
+  }
   void check(const model::Service& wanted, const model::Service* before) const override {
     fake_->check(wanted, before);
   }

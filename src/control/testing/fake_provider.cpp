@@ -191,6 +191,7 @@ Observation FakeProvider::observe(const ServiceBody& body, bool measure) {
     const auto found = storage_.find(body.instance.id);
     seen.storage_used = found == storage_.end() ? 0 : found->second;
   }
+  if (elsewhere_) seen.details = core::json::object{{"ready", true}};
   return seen;
 }
 
@@ -223,6 +224,20 @@ BackupOutcome FakeProvider::take_backup(const ServiceBody& body, const model::Ba
 
 void FakeProvider::confirm_backup(const ServiceBody&, const model::Backup& backup, WorkContext& context) {
   begin("confirm_backup", backup.id, context);
+}
+
+void FakeProvider::move_elsewhere() {
+  const core::LockGuard lock(mutex_);
+  elsewhere_ = true;
+}
+
+bool FakeProvider::is_local() const {
+  const core::LockGuard lock(mutex_);
+  return !elsewhere_;
+}
+
+void FakeProvider::remove_backup(const ServiceBody&, const model::Backup& backup, WorkContext& context) {
+  begin("remove_backup", backup.id, context);
 }
 
 void FakeProvider::set_window_of_instance(model::RecoveryWindow window) {

@@ -32,6 +32,8 @@ class FakeProvider final : public Provider {
   void set_window(model::RecoveryWindow window);
   /// The same for the instance that it names; from then on others have none.
   void set_window_of_instance(model::RecoveryWindow window);
+  /// From now on a backend elsewhere runs what it makes.
+  void move_elsewhere();
   /// What pause() answers from now on; true at first.
   void set_store_takes_all(bool takes);
   /// What was called so far: "provision <instance id>" and so on.
@@ -41,6 +43,8 @@ class FakeProvider final : public Provider {
   [[nodiscard]] std::vector<std::int64_t> epochs() const;
 
   [[nodiscard]] std::string kind() const override { return "postgresql"; }
+  [[nodiscard]] bool is_local() const override;
+  void remove_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
   [[nodiscard]] std::vector<model::ProviderDefinition> offers() const override;
   void check(const model::Service& wanted, const model::Service* before) const override;
   RecoveryPlan plan_recovery(const RecoveryQuestion& question, const model::Service& wanted) override;
@@ -84,6 +88,7 @@ class FakeProvider final : public Provider {
   std::optional<model::RecoveryWindow> window_ GUARDED_BY(mutex_);
   std::map<std::string, model::RecoveryWindow> windows_ GUARDED_BY(mutex_);
   bool store_takes_all_ GUARDED_BY(mutex_) = true;
+  bool elsewhere_ GUARDED_BY(mutex_) = false;
   bool stores_empty_ GUARDED_BY(mutex_) = false;
   std::map<std::string, core::Timestamp> condemned_ GUARDED_BY(mutex_);
   std::vector<std::string> calls_ GUARDED_BY(mutex_);
