@@ -18,7 +18,6 @@ constexpr auto kLongEnough = std::chrono::seconds(30);
 /// A companion that does not end when it is told to, as one whose store hangs, but when the test lets it.
 class Stubborn {
  public:
-  ~Stubborn() { let_go(); }
   Companion companion(std::string fingerprint) {
     return {"stubborn", std::move(fingerprint), [this](const std::stop_token& stop, std::int64_t, CompanionReporter&) {
               std::unique_lock lock(mutex_);
@@ -47,9 +46,14 @@ class Stubborn {
 };
 
 struct CompanionSupervisorTest : ::testing::Test {
+  ~CompanionSupervisorTest() override {
+    stubborn.let_go();
+    world.companions->stop_all();
+  }
+
+  Stubborn stubborn;
   ControlWorld world;
   model::Service service = world.make_service();
-  Stubborn stubborn;  // ends before the world, which waits for it
   std::string instance = service.status.instance_id;
 
   bool reconcile(const std::vector<Companion>& wanted) {
