@@ -29,7 +29,9 @@ std::string holder_of(metadata::Transaction& tx, const model::Service& service) 
     if (is_open(tx, other.id, kinds::kRecover)) {
       return fmt::format("the service '{}' is being recovered from it", other.name);
     }
-    if (other.backups.enabled && !metadata::Backups(tx).last_confirmed_at(other.id)) {
+    // One that was never made rests on nothing.
+    const bool made = !other.status.instance_id.empty();
+    if (made && other.backups.enabled && !metadata::Backups(tx).last_confirmed_at(other.id)) {
       return fmt::format("the service '{}' was recovered from it and has no confirmed backup yet", other.name);
     }
   }

@@ -128,6 +128,18 @@ TEST(RetentionTest, WhatARecoveredServiceRestsOnStays) {
   EXPECT_GT(world.count_events(id, "backups.removed"), 0u) << "nobody needs them any more";
 }
 
+TEST(RetentionTest, ARecoveryThatFailedHoldsNothing) {
+  ControlWorld world;
+  const auto id = world.make_service(true).id;
+  auto copy = world.create_request("copy");
+  copy.backups = world.backups_request();
+  copy.recover_from.emplace().service_id = id;
+  world.provider->fail_next("recover", core::Error(core::Code::kRecoveryFailed, "replay stopped"));
+  world.commands->create_service(copy, world.admin);
+  live(world, hours(24 * 11), hours(3));
+  EXPECT_GT(world.count_events(id, "backups.removed"), 0u);
+}
+
 TEST(RetentionTest, ARecoveryHoldsItsSourceUntilTheNewServiceHasABackup) {
   ControlWorld world;
   const auto id = world.make_service(true).id;
