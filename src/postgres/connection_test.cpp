@@ -96,6 +96,19 @@ TEST_F(ConnectionTest, GivesUpAtADeadline) {
   EXPECT_EQ(running.text(0, 0), "0");
 }
 
+TEST_F(ConnectionTest, TakesNoAnswerThatWouldFillItsMemory) {
+  auto connection = cluster_->connect();
+  EXPECT_EQ(connection.query("SELECT repeat('x', 1000000) FROM generate_series(1, 40)").rows.size(), 40U);
+  try {
+    connection.query("SELECT repeat('x', 1000000) FROM generate_series(1, 1000)", {}, std::chrono::seconds(60));
+    FAIL() << "a gigabyte was taken";
+  } catch (const core::Error& e) {
+    EXPECT_EQ(e.code(), Code::kDatabaseError);
+    EXPECT_NE(e.message().find("more than 64.0 MiB"), std::string::npos) << e.message();
+  }
+  EXPECT_EQ(cluster_->connect().query("SELECT 1").integer(0, 0), 1);
+}
+
 TEST_F(ConnectionTest, StopsWhenAsked) {
   std::stop_source stop;
   Connection connection(cluster_->target(), stop.get_token());

@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@ namespace {
 
 using core::Code;
 using core::Error;
+
+constexpr std::uint64_t kMostReceived = 64 << 20;
 
 std::string one_line(const char* text) {
   std::string result(core::trim(text == nullptr ? "" : text));
@@ -131,6 +134,7 @@ void LibpqSession::finish_connecting(const ConnectionTarget& target, core::Stead
       throw Error(Code::kDatabaseUnavailable,
                   fmt::format("{} did not answer within {}", name_, core::format_duration(target.connect_deadline)));
     }
+    count_input();
     status = PQconnectPoll(connection_);
     if (status == PGRES_POLLING_FAILED) break;
   }
@@ -168,14 +172,29 @@ void LibpqSession::flush(core::SteadyTime deadline) {
     if (pending == 0) return;
     if (pending < 0) throw_lost();
     if (!wait(POLLIN | POLLOUT, deadline)) abandon();
+    count_input();
     if (PQconsumeInput(connection_) == 0) throw_lost();
   }
 }
 
+void LibpqSession::count_input() {
+  int waiting = 0;
+  if (PQsocket(connection_) < 0) return;
+  if (::ioctl(PQsocket(connection_), FIONREAD, &waiting) != 0)
+    throw core::system_error("cannot look at a socket", errno);
+  received_ += static_cast<std::uint64_t>(waiting);
+  if (received_ <= kMostReceived) return;
+  PQfinish(connection_);
+  connection_ = nullptr;
+  throw Error(Code::kDatabaseError, fmt::format("{} answers more than {}", name_, core::format_bytes(kMostReceived)));
+}
+
 ResultPointer LibpqSession::next_result(core::SteadyTime deadline) {
+  received_ = 0;
   flush(deadline);
   while (PQisBusy(connection_) != 0) {
     if (!wait(POLLIN, deadline)) abandon();
+    count_input();
     if (PQconsumeInput(connection_) == 0) throw_lost();
   }
   return ResultPointer(PQgetResult(connection_));

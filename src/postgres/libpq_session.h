@@ -37,7 +37,8 @@ class LibpqSession {
 
   /// Sends what is buffered.
   void flush(core::SteadyTime deadline);
-  /// The next result of the running command, null when it has ended.
+  /// The next result of the running command, null when it has ended. libpq keeps it whole in memory: one of more than
+  /// 64 MiB ends the connection with Error(database_error), as the server may be its tenant's own.
   ResultPointer next_result(core::SteadyTime deadline);
   /// One simple-protocol command; the first result, errors thrown, the rest drained.
   ResultPointer run(const std::string& command, std::chrono::milliseconds time);
@@ -59,11 +60,14 @@ class LibpqSession {
   void connect(const ConnectionTarget& target, bool replication);
   void check_server_user(uid_t expected) const;
   void finish_connecting(const ConnectionTarget& target, core::SteadyTime deadline);
+  /// Counts what waits in the socket as received.
+  void count_input();
 
   std::stop_token stop_;
   os::Descriptor stop_event_;
   std::optional<SocketDirectory> directory_;
   PGconn* connection_ = nullptr;
+  std::uint64_t received_ = 0;  // since the connecting, or the result before
   std::string name_;
 };
 
