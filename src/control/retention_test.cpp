@@ -184,6 +184,20 @@ TEST(RetentionTest, AnExpiredRecordGoesWithItsBackupsItsSecretsAndItsKeys) {
   EXPECT_FALSE(known());
 }
 
+TEST(RetentionTest, TheRecordOfAServiceElsewhereExpiresToo) {
+  ControlWorld world;
+  world.provider->move_elsewhere();
+  const auto id = world.make_service(true).id;
+  world.settle();
+  world.commands->delete_service(id, FinalBackup::kRequired, world.admin);
+  live(world, hours(24 * 6));
+  EXPECT_EQ(world.service(id).status.state, ServiceState::kDeleted);
+  live(world, hours(24 * 2));
+  EXPECT_THROW(world.service(id), core::Error);
+  EXPECT_EQ(world.count_events(id, "service.expired"), 1u);
+  EXPECT_EQ(count_calls(world, "apply_retention"), 0u) << "the backups are its provider's";
+}
+
 TEST(RetentionTest, ADestinationThatSomebodyEnteredStays) {
   ControlWorld world;
   const auto backups = world.backups_request();
