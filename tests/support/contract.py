@@ -121,7 +121,7 @@ def check_events(answer: Any) -> None:
     if isinstance(answer, list):
         for item in answer:
             check_events(item)
-    elif isinstance(answer, dict) and "eventName" in answer and "severityNumber" in answer:
+    elif isinstance(answer, dict) and isinstance(answer.get("eventName"), str) and "severityNumber" in answer:
         known = EVENTS.get(answer["eventName"])
         if known is None or SEVERITIES[known["severity"]] != answer["severityNumber"]:
             raise ContractError(f"not in the event catalogue: {answer}")
