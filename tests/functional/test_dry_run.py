@@ -22,6 +22,13 @@ def test_a_dry_run_of_a_deletion_tells_and_leaves_everything(server, api, team):
     assert "max_connections" not in api.service(service["id"])["config"]
     refused = api.raw("PATCH", f"/managed-services/{service['id']}?dryRun=true", {"config": {"fsync": "off"}})
     assert refused.status == 400
+
+    first = api.wait_for_backup(service["id"])
+    assert api.raw("DELETE", f"/api/backups/{first['id']}?dryRun=true").status == 409, "the last good one must stay"
+    second = api.post(f"/managed-services/{service['id']}/backups")
+    api.wait_for_backup(service["id"], second["id"])
+    assert "removed" in api.delete(f"/api/backups/{second['id']}?dryRun=true")["effects"][0]
+    assert api.get(f"/api/backups/{second['id']}")["state"] == "completed"
     api.delete(f"/managed-services/{service['id']}?finalBackup=skip")
 
 
