@@ -19,7 +19,8 @@ class Authentication {
 
   explicit Authentication(Lookup lookup) : lookup_(std::move(lookup)) {}
 
-  /// Nothing for a token that is unknown, expired or revoked. Throws Error(unauthenticated) if there is none to look at.
+  /// Nothing for a token that is unknown, expired or revoked. Throws Error(unauthenticated) if there is none to look
+  /// at.
   [[nodiscard]] std::optional<control::Principal> find(const http::Request& request) const;
   /// Throws Error(unauthenticated) saying what is wrong, never quoting the token.
   [[nodiscard]] control::Principal require(const http::Request& request) const;
