@@ -156,6 +156,7 @@ class Bench:
         with filled_server(self.program, kind) as server:
             figures = measure(server)
         self.results.add(f"{SERVICES} services, {kind}: page, 99 %", "ms", figures.page_99 * 1000, None, 50)
+        self.results.add(f"{SERVICES} services, {kind}: page of events, 99 %", "ms", figures.event_page_99 * 1000, None, 50)
         self.results.add(f"{SERVICES} services, {kind}: tick, 99 %", "ms", figures.tick_99 * 1000, None, 100)
         self.results.add(f"{SERVICES} services, {kind}: start", "s", figures.start, None, 2)
         self.results.add(f"{SERVICES} services, {kind}: memory", "MiB", figures.memory_mib, None, 256)

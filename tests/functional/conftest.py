@@ -1,7 +1,9 @@
 """Black-box tests: the real program, real PostgreSQL servers, a real S3 store. Nothing is shared with another run."""
 import os
+import shutil
 import sys
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -12,6 +14,7 @@ from support import bodies, contract  # noqa: E402
 from support.api import Api  # noqa: E402
 from support.database import Database  # noqa: E402
 from support.server import Server, make_state_directory  # noqa: E402
+from support.state_database import StateDatabase  # noqa: E402
 
 
 def pytest_configure(config):
@@ -28,12 +31,28 @@ def program() -> Path:
 
 
 @pytest.fixture(scope="session")
-def new_server(program):
+def new_state():
+    """Makes what tells a server where its state is: SQLite as it is by itself, or with BACKSTAY_TEST_STATE=postgresql a
+    database of its own."""
+    kind = os.environ.get("BACKSTAY_TEST_STATE", "sqlite")
+    if kind == "sqlite":
+        yield lambda: {}
+        return
+    assert kind == "postgresql", f"BACKSTAY_TEST_STATE is sqlite or postgresql, not '{kind}'"
+    home = make_state_directory("state")
+    database = StateDatabase(home / "state-database").start()
+    yield lambda: {"BACKSTAY_SERVER_STATE": database.new_database()}
+    database.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def new_server(program, new_state):
     """Makes servers, each with a home of its own; all are ended and removed when the run ends."""
     made = []
 
-    def make(purpose: str, **options) -> Server:
-        server = Server(program, make_state_directory(purpose), **options)
+    def make(purpose: str, environment: Optional[dict] = None, **options) -> Server:
+        server = Server(program, make_state_directory(purpose), environment={**new_state(), **(environment or {})}, **options)
         made.append(server)
         return server
     yield make
@@ -62,7 +81,6 @@ def rgw():
     store = Rgw(home).start()
     yield store
     store.stop()
-    import shutil
     shutil.rmtree(home, ignore_errors=True)
 
 

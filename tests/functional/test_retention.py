@@ -1,6 +1,5 @@
 """The server applies the retention by itself. Days pass by moving what happened into the past, in state and store alike."""
 import os
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -31,10 +30,7 @@ def with_backups(server, name: str, days: int) -> Deployed:
 
 def while_stopped(server, *statements: str) -> None:
     assert server.stop() == 0
-    with sqlite3.connect(server.state_dir / "state.sqlite") as state:
-        for statement in statements:
-            state.execute(statement)
-    state.close()
+    server.state.run(statements)
     server.start()
 
 

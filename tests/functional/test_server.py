@@ -56,6 +56,7 @@ def test_no_secret_lies_in_the_state_or_in_the_logs(own_server, rgw):
             content = path.read_bytes()
             for secret in hidden:
                 assert secret not in content, f"{path} holds a secret in clear"
+    assert not any(own_server.state.holds(secret) for secret in hidden)
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()

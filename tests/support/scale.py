@@ -5,7 +5,6 @@ import http.client
 import json
 import re
 import shutil
-import sqlite3
 import time
 import urllib.parse
 from dataclasses import dataclass
@@ -21,50 +20,6 @@ SERVICES, BACKUPS_EACH, EVENTS_EACH = 10_000, 10, 30
 
 # Counts without a table of numbers, in the SQL that SQLite and PostgreSQL share.
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) "
-
-
-class SqliteState:
-    def __init__(self, file: Path):
-        self.file = file
-
-    def run(self, statements: list) -> None:
-        connection = sqlite3.connect(self.file)
-        try:
-            for statement in statements:
-                connection.execute(statement)
-            connection.commit()
-        finally:
-            connection.close()
-
-    def value(self, statement: str) -> str:
-        connection = sqlite3.connect(self.file)
-        try:
-            return connection.execute(statement).fetchone()[0]
-        finally:
-            connection.close()
-
-    def columns(self, table: str) -> list:
-        connection = sqlite3.connect(self.file)
-        try:
-            return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        finally:
-            connection.close()
-
-
-class PostgresqlState:
-    def __init__(self, database):
-        self.database = database
-
-    def run(self, statements: list) -> None:
-        for statement in [*statements, "ANALYZE"]:
-            self.database.sql(statement)
-
-    def value(self, statement: str) -> str:
-        return self.database.sql(statement)
-
-    def columns(self, table: str) -> list:
-        return self.database.sql("SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND "
-                                 f"table_name = '{table}' ORDER BY ordinal_position").split()
 
 
 def identity(kind: int, number: str) -> str:
@@ -109,7 +64,7 @@ def filled_server(program: Path, kind: str) -> Iterator[Server]:
     try:
         service, backup = make_template(server.start())
         server.stop()
-        state = PostgresqlState(database) if database else SqliteState(server.state_dir / "state.sqlite")
+        state = server.state
         instance = state.value(f"SELECT instance_id FROM services WHERE id = '{service}'")
         fill(state, service, instance, backup, SERVICES, BACKUPS_EACH, EVENTS_EACH)
         yield server
@@ -138,11 +93,13 @@ class Figures:
     start: float
     page_median: float
     page_99: float
+    event_page_99: float
     tick_99: float  # a bound that 99 % of the ticks kept
     memory_mib: float  # the most it ever was
 
     def __str__(self) -> str:
         return (f"start {self.start:.2f} s, page median {self.page_median * 1000:.1f} ms, 99 % {self.page_99 * 1000:.1f} ms, "
+                f"of events {self.event_page_99 * 1000:.1f} ms, "
                 f"99 % of the ticks within {self.tick_99 * 1000:.0f} ms, memory {self.memory_mib:.0f} MiB")
 
 
@@ -157,14 +114,20 @@ def measure(server: Server) -> Figures:
     before = ticks(api)
     times = []
     for _ in range(3):
-        more, services = page_times(api)
+        more, services = page_times(api, "/managed-services")
         times += more
+    events = sorted(page_times(api, "/api/events", 200)[0])
     let_time_pass(5)
     after = ticks(api)
     times.sort()
-    return Figures(services=services, start=started, page_median=times[len(times) // 2], page_99=times[int(len(times) * 0.99) - 1],
+    return Figures(services=services, start=started, page_median=times[len(times) // 2], page_99=part_99(times),
+                   event_page_99=part_99(events),
                    tick_99=bound_of({bound: after[bound] - before[bound] for bound in after}, 0.99),
                    memory_mib=peak_memory_mib(server))
+
+
+def part_99(times: list) -> float:
+    return times[int(len(times) * 0.99) - 1]
 
 
 def bound_of(counts: dict, part: float) -> float:
@@ -184,20 +147,21 @@ def ticks(api) -> dict:
             re.findall(r'backstay_control_tick_seconds_bucket\{le="([^"]+)"\} (\S+)', text)}
 
 
-def page_times(api) -> tuple:
+def page_times(api, path: str, pages: int = 1000) -> tuple:
+    """What each of the first pages of a list took, and how much they held."""
     parts = urllib.parse.urlsplit(api.url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     headers = {"Authorization": f"Bearer {api.token}"}
     times, token, seen = [], "", 0
     while True:
         began = time.perf_counter()
-        connection.request("GET", f"/managed-services?limit=100{'&page_token=' + token if token else ''}", headers=headers)
+        connection.request("GET", f"{path}?limit=100{'&page_token=' + token if token else ''}", headers=headers)
         answer = connection.getresponse()
         text = answer.read()
         times.append(time.perf_counter() - began)
         assert answer.status == 200, text
         seen += len(json.loads(text))
         token = answer.headers.get("X-Next-Page-Token", "")
-        if not token:
+        if not token or len(times) == pages:
             connection.close()
             return times, seen

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from .api import Api
+from .state import PostgresqlState, SqliteState
 from .waiting import wait_for
 
 
@@ -118,6 +119,12 @@ class Server:
     @property
     def url(self) -> str:
         return json.loads((self.state_dir / "endpoint.json").read_text())["url"]
+
+    @property
+    def state(self):
+        """Beneath the API; written to only while the server is stopped."""
+        url = self.environment.get("BACKSTAY_SERVER_STATE")
+        return PostgresqlState(url) if url else SqliteState(self.state_dir / "state.sqlite")
 
     @property
     def token_file(self) -> Path:

@@ -11,7 +11,7 @@ from .waiting import wait_for
 
 class StateDatabase:
     def __init__(self, directory: Path):
-        self.directory, self.process = Path(directory), None
+        self.directory, self.process, self.made = Path(directory), None, 0
         self.user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
 
     def _become(self):
@@ -34,7 +34,7 @@ class StateDatabase:
                            check=True, capture_output=True, preexec_fn=self._become, cwd="/")
         with open(self.directory.parent / "state-database.log", "ab") as log:
             self.process = subprocess.Popen(self._command("postgres", "-D", str(data), "-c", "listen_addresses=", "-c",
-                                                          f"unix_socket_directories={self.directory}"),
+                                                          f"unix_socket_directories={self.directory}", "-c", "max_connections=500"),
                                             stdout=log, stderr=log, preexec_fn=self._become, cwd="/")
         wait_for("the state's database answers", lambda: subprocess.run(
             self._command("psql", self.url, "-c", "SELECT 1"), capture_output=True).returncode == 0, 60)
@@ -42,7 +42,17 @@ class StateDatabase:
 
     @property
     def url(self) -> str:
-        return f"postgresql:///postgres?host={self.directory}&user=backstay"
+        return self.url_of("postgres")
+
+    def url_of(self, name: str) -> str:
+        return f"postgresql:///{name}?host={self.directory}&user=backstay"
+
+    def new_database(self) -> str:
+        """The URL of an empty database, for the state of one server."""
+        self.made += 1
+        name = f"state_{self.made}"
+        self.sql(f"CREATE DATABASE {name}")
+        return self.url_of(name)
 
     def sql(self, statement: str) -> str:
         done = subprocess.run(self._command("psql", self.url, "-X", "-A", "-t", "-c", statement), capture_output=True, text=True,
