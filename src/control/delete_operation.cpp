@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/destinations.h"
+#include "metadata/operations.h"
 #include "metadata/services.h"
 
 namespace backstay::control {
@@ -18,20 +19,49 @@ FinalBackup final_backup_of(const model::Operation& operation) {
   return word ? final_backup_from_text(*word) : FinalBackup::kSkip;
 }
 
+/// For so long a best effort waits for a backend that is not done.
+constexpr auto kLongestEffort = std::chrono::hours(1);
+
+/// As it is now: it may be asked for less while the work goes on.
+FinalBackup wish_now(const WorkDependencies& deps, const StepContext& context) {
+  const auto now =
+      deps.database.read([&](auto& tx) { return metadata::Operations(tx).require(context.operation().id); });
+  return final_backup_of(now);
+}
+
+/// A backup that was confirmed stays good whatever comes after it.
+void give_up_final_backup(const WorkDependencies& deps, StepContext& context, const std::string& reason) {
+  constexpr auto kNextStep = "the service is deleted all the same, as was asked for";
+  const auto& operation = context.operation();
+  deps.database.write([&](auto& tx) {
+    const auto backup = metadata::Backups(tx).require(core::require_string(operation.request, "backupId", "/request"));
+    if (backup.state == model::BackupState::kFailed) return;
+    if (backup.state != model::BackupState::kCompleted) {
+      note_backup_failed({deps.events, deps.clock}, tx, operation, events::kBackupFailed, reason, kNextStep);
+      return;
+    }
+    deps.events.record(
+        tx, metadata::Services(tx).require(operation.service_id), events::kBackupFailed,
+        fmt::format("what was written after the final backup is not in the store: {}; {}", reason, kNextStep),
+        {{"backup.id", backup.id}});
+  });
+}
+
 /// Runs `work`, and lets the deletion go on without it where it is only wished for.
 void as_wished(const WorkDependencies& deps, StepContext& context, const std::function<void()>& work) {
-  const auto wish = final_backup_of(context.operation());
-  if (wish == FinalBackup::kSkip) return;
+  const auto& operation = context.operation();
+  if (!operation.request.contains("backupId")) return;
+  if (wish_now(deps, context) == FinalBackup::kSkip) {
+    give_up_final_backup(deps, context, "the final backup is not wanted any more");
+    return;
+  }
   try {
     work();
   } catch (const core::Error& error) {
-    const bool goes_on = error.code() == core::Code::kNotYet;
-    if (wish == FinalBackup::kRequired || goes_on || context.stop().stop_requested()) throw;
-    deps.database.write([&](auto& tx) {
-      note_backup_failed({deps.events, deps.clock}, tx, context.operation(), events::kBackupFailed,
-                         "the final backup failed: " + error.message(),
-                         "the service is deleted all the same, as was asked for");
-    });
+    const bool waits = error.code() == core::Code::kNotYet &&
+                       deps.clock.now() - operation.started_at.value_or(operation.created_at) < kLongestEffort;
+    if (wish_now(deps, context) == FinalBackup::kRequired || waits || context.stop().stop_requested()) throw;
+    give_up_final_backup(deps, context, "the final backup failed: " + error.message());
   }
 }
 
@@ -103,6 +133,11 @@ void forget(const WorkDependencies& deps, StepContext& context) {
 }
 
 }  // namespace
+
+bool can_weaken(const model::Operation& deletion, FinalBackup wish) {
+  const bool data_is_there = deletion.step.empty() || deletion.step == "final-backup" || deletion.step == "archive";
+  return data_is_there && wish > final_backup_of(deletion);
+}
 
 OperationKind delete_kind(const WorkDependencies& deps) {
   OperationKind kind;

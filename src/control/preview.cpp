@@ -6,6 +6,7 @@
 #include "control/idempotency.h"
 #include "control/operation_kind.h"
 #include "control/service_commands.h"
+#include "control/service_operations.h"
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/instances.h"
@@ -105,6 +106,13 @@ void tell_backups(const model::BackupSettings& before, const model::BackupSettin
   if (after.enabled && before.destination_id != after.destination_id) tell("backups go to another place");
 }
 
+Preview preview_again(const model::Operation& deletion, FinalBackup wish) {
+  if (!can_weaken(deletion, wish)) {
+    return {.effects = {"the service is being deleted already: nothing more happens"}};
+  }
+  return {.effects = {"the deletion that is under way goes on: " + final_backup_effect(wish)}};
+}
+
 }  // namespace
 
 std::set<std::string_view> ServiceCommands::ended_by_deletion(const model::Service& service) const {
@@ -127,7 +135,7 @@ Preview ServiceCommands::preview_deletion(const std::string& id, FinalBackup fin
     const auto ended = ended_by_deletion(service);
     for (const auto& operation : metadata::Operations(tx).list(open)) {
       if (operation.kind == kinds::kDelete) {
-        return Preview{.effects = {"the service is being deleted already: nothing more happens"}};
+        return preview_again(operation, final_backup);
       }
       if (ended.contains(operation.kind)) {
         preview.effects.push_back(fmt::format("the operation '{}' under way is cancelled", operation.kind));

@@ -50,6 +50,19 @@ void require_can_back_up(const model::Service& service) {
   }
 }
 
+/// The same deletion, with the weaker wish for a final backup.
+model::Operation delete_again(metadata::Transaction& tx, const NoteDependencies& deps, const model::Service& service,
+                              model::Operation deletion, FinalBackup wish) {
+  if (!can_weaken(deletion, wish)) return deletion;
+  deletion.request["finalBackup"] = to_text(wish);
+  metadata::Operations(tx).change_request(deletion.id, deletion.request, deps.clock.now());
+  deps.events.record(tx, service, events::kServiceDeleting,
+                     wish == FinalBackup::kSkip
+                         ? "the deletion goes on without a final backup, as was asked for now"
+                         : "the deletion goes on once a final backup was tried, as was asked for now");
+  return metadata::Operations(tx).require(deletion.id);
+}
+
 }  // namespace
 
 ServiceCommands::ServiceCommands(CommandDependencies dependencies, CommandConfig config)
@@ -234,7 +247,9 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup
     open.service_id = id;
     open.kind = kinds::kDelete;
     open.open_only = true;
-    if (const auto deleting = metadata::Operations(tx).list(open); !deleting.empty()) return deleting.front();
+    if (const auto deleting = metadata::Operations(tx).list(open); !deleting.empty()) {
+      return delete_again(tx, {events_, deps_.clock}, service, deleting.front(), final_backup);
+    }
     to_cancel = cancel_open(tx, id, ended_by_deletion(service));
     service = metadata::Services(tx).require(id);
     require_generation(principal, service);

@@ -9,6 +9,7 @@
 #include "control/ports.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
+#include "control/requests.h"
 #include "core/time.h"
 #include "metadata/database.h"
 
@@ -33,6 +34,8 @@ OperationKind recover_kind(const WorkDependencies& deps);
 OperationKind update_kind(const WorkDependencies& deps);
 /// See delete_operation.cpp.
 OperationKind delete_kind(const WorkDependencies& deps);
+/// Whether an open deletion can still be done with less of a final backup than it was asked for.
+bool can_weaken(const model::Operation& deletion, FinalBackup wish);
 OperationKind undelete_kind(const WorkDependencies& deps);
 OperationKind restart_kind(const WorkDependencies& deps);
 /// See backup_operation.cpp.

@@ -206,6 +206,12 @@ void Operations::requeue(const std::string& id, const std::string& owner, core::
                 state_values(OperationState::kQueued).set("not_before", not_before).set("error", error));
 }
 
+void Operations::change_request(const std::string& id, const core::json::object& request, core::Timestamp now) {
+  const auto changed = update(tx_, "operations", Values().set("request", request).set("not_before", now),
+                              "id = :the_id AND is_open = 1", Values().set("the_id", id));
+  if (changed == 0) throw core::Error(core::Code::kConflict, "operation '" + id + "' has ended");
+}
+
 OperationState Operations::request_cancel(const std::string& id, core::Timestamp now) {
   const auto operation = require(id);
   const auto bound = Values().set("the_id", id);

@@ -55,6 +55,8 @@ class Operations {
   /// Back into the queue, to be claimed again from `not_before` on; the error stays visible meanwhile.
   void requeue(const std::string& id, const std::string& owner, core::Timestamp not_before,
                const core::json::object& error);
+  /// What an open operation is asked for, from its next look at it on; a queued one is due now.
+  void change_request(const std::string& id, const core::json::object& request, core::Timestamp now);
   /// A queued operation is cancelled at once, a running one is asked to stop. Returns its state after that.
   model::OperationState request_cancel(const std::string& id, core::Timestamp now);
   /// Whether the operation runs for this owner.
