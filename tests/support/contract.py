@@ -1,4 +1,5 @@
-"""Holds what a server does against the description that it serves: each call, status and body."""
+"""Holds what a server does against the description that it serves, each call, status and body, and against the contract
+that was published."""
 import json
 import re
 import tomllib
@@ -6,27 +7,14 @@ import urllib.parse
 from pathlib import Path
 from typing import Any, Optional
 
-import jsonschema
+from .checks import ContractError, validate
+from .published import Published
 
 # Limits of the transport and faults of the server: any call may answer them.
 ANYWHERE = {408, 413, 431, 500, 501, 502, 503, 504, 507}
-FORMATS = jsonschema.FormatChecker()
+ITSELF = "its description"
 EVENTS = tomllib.loads((Path(__file__).resolve().parents[2] / "data/events.toml").read_text())
 SEVERITIES = {"info": 9, "warning": 13, "error": 17}
-
-
-@FORMATS.checks("date-time")
-def _is_time(value: Any) -> bool:
-    return not isinstance(value, str) or bool(re.fullmatch(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", value))
-
-
-@FORMATS.checks("uuid")
-def _is_uuid(value: Any) -> bool:
-    return not isinstance(value, str) or bool(re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value))
-
-
-class ContractError(AssertionError):
-    """The server and its description disagree."""
 
 
 def closed(schema: Any) -> Any:
@@ -89,7 +77,7 @@ class Contract:
         media = content.get(kind.split(";")[0])
         if media is None:
             raise ContractError(f"{what}: the type '{kind}' is not described")
-        self._validate(what + ": answer", closed(media["schema"]), self.answer_schemas, answer)
+        validate(what + ": answer", ITSELF, closed(media["schema"]), self.answer_schemas, answer)
 
     def _check_query(self, what: str, operation: dict, query: str) -> None:
         known = {p["name"]: p["schema"] for p in operation.get("parameters", []) if p["in"] == "query"}
@@ -99,21 +87,13 @@ class Contract:
             wanted = known[name]["type"]
             value = int(text) if wanted == "integer" and re.fullmatch(r"-?\d+", text) else text
             value = {"true": True, "false": False}.get(text, text) if wanted == "boolean" else value
-            self._validate(f"{what}: accepted ?{name}", known[name], self.request_schemas, value)
+            validate(f"{what}: accepted ?{name}", ITSELF, known[name], self.request_schemas, value)
 
     def _check_body(self, what: str, operation: dict, body: Any) -> None:
         described = operation.get("requestBody", {})
         content = described.get("content")
         if content is not None and (body is not None or described.get("required")):
-            self._validate(what + ": accepted body", content["application/json"]["schema"], self.request_schemas, body)
-
-    @staticmethod
-    def _validate(what: str, schema: dict, components: dict, value: Any) -> None:
-        validator = jsonschema.Draft202012Validator({**components, "allOf": [schema]}, format_checker=FORMATS)
-        problems = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
-        if problems:
-            raise ContractError(what + " does not match its description:\n  " + "\n  ".join(problems[:10])
-                                + "\n" + json.dumps(value, default=str)[:2000])
+            validate(what + ": accepted body", ITSELF, content["application/json"]["schema"], self.request_schemas, body)
 
 
 def check_events(answer: Any) -> None:
@@ -132,6 +112,7 @@ def check_events(answer: Any) -> None:
 
 
 _contracts: dict = {}  # by the server's URL
+_published = Published()
 
 
 def watch(api: Any, method: str, path: str, body: Any, answer: Any) -> None:
@@ -144,5 +125,7 @@ def watch(api: Any, method: str, path: str, body: Any, answer: Any) -> None:
         except ValueError:
             pass  # no JSON: the server has to refuse it, which an object schema says too
     target = urllib.parse.urlsplit(api.url).path + path
-    _contracts[api.url].check(method, target, body, answer.status, answer.headers.get("Content-Type", ""), answer.body)
+    kind = answer.headers.get("Content-Type", "")
+    _contracts[api.url].check(method, target, body, answer.status, kind, answer.body)
+    _published.check(method, target, answer.status, kind, answer.body)
     check_events(answer.body)
