@@ -121,8 +121,15 @@ os::Command contents_command(const DumpTask& task) {
   os::Command command = offline_command(task, "pg_restore");
   command.argv.emplace_back("--list");
   command.argv.push_back(task.directory.string());
-  command.output_limit = std::size_t{1} << 30;
+  command.output_limit = kMostContents;
   return command;
+}
+
+std::string whole_contents(os::CommandResult listed, std::size_t limit) {
+  if (listed.exit_code != 0) throw dump_error(listed.error, core::Code::kRecoveryFailed);
+  if (listed.output.size() < limit) return std::move(listed.output);
+  throw core::Error(core::Code::kRecoveryFailed,
+                    fmt::format("the dump's table of contents has {} or more", core::format_bytes(limit)));
 }
 
 os::Command restore_command(const DumpTask& task, const std::filesystem::path& contents) {

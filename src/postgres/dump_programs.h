@@ -28,10 +28,15 @@ struct DumpTask {
   unsigned jobs = 2;
 };
 
+/// The longest table of contents that a dump may have, in bytes.
+constexpr std::size_t kMostContents = std::size_t{1} << 30;
+
 /// Dumps connection.database into the directory, which is empty, uncompressed.
 os::Command dump_command(const DumpTask& task);
 /// Writes the dump's table of contents to its standard output.
 os::Command contents_command(const DumpTask& task);
+/// What contents_command wrote. Throws recovery_failed if it failed, or if there may have been more than it keeps.
+std::string whole_contents(os::CommandResult listed, std::size_t limit = kMostContents);
 /// Restores into connection.database, everything owned by connection.user and without privileges of others, up to the
 /// first error. `contents`: a file with the entries that are wanted, made from the output of contents_command.
 os::Command restore_command(const DumpTask& task, const std::filesystem::path& contents);

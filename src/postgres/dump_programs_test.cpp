@@ -37,6 +37,18 @@ TEST(DumpProgramsTest, WhatWasMadeBeforeIsLeftOutAndNothingElse) {
             "200; 1259 16402 TABLE tools kept app\n\n");
 }
 
+TEST(DumpProgramsTest, AListThatMayLackItsBeginningIsRefused) {
+  EXPECT_EQ(whole_contents({.output = "123456789"}, 10), "123456789");
+  try {
+    whole_contents({.output = "1234567890"}, 10);
+    FAIL() << "what is longer is cut off in front";
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.code(), core::Code::kRecoveryFailed);
+    EXPECT_NE(error.message().find("table of contents"), std::string::npos) << error.message();
+  }
+  EXPECT_THROW(whole_contents({.exit_code = 1, .error = "pg_restore: error: no"}, 10), core::Error);
+}
+
 TEST(DumpProgramsTest, AnErrorNamesItsObject) {
   const auto refused = dump_error(
       "pg_restore: creating TABLE \"error: it is called so\"\n"
