@@ -27,6 +27,15 @@ void require_deleted(metadata::Transaction& tx, const model::Service& service) {
   }
 }
 
+void take_name_back(metadata::Transaction& tx, const model::Service& service) {
+  try {
+    metadata::Services(tx).update_desired(service);
+  } catch (core::Error& error) {
+    if (error.code() != core::Code::kAlreadyExists) throw;
+    throw std::move(error).with_hint("rename the other service first, then undelete this one");
+  }
+}
+
 }  // namespace
 
 ServiceChange ServiceCommands::undelete_service(const std::string& id, const Principal& principal) {
@@ -96,7 +105,7 @@ model::Operation ServiceCommands::begin_undelete(metadata::Transaction& tx, cons
   service.pause = false;
   service.updated_at = deps_.clock.now();
   ++service.generation;
-  metadata::Services(tx).update_desired(service);
+  take_name_back(tx, service);
   service.status.state = state;
   service.status.reason.clear();
   service.status.next_step.clear();
