@@ -59,6 +59,21 @@ TEST_F(BackupSettingsTest, WhatDoesNotTouchTheStoreIsNotTriedThere) {
   EXPECT_EQ(world_.service(before_.id).backups.interval_h, 12);
 }
 
+TEST_F(BackupSettingsTest, PartsOfTwoPlacesMakeNone) {
+  UpdateServiceRequest place;
+  place.backups = world_.backups_request();
+  (*place.backups->config)["region"] = "eu-north-1";
+  world_.commands->update_service(before_.id, place, world_.admin);
+  EXPECT_TRUE(world_.service(before_.id).backups.config.contains("region"));
+  UpdateServiceRequest other;
+  other.backups.emplace().config = world_.backups_request().config;
+  (*other.backups->config)["destinationPath"] = "s3://elsewhere/";
+  world_.commands->update_service(before_.id, other, world_.admin);
+  const auto now = world_.service(before_.id).backups;
+  EXPECT_EQ(now.config, *other.backups->config) << "nothing of the former place is left in it";
+  EXPECT_EQ(now.secrets.at("secretKey").reveal(), "SK") << "what is not named stays";
+}
+
 TEST_F(BackupSettingsTest, TheOldPlaceKeepsItsBackupsAndTheNewOneGetsOneAtOnce) {
   UpdateServiceRequest place;
   place.backups = world_.backups_request();

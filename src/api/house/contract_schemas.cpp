@@ -19,12 +19,12 @@ constexpr std::string_view kRequests = R"json({
       "backups": {"$ref": "#/components/schemas/BackupsChoice"},
       "recoverFrom": {"$ref": "#/components/schemas/RecoverFrom"},
       "deletionProtection": {"type": ["boolean", "null"], "description": "a deletion is refused until this is taken back"},
-      "version": {"type": ["string", "null"], "description": "an application version that the provider names"}
+      "version": {"type": ["string", "null"], "description": "an application version; refused, as no backend takes one"}
     }
   },
   "UpdateManagedService": {
     "type": "object",
-    "description": "what is not named keeps its value; config, secrets, plan.parameters and backups are merged key by key",
+    "description": "what is not named keeps its value; config, secrets, plan.parameters and backups are merged key by key, but backups.config and backups.secrets are replaced",
     "properties": {
       "name": {"type": ["string", "null"], "minLength": 1, "maxLength": 127},
       "config": {"type": ["object", "null"], "description": "a null inside removes the key"},

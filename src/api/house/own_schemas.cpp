@@ -107,7 +107,7 @@ constexpr std::string_view kAnswers = R"json({
       "takenAt": {"type": "string", "format": "date-time"},
       "storedAt": {"type": "string", "format": "date-time"},
       "confirmedAt": {"type": "string", "format": "date-time", "description": "all of it was read back and checked"},
-      "verifiedAt": {"type": "string", "format": "date-time", "description": "a restore of it was seen to work"},
+      "verifiedAt": {"type": "string", "format": "date-time", "description": "a restore of it was seen to work; absent until restores are verified"},
       "dataBytes": {"type": "integer", "minimum": 0},
       "storedBytes": {"type": "integer", "minimum": 0},
       "timeline": {"type": "integer"},
