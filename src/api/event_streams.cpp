@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "api/rate_limits.h"
-
 namespace backstay::api {
 
 std::string stream_message(std::string_view id, std::string_view name, std::string_view data) {
@@ -17,7 +15,7 @@ http::Response EventStreams::open(const http::Request& request, const control::P
   asked.headers = request.headers;
   http::Response response;
   response.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}};
-  response.stream = [this, asked, begin, slot = take_slot(principal.token_id)](
+  response.stream = [this, asked, begin, place = places_.take(principal.token_id)](
                         http::StreamWriter& writer, const std::stop_token& stop) { run(asked, begin(), writer, stop); };
   return response;
 }
@@ -36,23 +34,6 @@ void EventStreams::run(const http::Request& request, const NextTurn& next, http:
     if (stop.stop_requested()) return;
     if (!writer.write(turn.text.empty() ? ": still here\n\n" : turn.text) || turn.is_last) return;
   }
-}
-
-std::shared_ptr<void> EventStreams::take_slot(const std::string& token_id) {
-  const core::LockGuard lock(mutex_);
-  auto& count = open_[token_id];
-  if (count >= most_of_token_) {
-    const Allowance none{
-        .limit = static_cast<std::int64_t>(most_of_token_), .remaining = 0, .reset = std::chrono::seconds(kKeepAlive)};
-    throw RateLimited(fmt::format("this token has {} event streams open, and may have no more", most_of_token_), none,
-                      kKeepAlive);
-  }
-  ++count;
-  // Shared by the copies of one stream's producer; the last of them gives the place back.
-  return {nullptr, [this, token_id](void*) {
-            const core::LockGuard release(mutex_);
-            if (--open_[token_id] == 0) open_.erase(token_id);
-          }};
 }
 
 }  // namespace backstay::api

@@ -4,14 +4,12 @@
 
 #include <cstddef>
 #include <functional>
-#include <map>
-#include <memory>
 #include <stop_token>
 #include <string>
 
 #include "api/authentication.h"
+#include "api/token_places.h"
 #include "control/principal.h"
-#include "core/mutex.h"
 #include "core/time.h"
 #include "http/types.h"
 
@@ -25,7 +23,9 @@ class EventStreams {
 
   /// Both outlive this, and this outlives every stream.
   EventStreams(const Authentication& authentication, core::Clock& clock, std::size_t most_of_token = 8)
-      : authentication_(authentication), clock_(clock), most_of_token_(most_of_token) {}
+      : authentication_(authentication),
+        clock_(clock),
+        places_({.what = "event streams", .of_token = most_of_token, .retry_after = kKeepAlive}) {}
 
   /// What a stream sends next.
   struct Turn {
@@ -44,16 +44,13 @@ class EventStreams {
   http::Response open(const http::Request& request, const control::Principal& principal, const Begin& begin);
 
  private:
-  std::shared_ptr<void> take_slot(const std::string& token_id);
   /// The stream ends without an error where the token does.
   void run(const http::Request& request, const NextTurn& next, http::StreamWriter& writer,
            const std::stop_token& stop) const;
 
   const Authentication& authentication_;
   core::Clock& clock_;
-  const std::size_t most_of_token_;
-  core::Mutex mutex_;
-  std::map<std::string, std::size_t> open_ GUARDED_BY(mutex_);
+  TokenPlaces places_;
 };
 
 /// One message. `data` has no line breaks.

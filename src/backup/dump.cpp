@@ -78,7 +78,7 @@ class Dump {
   const repository::WriterMark mark_;
   const repository::ContentChunker chunker_;
   const repository::KnownChunks known_;
-  const ScratchDirectory scratch_;
+  ScratchDirectory scratch_;
   /// Whoever runs pg_dump may be the tenant.
   const os::UntrustedDirectory files_;
   os::CloseWatch watch_;
@@ -162,7 +162,7 @@ void Dump::copy() {
     }
   };
   const auto tick = [&] {
-    if (!ended_) scratch_.check_room();
+    if (!ended_) scratch_.check_room(done_);
     if (progress_) progress_({.phase = "dump", .done = done_, .total = std::max(source_.table_bytes, done_.load())});
   };
   tick();

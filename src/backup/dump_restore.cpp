@@ -51,9 +51,10 @@ class LaidDump {
   const Environment& environment_;
   const StoredDump& from_;
   const repository::BackupRecord record_;
-  const ScratchDirectory scratch_;
+  ScratchDirectory scratch_;
   const os::UntrustedDirectory files_;
   core::Bytes buffer_;
+  std::uint64_t laid_ = 0;
 };
 
 void LaidDump::lay(const ProgressCallback& progress, const std::stop_token& stop) {
@@ -61,15 +62,13 @@ void LaidDump::lay(const ProgressCallback& progress, const std::stop_token& stop
   repository::PackCache packs(from_.repository);
   repository::PackReader reader(packs);
   buffer_.resize(kWriteSize);
-  std::uint64_t done = 0;
   while (const auto entry = manifest.next()) {
     if (stop.stop_requested()) throw core::Error(core::Code::kCancelled, "the work was stopped");
     if (entry->type != repository::EntryType::kFile || entry->path.find('/') != std::string::npos) {
       throw core::Error(core::Code::kCorruptData, fmt::format("a dump cannot have '{}'", entry->path));
     }
     write(reader, *entry);
-    done += entry->size;
-    if (progress) progress({.phase = "restore", .done = done, .total = record_.data_size});
+    if (progress) progress({.phase = "restore", .done = laid_, .total = record_.data_size});
   }
 }
 
@@ -79,16 +78,17 @@ void LaidDump::write(repository::PackReader& reader, const repository::FileEntry
     const core::MutableByteSpan piece(buffer_.data(), std::min<std::uint64_t>(buffer_.size(), entry.size - at));
     reader.read_file(entry.extents, at, piece);
     os::write_at(file.get(), at, piece);
-    scratch_.check_room();
     at += piece.size();
+    laid_ += piece.size();
+    scratch_.check_room(laid_);
   }
 }
 
 std::filesystem::path LaidDump::put_contents(std::span<const std::string> extensions,
                                              std::span<const std::string> schemas, const std::stop_token& stop) {
-  const auto listed = environment_.processes.run(postgres::contents_command(task()), stop);
-  if (listed.exit_code != 0) throw postgres::dump_error(listed.error, core::Code::kRecoveryFailed);
-  const std::string kept = postgres::without_made(listed.output, extensions, schemas);
+  const std::string contents =
+      postgres::whole_contents(environment_.processes.run(postgres::contents_command(task()), stop));
+  const std::string kept = postgres::without_made(contents, extensions, schemas);
   const os::Descriptor file = files_.create(std::string(kContentsFile), from_.identity);
   os::write_all(file.get(), core::as_bytes(kept));
   return scratch_.path() / kContentsFile;

@@ -1,5 +1,6 @@
 #include "backup/scratch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -18,17 +19,39 @@ constexpr mode_t kParentMode = 0711;
 
 }  // namespace
 
+bool ScratchClaims::take(std::uint64_t needed, std::uint64_t room) {
+  const core::LockGuard lock(mutex_);
+  if (room < claimed_ || room - claimed_ < needed) return false;
+  claimed_ += needed;
+  return true;
+}
+
+void ScratchClaims::give_back(std::uint64_t bytes) {
+  const core::LockGuard lock(mutex_);
+  claimed_ -= bytes;
+}
+
 ScratchDirectory::ScratchDirectory(const Environment& environment, ScratchSpace space, std::uint64_t needed,
                                    const std::optional<os::Identity>& owner)
-    : files_(environment.files), space_(std::move(space)), path_(space_.parent / environment.random.uuid()) {
+    : files_(environment.files),
+      space_(std::move(space)),
+      path_(space_.parent / environment.random.uuid()),
+      needed_(needed),
+      claimed_(needed) {
   files_.make_directories(space_.parent, kParentMode);
   const std::uint64_t free = files_.free_space(space_.parent);
-  if (free < space_.reserve || free - space_.reserve < needed) throw full(needed, free);
-  files_.make_directories(path_, 0700);
-  if (owner) files_.set_owner(path_, owner->uid, owner->gid);
+  if (free < space_.reserve || !space_.claims->take(needed, free - space_.reserve)) throw full(needed, free);
+  try {
+    files_.make_directories(path_, 0700);
+    if (owner) files_.set_owner(path_, owner->uid, owner->gid);
+  } catch (...) {
+    space_.claims->give_back(needed);
+    throw;
+  }
 }
 
 ScratchDirectory::~ScratchDirectory() {
+  space_.claims->give_back(claimed_);
   try {
     files_.remove_all(path_);
   } catch (const core::Error& error) {
@@ -38,14 +61,21 @@ ScratchDirectory::~ScratchDirectory() {
 }
 
 core::Error ScratchDirectory::full(std::uint64_t needed, std::uint64_t free) const {
-  return core::Error(core::Code::kDiskFull,
-                     fmt::format("a dump needs {} of room in '{}', where {} are free and {} must stay so",
-                                 core::format_bytes(needed), space_.parent.string(), core::format_bytes(free),
-                                 core::format_bytes(space_.reserve)))
+  return core::Error(
+             core::Code::kDiskFull,
+             fmt::format(
+                 "a dump needs {} of room in '{}', where {} are free, {} must stay so, and other dumps need their part",
+                 core::format_bytes(needed), space_.parent.string(), core::format_bytes(free),
+                 core::format_bytes(space_.reserve)))
       .with_hint("make room on that disk, or use physical backups, which need none");
 }
 
-void ScratchDirectory::check_room() const {
+void ScratchDirectory::check_room(std::uint64_t done) {
+  const std::uint64_t needed = needed_ - std::min(needed_, done);
+  if (needed < claimed_) {
+    space_.claims->give_back(claimed_ - needed);
+    claimed_ = needed;
+  }
   const std::uint64_t free = files_.free_space(space_.parent);
   if (free >= space_.reserve) return;
   throw core::Error(core::Code::kDiskFull,

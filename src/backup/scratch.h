@@ -5,26 +5,43 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "backup/environment.h"
 #include "core/error.h"
+#include "core/mutex.h"
 #include "os/process.h"
 
 namespace backstay::backup {
+
+/// What the directories of one disk still need, so that none is promised what another one will take. Thread-safe.
+class ScratchClaims {
+ public:
+  /// False if `needed` bytes do not fit into `room` beside what others need.
+  bool take(std::uint64_t needed, std::uint64_t room);
+  void give_back(std::uint64_t bytes);
+
+ private:
+  core::Mutex mutex_;
+  std::uint64_t claimed_ GUARDED_BY(mutex_) = 0;
+};
 
 struct ScratchSpace {
   /// Where the directories are made; nothing else may be in it.
   std::filesystem::path parent = {};
   /// What always stays free on that disk.
   std::uint64_t reserve = std::uint64_t{512} << 20;
+  /// Of all who work there.
+  std::shared_ptr<ScratchClaims> claims = std::make_shared<ScratchClaims>();
 };
 
 /// One directory of its own, gone with everything in it when this goes. What a crash leaves, clear_scratch removes.
 class ScratchDirectory {
  public:
-  /// Throws Error(disk_full) unless `needed` bytes fit beside the reserve. `owner`: whose programs write there.
+  /// Throws Error(disk_full) unless `needed` bytes fit beside the reserve and what others need. `owner`: whose programs
+  /// write there.
   ScratchDirectory(const Environment& environment, ScratchSpace space, std::uint64_t needed,
                    const std::optional<os::Identity>& owner);
   ~ScratchDirectory();
@@ -32,8 +49,8 @@ class ScratchDirectory {
   ScratchDirectory& operator=(const ScratchDirectory&) = delete;
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  /// Throws Error(disk_full) when the reserve is touched.
-  void check_room() const;
+  /// Throws Error(disk_full) when the reserve is touched. `done`: how many of the bytes are no longer to be written.
+  void check_room(std::uint64_t done);
 
  private:
   [[nodiscard]] core::Error full(std::uint64_t needed, std::uint64_t free) const;
@@ -41,6 +58,8 @@ class ScratchDirectory {
   os::FileSystem& files_;
   const ScratchSpace space_;
   const std::filesystem::path path_;
+  const std::uint64_t needed_;
+  std::uint64_t claimed_;
 };
 
 /// Removes what a process that was killed left there. Only while nobody works there.

@@ -4,6 +4,7 @@
 #include "control/testing/memory_archive_memory.h"
 #include "core/error.h"
 #include "providers/postgresql.h"
+#include "providers/postgresql_dumps.h"
 
 namespace backstay::providers {
 namespace {
@@ -91,6 +92,31 @@ TEST_F(PostgresqlCheckTest, APhysicalBackupOfAnotherMajorIsRefusedAndTheLogicalW
   EXPECT_NE(refusal_of_recovery(16).hint().find("no backup goes back"), std::string::npos);
 }
 
+TEST_F(PostgresqlCheckTest, PlanningARecoveryTakesATurnOfItsTeam) {
+  const auto held = turns_.take(0);
+  const auto held_too = turns_.take(0);
+  EXPECT_EQ(refusal_of_recovery(15).code(), core::Code::kUnavailable);
+}
+
+TEST_F(PostgresqlCheckTest, AWindowThatIsKnownIsAnsweredForItsPlaceOnly) {
+  IdleRuntime runtime(true);
+  const auto provider = provider_in(runtime);
+  control::ServiceBody body;
+  body.instance.id = body.service.status.instance_id = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+  body.instance.destination_id = body.service.backups.destination_id = "new";
+  memory_.remember_window({.instance_id = body.instance.id, .destination_id = "new"});
+  const auto held = turns_.take(0);
+  const auto held_too = turns_.take(0);
+  EXPECT_EQ(provider->recovery_window(body).destination_id, "new");
+  body.instance.destination_id = "old";
+  try {
+    provider->recovery_window(body);
+    ADD_FAILURE() << "the window of another place was answered";
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.code(), core::Code::kUnavailable);
+  }
+}
+
 TEST_F(PostgresqlCheckTest, DumpsNeedThePgDumpOfTheirMajorAndAreReadByAnyLaterOne) {
   IdleRuntime runtime(true);
   const auto provider = provider_in(runtime);
@@ -103,6 +129,17 @@ TEST_F(PostgresqlCheckTest, DumpsNeedThePgDumpOfTheirMajorAndAreReadByAnyLaterOn
   }
   EXPECT_EQ(provider->logical_problem(instance, control::DumpWork::kTake),
             "no pg_dump of PostgreSQL 99 is installed on this machine");
+}
+
+TEST_F(PostgresqlCheckTest, ADumpOfARemovedInstanceIsReadByNoTenant) {
+  model::Instance instance;
+  EXPECT_FALSE(dump_reader(instance)) << "instances have no users here";
+  instance.uid = 70'001;
+  instance.state = model::InstanceState::kServing;
+  EXPECT_EQ(dump_reader(instance)->uid, 70'001U);
+  instance.state = model::InstanceState::kRemoved;
+  EXPECT_EQ(dump_reader(instance)->uid, 65'534U) << "its number may have been given to another one";
+  EXPECT_EQ(dump_reader(instance)->gid, 65'534U);
 }
 
 }  // namespace

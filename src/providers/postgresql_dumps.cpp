@@ -13,8 +13,12 @@ constexpr auto kStartDeadline = std::chrono::minutes(5);
 constexpr auto kStopDeadline = std::chrono::minutes(10);
 /// Beside the data: which dump is in it.
 constexpr auto kLoadedFile = "loaded-dump";
+/// The same on every Linux.
+constexpr uid_t kNobody = 65534;
 
-backup::ScratchSpace scratch_of(const PostgresqlWorld& world) { return {.parent = scratch_directory(world.config)}; }
+backup::ScratchSpace scratch_of(const PostgresqlWorld& world) {
+  return {.parent = scratch_directory(world.config), .claims = world.scratch};
+}
 
 /// The oldest one that may do the work; null if there is none.
 const postgres::Installation* installation_for(const PostgresqlWorld& world, int major, control::DumpWork work) {
@@ -116,6 +120,12 @@ void DumpLoader::restore(repository::Repository& repository, const std::string& 
 
 std::filesystem::path scratch_directory(const PostgresqlConfig& config) { return config.state_dir / "scratch"; }
 
+std::optional<os::Identity> dump_reader(const model::Instance& instance) {
+  const auto identity = identity_of(instance);
+  if (!identity || instance.state != model::InstanceState::kRemoved) return identity;
+  return os::Identity{kNobody, kNobody};
+}
+
 std::optional<std::string> dump_problem(const PostgresqlWorld& world, const model::Instance& instance,
                                         control::DumpWork work) {
   if (instance.engine_major == 0) return std::nullopt;  // it has no data yet, which is told elsewhere
@@ -199,7 +209,7 @@ void write_service_dump(const PostgresqlWorld& world, const backup::Environment&
                                 .instance = instance.id,
                                 .backup_id = backup_id,
                                 .installation = *installation,
-                                .identity = identity_of(instance),
+                                .identity = dump_reader(instance),
                                 .scratch = scratch_of(world)};
   backup::write_dump_as_sql(environment, from, sink, std::move(stop));
 }

@@ -20,6 +20,10 @@ namespace backstay::providers {
 /// Where dumps lie while they are on their way; nobody else's, and empty while nothing is at work.
 std::filesystem::path scratch_directory(const PostgresqlConfig& config);
 
+/// Who reads dumps of the instance: its user, unless the instance is removed. That user may be another's by now, so it
+/// is nobody then. Nothing where instances have no users.
+std::optional<os::Identity> dump_reader(const model::Instance& instance);
+
 /// See control::Provider::logical_problem.
 std::optional<std::string> dump_problem(const PostgresqlWorld& world, const model::Instance& instance,
                                         control::DumpWork work);

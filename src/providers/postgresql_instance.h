@@ -3,11 +3,13 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
+#include "backup/scratch.h"
 #include "control/provider.h"
 #include "control/runtime.h"
 #include "model/catalogue.h"
@@ -30,6 +32,7 @@ struct PostgresqlWorld {
   std::vector<model::EngineVersion> versions;
   model::Catalogue offers;
   ServerCertificates& certificates;
+  std::shared_ptr<backup::ScratchClaims> scratch = std::make_shared<backup::ScratchClaims>();
 
   [[nodiscard]] const model::ProviderDefinition& offer_of(const model::Service& service) const {
     return offers.require(service.provider.name, service.provider.version);

@@ -1,8 +1,11 @@
+#include <memory>
+
 #include "api/house/paging.h"
 #include "api/house/request_parts.h"
 #include "api/house/resources.h"
 #include "api/house/route_groups.h"
 #include "api/json_response.h"
+#include "api/token_places.h"
 #include "core/error.h"
 
 namespace backstay::api::house {
@@ -23,12 +26,16 @@ std::string required_service(const Request& request) {
   return *service;
 }
 
-Response dump_answer(control::DumpDownload dump) {
+/// Each has a whole dump in scratch space for as long as its client reads.
+constexpr std::size_t kDownloads = 8;
+
+Response dump_answer(control::DumpDownload dump, std::shared_ptr<void> place) {
   Response response;
   response.headers = {{"Content-Type", "application/sql"},
                       {"Cache-Control", "no-store"},
                       {"Content-Disposition", fmt::format("attachment; filename=\"{}\"", dump.file_name)}};
-  response.stream = [write = std::move(dump.write)](http::StreamWriter& writer, std::stop_token stop) {
+  response.stream = [write = std::move(dump.write), place = std::move(place)](http::StreamWriter& writer,
+                                                                              std::stop_token stop) {
     write(
         [&writer](std::string_view part) {
           if (!writer.write(part)) throw core::Error(core::Code::kCancelled, "the client of the download is gone");
@@ -42,6 +49,8 @@ Response dump_answer(control::DumpDownload dump) {
 
 void add_backup_routes(RouteTable& routes, const Context& context) {
   control::Queries& queries = context.queries;
+  const auto downloads =
+      std::make_shared<TokenPlaces>(TokenPlaces::Limits{.what = "downloads", .of_token = 1, .of_all = kDownloads});
   routes.add({.method = "GET",
               .path = "/backups",
               .operation = "backups-list",
@@ -63,7 +72,7 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .path = "/backups/{id}",
               .operation = "backups-get",
               .tag = "Backups",
-              .summary = "One backup with its facts: taken, stored, confirmed",
+              .summary = "One backup with its four facts: taken, stored, confirmed, verified",
               .tagged = true,
               .answer = ref("Backup")},
              [&queries](const Request& request, const Principal& principal) {
@@ -75,13 +84,14 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .tag = "Backups",
               .summary = "A logical backup as SQL",
               .description = "For psql, into any later major version too; what it makes belongs to whoever runs it. An "
-                             "answer that breaks off is not whole.",
+                             "answer that breaks off is not whole. A token has one at a time.",
               .scope = Scope::kWrite,
               .answer = {{"type", "string"}},
               .answer_type = "application/sql",
               .more_refusals = {{501, "no logical backup can be read here"}}},
-             [&queries](const Request& request, const Principal& principal) {
-               return dump_answer(queries.dump(path_uuid(request, "backup"), principal));
+             [&queries, downloads](const Request& request, const Principal& principal) {
+               auto place = downloads->take(principal.token_id);
+               return dump_answer(queries.dump(path_uuid(request, "backup"), principal), std::move(place));
              });
   routes.add({.method = "GET",
               .path = "/managed-services/{id}/recovery-window",
