@@ -14,6 +14,7 @@
 namespace backstay::control {
 namespace {
 
+constexpr const char* kTest = "webhook.test";
 constexpr std::size_t kLongestName = 100;
 constexpr std::size_t kLongestUrl = 2000;
 constexpr std::size_t kSecretBytes = 32;
@@ -31,6 +32,11 @@ void require_enabled(const model::Webhook& webhook) {
   if (webhook.enabled) return;
   throw core::Error(core::Code::kConflict, fmt::format("the webhook '{}' is disabled", webhook.name))
       .with_hint("enable it first (PATCH with enabled true)");
+}
+
+/// Those of team 0 are told of every team.
+bool sees(const Principal& principal, std::int64_t team_id) {
+  return team_id == 0 ? principal.admin : principal.sees_team(team_id);
 }
 
 }  // namespace
@@ -83,7 +89,7 @@ model::Webhook WebhookCommands::create(const CreateWebhookRequest& request, cons
 
 model::Webhook WebhookCommands::require(metadata::Transaction& tx, const std::string& id, const Principal& principal) {
   auto found = metadata::Webhooks(tx).find(id);
-  if (!found || !principal.sees_team(found->team_id)) throw not_found("webhook", id);
+  if (!found || !sees(principal, found->team_id)) throw not_found("webhook", id);
   return std::move(*found);
 }
 
@@ -94,7 +100,6 @@ model::Webhook WebhookCommands::update(const std::string& id, const UpdateWebhoo
   check(request.name.value_or(before.name), request.url.value_or(before.url), request.events.value_or(before.events));
   return deps_.database.write([&](auto& tx) {
     auto webhook = require(tx, id, principal);
-    if (webhook.team_id == 0) require_admin(principal);
     webhook.name = request.name.value_or(webhook.name);
     webhook.url = request.url.value_or(webhook.url);
     webhook.events = request.events.value_or(webhook.events);
@@ -103,6 +108,9 @@ model::Webhook WebhookCommands::update(const std::string& id, const UpdateWebhoo
       webhook.after_sequence = newest_event(tx);
       webhook.failing_since.reset();
       webhook.disabled_reason.clear();
+    }
+    if (enabled != webhook.enabled) {
+      metadata::Deliveries(tx).give_up(id, deps_.clock.now(), "the webhook was disabled");
     }
     webhook.enabled = enabled;
     metadata::Webhooks(tx).update(webhook);
@@ -114,7 +122,6 @@ Preview WebhookCommands::remove(const std::string& id, const Principal& principa
   require_delete(principal);
   auto tx = deps_.database.begin(metadata::Access::kWrite);
   const auto webhook = require(tx, id, principal);
-  if (webhook.team_id == 0) require_admin(principal);
   Preview preview{.effects = {fmt::format("the webhook '{}' is removed with its deliveries; what was not sent yet is "
                                           "not sent any more",
                                           webhook.name)}};
@@ -135,7 +142,7 @@ std::vector<model::Webhook> WebhookCommands::webhooks(std::optional<std::int64_t
   require_read(principal);
   auto found = deps_.database.read([](auto& tx) { return metadata::Webhooks(tx).list(); });
   std::erase_if(found, [&](const auto& webhook) {
-    return !principal.sees_team(webhook.team_id) || (team_id && *team_id != webhook.team_id);
+    return !sees(principal, webhook.team_id) || (team_id && *team_id != webhook.team_id);
   });
   return found;
 }
@@ -145,11 +152,16 @@ model::Delivery WebhookCommands::test(const std::string& id, const Principal& pr
   return deps_.database.write([&](auto& tx) {
     const auto webhook = require(tx, id, principal);
     require_enabled(webhook);
+    if (metadata::Deliveries(tx).is_pending(id, kTest)) {
+      throw core::Error(core::Code::kConflict,
+                        fmt::format("a test of the webhook '{}' is still to be sent", webhook.name))
+          .with_hint("its deliveries tell what becomes of it");
+    }
     model::Delivery delivery;
     delivery.id = deps_.random.uuid();
     delivery.webhook_id = id;
     delivery.team_id = webhook.team_id;
-    delivery.event_name = "webhook.test";
+    delivery.event_name = kTest;
     delivery.created_at = delivery.next_at = deps_.clock.now();
     delivery.body = core::to_text(core::json::object{{"type", delivery.event_name},
                                                      {"timestamp", core::format_time(delivery.created_at)},
@@ -163,7 +175,7 @@ model::Delivery WebhookCommands::test(const std::string& id, const Principal& pr
 model::Delivery WebhookCommands::delivery(const std::string& delivery_id, const Principal& principal) {
   require_read(principal);
   const auto found = deps_.database.read([&](auto& tx) { return metadata::Deliveries(tx).find(delivery_id); });
-  if (!found || !principal.sees_team(found->team_id)) throw not_found("delivery", delivery_id);
+  if (!found || !sees(principal, found->team_id)) throw not_found("delivery", delivery_id);
   return *found;
 }
 

@@ -40,8 +40,8 @@ struct WebhookDependencies {
   core::Random& random;
 };
 
-/// Thread-safe. A webhook of a team that the principal does not see is not_found; those of team 0 are the
-/// administrators'.
+/// Thread-safe. A webhook of a team that the principal does not see is not_found, and so are those of team 0,
+/// but for administrators.
 class WebhookCommands {
  public:
   static constexpr std::size_t kMostOfTeam = 20;
@@ -51,13 +51,13 @@ class WebhookCommands {
 
   /// With its secret, which is shown this once.
   model::Webhook create(const CreateWebhookRequest& request, const Principal& principal);
-  /// Enabled again, it is told of what happens from then on.
+  /// Enabled again, it is told of what happens from then on; what waited is not sent.
   model::Webhook update(const std::string& id, const UpdateWebhookRequest& request, const Principal& principal);
   Preview remove(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
   model::Webhook webhook(const std::string& id, const Principal& principal);
   std::vector<model::Webhook> webhooks(std::optional<std::int64_t> team_id, const Principal& principal);
 
-  /// A message 'webhook.test', sent at once. conflict for a webhook that is disabled.
+  /// A message 'webhook.test', sent at once. conflict for a webhook that is disabled, and while one waits.
   model::Delivery test(const std::string& id, const Principal& principal);
   /// Sends a message once more, with the id that it had.
   model::Delivery redeliver(const std::string& id, const std::string& delivery_id, const Principal& principal);

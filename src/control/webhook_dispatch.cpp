@@ -32,6 +32,8 @@ constexpr auto kDeadline = seconds(10);
 /// Pauses after the first, second, … failure: close to a day in all.
 constexpr std::array<seconds, 10> kPauses{seconds(5), seconds(30), minutes(2), minutes(10), minutes(30),
                                           hours(1),   hours(2),    hours(4),   hours(8),    hours(8)};
+/// The longest pause of what else waits for a webhook that did not take something: others are served meanwhile.
+constexpr auto kLongestPutOff = minutes(2);
 /// A webhook that has taken nothing for so long when a delivery is given up is disabled.
 constexpr auto kDisabledAfter = hours(23);
 constexpr int kGone = 410;
@@ -162,8 +164,10 @@ void WebhookDispatch::note_failure(metadata::Transaction& tx, model::Webhook& we
   const auto now = deps_.clock.now();
   if (!webhook.failing_since) webhook.failing_since = now;
   const auto failures = static_cast<std::size_t>(delivery.attempts);
+  const auto pause = kPauses[std::min(failures, kPauses.size()) - 1];
+  metadata::Deliveries(tx).put_off(webhook.id, now + std::min<seconds>(pause, kLongestPutOff));
   if (outcome.status != kGone && failures <= kPauses.size()) {
-    delivery.next_at = now + kPauses[failures - 1];
+    delivery.next_at = now + pause;
     return;
   }
   delivery.state = model::DeliveryState::kFailed;
@@ -171,6 +175,7 @@ void WebhookDispatch::note_failure(metadata::Transaction& tx, model::Webhook& we
   if (!webhook.enabled || (outcome.status != kGone && now - *webhook.failing_since < kDisabledAfter)) return;
   webhook.enabled = false;
   webhook.disabled_reason = outcome.error;
+  metadata::Deliveries(tx).give_up(webhook.id, now, "the webhook was disabled: " + outcome.error);
   events_.record(tx, webhook.team_id, events::kWebhookDisabled,
                  fmt::format("the webhook '{}' is disabled, since it took nothing any more: {}; correct the receiver, "
                              "then enable it (PATCH with enabled true)",

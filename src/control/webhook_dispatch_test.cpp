@@ -172,6 +172,76 @@ TEST_F(WebhookDispatchTest, JudgesWhatIsAskedFor) {
   EXPECT_EQ(create("https://example.org/", {}, world_.admin), core::Code::kConflict);
 }
 
+TEST_F(WebhookDispatchTest, DeadReceiversWithABacklogDoNotHoldUpOthers) {
+  notifier_.dead = "https://dead.example.org/";
+  std::vector<std::int64_t> teams;
+  for (int i = 0; i < 4; ++i) {
+    teams.push_back(world_.commands->create_team({fmt::format("dead {}", i), {}}, world_.admin).id);
+    for (int j = 0; j < 2; ++j) commands_.create({teams.back(), "dead", notifier_.dead, {"wal.gap"}}, world_.admin);
+  }
+  for (const auto team : teams) {
+    for (int i = 0; i < 30; ++i) happen(events::kWalGap, team);
+  }
+  turn();
+  hook({"backup.started"});
+  happen(events::kBackupStarted);
+  world_.clock.advance(seconds(20));
+  notifier_.sent.clear();
+  turn();
+  turn();
+  EXPECT_NE(sent().find("backup.started"), std::string::npos) << sent();
+}
+
+TEST_F(WebhookDispatchTest, WhatWaitsWhenAWebhookIsDisabledIsNotSentLater) {
+  for (const bool by_hand : {true, false}) {
+    const auto made = hook({"backup.*"});
+    happen(events::kBackupStarted);
+    happen(events::kBackupStored);
+    notifier_.answer = {by_hand ? 500 : 410, "no"};
+    turn();
+    if (by_hand) commands_.update(made.id, {.enabled = false}, world_.admin);
+    for (const auto& delivery : deliveries(made.id)) {
+      EXPECT_EQ(delivery.state, model::DeliveryState::kFailed);
+      EXPECT_TRUE(delivery.finished_at) << "or it would never be pruned";
+      EXPECT_FALSE(delivery.last_error.empty());
+    }
+    notifier_.answer = {200, ""};
+    notifier_.sent.clear();
+    commands_.update(made.id, {.enabled = true}, world_.admin);
+    world_.clock.advance(hours(24));
+    happen(events::kBackupFailed);
+    turn();
+    EXPECT_EQ(sent(), "backup.failed ");
+    commands_.remove(made.id, world_.admin);
+    notifier_.sent.clear();
+  }
+}
+
+TEST_F(WebhookDispatchTest, AWebhookOfAllTeamsIsTheAdministratorsAlone) {
+  const auto made = hook({}, 0);
+  const auto test = commands_.test(made.id, world_.admin);
+  auto other = world_.admin;
+  other.admin = false;
+  other.may_delete = true;
+  EXPECT_EQ(refusal([&] { commands_.webhook(made.id, other); }), core::Code::kNotFound);
+  EXPECT_EQ(refusal([&] { commands_.test(made.id, other); }), core::Code::kNotFound);
+  EXPECT_EQ(refusal([&] { commands_.redeliver(made.id, test.id, other); }), core::Code::kNotFound);
+  EXPECT_EQ(refusal([&] { commands_.delivery(test.id, other); }), core::Code::kNotFound);
+  EXPECT_EQ(refusal([&] { commands_.deliveries(made.id, 0, 0, other); }), core::Code::kNotFound);
+  EXPECT_EQ(refusal([&] { commands_.update(made.id, {.name = "mine"}, other); }), core::Code::kNotFound);
+  EXPECT_EQ(refusal([&] { commands_.remove(made.id, other); }), core::Code::kNotFound);
+  EXPECT_TRUE(commands_.webhooks({}, other).empty());
+}
+
+TEST_F(WebhookDispatchTest, OneTestAtATimeWaits) {
+  const auto made = hook();
+  turn();
+  commands_.test(made.id, world_.admin);
+  EXPECT_EQ(refusal([&] { commands_.test(made.id, world_.admin); }), core::Code::kConflict);
+  turn();
+  commands_.test(made.id, world_.admin);
+}
+
 TEST_F(WebhookDispatchTest, ARemovedWebhookIsToldNothingMore) {
   const auto made = hook();
   EXPECT_FALSE(commands_.remove(made.id, world_.admin, Effect::kDryRun).effects.empty());

@@ -155,6 +155,31 @@ std::vector<std::string> Deliveries::webhooks_due(core::Timestamp now) {
       .list<std::string>([](const Row& row) { return row.text("id"); });
 }
 
+void Deliveries::put_off(const std::string& webhook_id, core::Timestamp until) {
+  Query(tx_,
+        "UPDATE webhook_deliveries SET next_at = :until WHERE webhook_id = :webhook_id AND state = 'pending' AND "
+        "next_at < :until_then")
+      .bind(Values().set("until", until).set("webhook_id", webhook_id).set("until_then", until))
+      .run();
+}
+
+void Deliveries::give_up(const std::string& webhook_id, core::Timestamp now, const std::string& reason) {
+  Query(tx_,
+        "UPDATE webhook_deliveries SET state = 'failed', finished_at = :now, last_error = :reason WHERE webhook_id = "
+        ":webhook_id AND state = 'pending'")
+      .bind(Values().set("now", now).set("reason", reason).set("webhook_id", webhook_id))
+      .run();
+}
+
+bool Deliveries::is_pending(const std::string& webhook_id, const std::string& event_name) {
+  return Query(tx_,
+               "SELECT id FROM webhook_deliveries WHERE webhook_id = :webhook_id AND state = 'pending' AND event_name "
+               "= :event_name LIMIT 1")
+      .bind(Values().set("webhook_id", webhook_id).set("event_name", event_name))
+      .first<std::string>([](const Row& row) { return row.text("id"); })
+      .has_value();
+}
+
 std::size_t Deliveries::prune(core::Timestamp older_than) {
   return Query(tx_, "DELETE FROM webhook_deliveries WHERE finished_at < :older_than")
       .bind(Values().set("older_than", older_than))

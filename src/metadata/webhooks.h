@@ -39,6 +39,12 @@ class Deliveries {
   std::vector<model::Delivery> due(const std::string& webhook_id, core::Timestamp now, std::size_t limit);
   /// Webhooks that are enabled and have one that is due, longest due first.
   std::vector<std::string> webhooks_due(core::Timestamp now);
+  /// Pending ones of this webhook that are due earlier are due then.
+  void put_off(const std::string& webhook_id, core::Timestamp until);
+  /// Pending ones of this webhook have failed, for this reason.
+  void give_up(const std::string& webhook_id, core::Timestamp now, const std::string& reason);
+  /// True if one of that name is pending.
+  bool is_pending(const std::string& webhook_id, const std::string& event_name);
   /// Removes those that came to their end before.
   std::size_t prune(core::Timestamp older_than);
 

@@ -18,9 +18,11 @@ class FakeNotifier final : public Notifier {
   Receipt send(const Message& message, const std::stop_token& /*stop*/) override {
     const core::LockGuard lock(mutex_);
     sent.push_back(message);
-    return answer;
+    return message.url == dead ? Receipt{500, "the receiver answered 500"} : answer;
   }
   std::string refused;
+  /// An address that takes nothing.
+  std::string dead;
   Receipt answer{200, ""};
   std::vector<Message> sent;
 
