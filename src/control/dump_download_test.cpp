@@ -47,6 +47,10 @@ TEST(DumpDownloadTest, OnlyAStoredLogicalBackupCanBeHad) {
   world.database->write([&](auto& tx) { metadata::Backups(tx).insert(logical); });
   EXPECT_EQ(error_of([&] { world.queries->dump(logical.id, world.admin); }).code(), core::Code::kRecoveryOutOfReach);
 
+  Principal reader = world.admin;
+  reader.may_write = false;
+  EXPECT_EQ(error_of([&] { world.queries->dump(logical.id, reader); }).code(), core::Code::kForbidden);
+
   Principal stranger = world.admin;
   stranger.all_teams = false;
   stranger.team_ids = {world.team_id + 1};
