@@ -2,8 +2,8 @@
 //
 // A request is answered when its entry is in the state. Entries are written by a thread of their own, many in one
 // transaction, and none makes its request fail: while the state takes no writes, a request waits for a second at most
-// and its entry for as long as it takes. Each is a line of the server's log first, so that even a kill at that moment
-// loses none.
+// and its entry for as long as it takes. Each is a line of the server's log first. What a request did is in the
+// state before either: a kill between the two, before the answer was sent, leaves the deed without its entry.
 #pragma once
 
 #include <cstdint>
