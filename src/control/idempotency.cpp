@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "metadata/servers.h"
 
 namespace backstay::control {
 
@@ -70,6 +71,16 @@ void IdempotencyGate::abandon(const IdempotencyKey& key) {
 
 void IdempotencyGate::end_leases() {
   database_.write([](auto& tx) { metadata::IdempotencyKeys(tx).end_leases(); });
+}
+
+void IdempotencyGate::end_leases_if_alone(const std::string& server_id) {
+  database_.write([&](auto& tx) {
+    // Should one be about to enter: an attempt that loses its lease writes nothing.
+    for (const auto& server : metadata::Servers(tx).list()) {
+      if (server.id != server_id) return;
+    }
+    metadata::IdempotencyKeys(tx).end_leases();
+  });
 }
 
 }  // namespace backstay::control

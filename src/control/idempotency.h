@@ -70,6 +70,9 @@ class IdempotencyGate {
   void abandon(const IdempotencyKey& key);
   /// At start, when no other process works on this state: what was interrupted need not be waited for.
   void end_leases();
+  /// The same at the start of the server with this id, where the state may be shared: not while any other one is a
+  /// member.
+  void end_leases_if_alone(const std::string& server_id);
 
  private:
   metadata::Database& database_;
