@@ -46,7 +46,7 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(shop):
     assert forecast["restoreBytes"] > 1_000_000
     assert forecast["wal"]["segments"] >= 1 and forecast["wal"]["bytes"] == forecast["wal"]["segments"] * 16 * 2**20
     assert forecast["estimate"]["seconds"] >= 1 and "MiB/s" in forecast["estimate"]["basis"]
-    assert forecast["time"] == moment
+    assert forecast["time"].rstrip("Z0") == moment.rstrip("Z0")  # zeros at a fraction's end may be left out
     assert [warning for warning in forecast["warnings"] if "has no backups" in warning]
     assert len(api.get("/managed-services")) == services
     assert [it["id"] for it in api.get("/api/operations?limit=1000") if it["kind"] == "recover_service"] == recoveries
