@@ -63,6 +63,8 @@ struct Endpoint {
   bool tagged = false;
   /// With ?dryRun=true it only tells what it would do: the answer is a Preview.
   bool previewed = false;
+  /// Noted in the audit log though it changes nothing.
+  bool audited = false;
   /// A change that If-Match can be asked of.
   bool conditional = false;
   /// Of the request's body; empty: the call takes none.

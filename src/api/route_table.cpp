@@ -39,7 +39,7 @@ class Route {
       check_.check(request);
       return finished(request, handler_(request, {}));
     }
-    return endpoint_.method == "GET" ? served(request, nullptr) : audited(request);
+    return endpoint_.method != "GET" || endpoint_.audited ? audited(request) : served(request, nullptr);
   }
 
  private:

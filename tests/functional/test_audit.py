@@ -37,3 +37,12 @@ def test_an_unknown_token_is_noted_without_one(server, api):
     assert stranger.raw("DELETE", f"/api/destinations/{uuid.uuid4()}", headers={"X-Request-Id": name}).status == 401
     entry = next(entry for entry in api.get("/api/audit?refused=true&limit=50") if entry.get("requestId") == name)
     assert "token" not in entry and entry["code"] == "unauthenticated"
+
+
+def test_whoever_asks_for_a_dump_is_noted(server, api):
+    nowhere = str(uuid.uuid4())
+    assert api.raw("GET", f"/api/backups/{nowhere}").status == 404
+    assert api.raw("GET", f"/api/backups/{nowhere}/dump").status == 404
+    entries = api.get(f"/api/audit?objectId={nowhere}")
+    assert [(entry["operation"], entry["method"], entry["status"], entry["code"]) for entry in entries] == \
+        [("backups-dump", "GET", 404, "not_found")]

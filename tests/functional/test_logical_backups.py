@@ -33,6 +33,8 @@ def test_a_dump_becomes_a_database_again_in_four_ways(shop, server, program, tmp
     assert answer.status == 200, answer.body
     assert answer.headers["Content-Type"] == "application/sql"
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="shop-')
+    noted = shop.api.get(f"/api/audit?operation=backups-dump&objectId={backup['id']}")
+    assert [(entry["method"], entry["status"]) for entry in noted] == [("GET", 200)] and noted[0]["token"]["id"]
     fresh = deploy(shop.api, plain(shop, "shop-from-sql"))
     fresh.database().sql(answer.body)
     assert fresh.database().dump() == before

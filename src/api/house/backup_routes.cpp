@@ -86,6 +86,7 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .description = "For psql, into any later major version too; what it makes belongs to whoever runs it. An "
                              "answer that breaks off is not whole. A token has one at a time.",
               .scope = Scope::kWrite,
+              .audited = true,
               .answer = {{"type", "string"}},
               .answer_type = "application/sql",
               .more_refusals = {{501, "no logical backup can be read here"}}},
