@@ -136,3 +136,18 @@ def test_what_was_published_is_there_after_a_restart(own_server, backend, name):
     own_server.kill()
     own_server.start()
     assert (name, "v1") in listed(own_server.api())
+
+
+def test_if_match_guards_a_provider(api, backend, name):
+    api.post(PROVIDERS, definition(name, backend.url, backend.KEY))
+    path = f"{PROVIDERS}/{name}/v1"
+    seen = api.raw("GET", path)
+    assert seen.status == 200 and seen.body == listed(api)[name, "v1"]
+    seen = seen.headers["ETag"]
+    assert api.raw("PATCH", path, {"displayName": "Mine"}, {"If-Match": seen}).status == 200
+    for method, body in (("PATCH", {"displayName": "Late"}), ("DELETE", None)):
+        late = api.raw(method, path, body, {"If-Match": seen})
+        assert (late.status, late.body["code"]) == (400, "precondition_failed")
+    assert listed(api)[name, "v1"]["displayName"] == "Mine"
+    assert api.raw("DELETE", path, None, {"If-Match": api.raw("GET", path).headers["ETag"]}).status == 200
+    assert api.raw("GET", path).status == 404

@@ -1,3 +1,4 @@
+#include "api/entity_tags.h"
 #include "api/house/paging.h"
 #include "api/house/request_parts.h"
 #include "api/house/resources.h"
@@ -40,12 +41,21 @@ Response list(control::Queries& queries, const Request& request, const Principal
           [](const auto& offer) { return offer.name + '/' + offer.version; });
 }
 
-/// What was published by a request whose answer was lost; `subject` is "<name>/<version>".
-Response published(control::Queries& queries, const Principal& principal, const std::string& subject) {
+/// `subject` is "<name>/<version>".
+core::json::object resource_of(control::Queries& queries, const Principal& principal, const std::string& subject) {
   for (const auto& offer : queries.providers(std::nullopt, principal)) {
-    if (offer.name + '/' + offer.version == subject) return json_response(provider_resource(offer, principal));
+    if (offer.name + '/' + offer.version == subject) return provider_resource(offer, principal);
   }
-  throw core::Error(core::Code::kNotFound, fmt::format("the provider '{}' was published, and is gone", subject));
+  throw core::Error(core::Code::kNotFound, fmt::format("there is no provider '{}'", subject));
+}
+
+core::json::object resource_in_path(control::Queries& queries, const Request& request, const Principal& principal) {
+  return resource_of(queries, principal, request.param("name") + '/' + request.param("schemaVersion"));
+}
+
+void require_seen(control::Queries& queries, const Request& request, const Principal& principal) {
+  if (!request.headers.find("If-Match")) return;
+  require_match(request, body_tag(core::to_text(resource_in_path(queries, request, principal))), "provider");
 }
 
 Endpoint endpoint(std::string method, std::string path, std::string operation, std::string summary) {
@@ -85,8 +95,16 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
         return json_response(provider_resource(commands.create(json_body(request), principal), principal));
       },
       [&queries](const Request& /*request*/, const Principal& principal, const std::string& subject) {
-        return published(queries, principal, subject);
+        return json_response(resource_of(queries, principal, subject));
       });
+
+  auto single = endpoint("GET", kProvider, "providers-get", "One provider");
+  single.scope = Scope::kRead;
+  single.path_parameters = provider_in_path();
+  single.tagged = true;
+  routes.add(single, [&queries](const Request& request, const Principal& principal) {
+    return json_response(resource_in_path(queries, request, principal));
+  });
 
   auto replacement = endpoint("PUT", kProviders, "managed-services-upsertProvider", "Publish or replace a provider");
   replacement.body = ref("ProviderBody");
@@ -97,8 +115,10 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
   auto change = endpoint("PATCH", kProvider, "managed-services-updateProvider",
                          "Change a provider: the keys that are given are replaced");
   change.path_parameters = provider_in_path();
+  change.conditional = true;
   change.body = ref("ProviderBody");
-  routes.add(change, [&commands](const Request& request, const Principal& principal) {
+  routes.add(change, [&commands, &queries](const Request& request, const Principal& principal) {
+    require_seen(queries, request, principal);
     return json_response(provider_resource(
         commands.update(request.param("name"), request.param("schemaVersion"), json_body(request), principal),
         principal));
@@ -109,8 +129,10 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
   removal.scope = Scope::kDelete;
   removal.path_parameters = provider_in_path();
   removal.previewed = true;
+  removal.conditional = true;
   removal.answer = ref("Empty");
-  routes.add(removal, [&commands](const Request& request, const Principal& principal) {
+  routes.add(removal, [&commands, &queries](const Request& request, const Principal& principal) {
+    require_seen(queries, request, principal);
     const auto effect = query_effect(request);
     const auto preview = commands.remove(request.param("name"), request.param("schemaVersion"), principal, effect);
     return json_response(effect == control::Effect::kDryRun ? preview_resource(preview) : core::json::object());

@@ -1,3 +1,4 @@
+#include "api/entity_tags.h"
 #include "api/fields.h"
 #include "api/house/paging.h"
 #include "api/house/request_parts.h"
@@ -69,6 +70,14 @@ control::UpdateWebhookRequest update_request(const json::object& body) {
 
 std::string webhook_in_path(const Request& request) { return path_uuid(request, "webhook"); }
 
+/// Its id, once If-Match holds.
+std::string matched_webhook(const Context& context, const Request& request, const Principal& principal) {
+  auto id = webhook_in_path(request);
+  const auto seen = webhook_resource(context.webhooks.webhook(id, principal));
+  require_match(request, body_tag(core::to_text(seen)), "webhook");
+  return id;
+}
+
 Endpoint endpoint(std::string method, std::string path, std::string operation, std::string summary, Scope scope) {
   return {.method = std::move(method),
           .path = std::move(path),
@@ -108,18 +117,21 @@ void add_webhooks(RouteTable& routes, const Context& context) {
   });
 
   auto update = endpoint("PATCH", "/webhooks/{id}", "webhooks-update", "Change or enable a webhook", Scope::kWrite);
+  update.conditional = true;
   update.body = ref("UpdateWebhook");
   routes.add(update, [context](const Request& request, const Principal& principal) {
+    const auto id = matched_webhook(context, request, principal);
     const auto wanted = update_request(json_body(request));
-    return json_response(webhook_resource(context.webhooks.update(webhook_in_path(request), wanted, principal)));
+    return json_response(webhook_resource(context.webhooks.update(id, wanted, principal)));
   });
 
   auto remove = endpoint("DELETE", "/webhooks/{id}", "webhooks-delete", "Remove a webhook", Scope::kDelete);
   remove.previewed = true;
+  remove.conditional = true;
   remove.answer = ref("Empty");
   routes.add(remove, [context](const Request& request, const Principal& principal) {
     const auto effect = query_effect(request);
-    const auto preview = context.webhooks.remove(webhook_in_path(request), principal, effect);
+    const auto preview = context.webhooks.remove(matched_webhook(context, request, principal), principal, effect);
     return json_response(effect == control::Effect::kDryRun ? preview_resource(preview) : json::object());
   });
 }

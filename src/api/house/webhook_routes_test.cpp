@@ -38,6 +38,18 @@ TEST_F(WebhookRoutesTest, ChangesAndRemoves) {
   EXPECT_EQ(send("GET", path).status, 404);
 }
 
+TEST_F(WebhookRoutesTest, ChangesOnlyWhatTheClientHasSeen) {
+  auto change = request("PATCH", "/api/webhooks/" + id_of(make()), R"({"name":"other"})");
+  change.headers.set("If-Match", send("GET", change.path).headers.find("ETag").value());
+  EXPECT_EQ(send(change).status, 200);
+  EXPECT_EQ(send(change).status, 412);
+  auto removal = request("DELETE", change.path);
+  removal.headers.set("If-Match", "\"other\"");
+  EXPECT_EQ(send(removal).status, 412);
+  removal.headers.set("If-Match", send("GET", change.path).headers.find("ETag").value());
+  EXPECT_EQ(send(removal).status, 200);
+}
+
 TEST_F(WebhookRoutesTest, ShowsWhatBecameOfMessages) {
   const auto path = "/api/webhooks/" + id_of(make());
   const auto test = answer("POST", path + "/test").as_object();
