@@ -71,20 +71,35 @@ model::Backup ServiceCommands::change_backup(const std::string& id, const Change
                         fmt::format("the backup '{}' is being deleted: {}", id, backup.removal_reason));
     }
     require_no_retention(tx, backup);
-    const bool was_pinned = backup.pinned;
+    const auto before = backup;
     if (request.pinned) backup.pinned = *request.pinned;
     if (request.expires_at) backup.expires_at = *request.expires_at;
     if (request.label) backup.label = *request.label;
     metadata::Backups(tx).update(backup);
-    if (was_pinned != backup.pinned) {
-      events_.record(tx, metadata::Services(tx).require(backup.service_id),
-                     backup.pinned ? events::kBackupPinned : events::kBackupUnpinned,
-                     backup.pinned ? "a backup was pinned: it stays until it is unpinned"
-                                   : "a backup was unpinned: the retention decides on it again",
-                     {{"backup.id", backup.id}});
-    }
+    tell_change(tx, before, backup);
     return backup;
   });
+}
+
+void ServiceCommands::tell_change(metadata::Transaction& tx, const model::Backup& before, const model::Backup& after) {
+  const auto service = metadata::Services(tx).require(after.service_id);
+  const auto tell = [&](EventKind kind, const std::string& body) {
+    events_.record(tx, service, kind, body, {{"backup.id", after.id}});
+  };
+  if (before.pinned != after.pinned) {
+    tell(after.pinned ? events::kBackupPinned : events::kBackupUnpinned,
+         after.pinned ? "a backup was pinned: it stays until it is unpinned"
+                      : "a backup was unpinned: the retention decides on it again");
+  }
+  if (before.expires_at != after.expires_at) {
+    tell(events::kBackupExpiryChanged,
+         after.expires_at ? fmt::format("a backup expires at {}", core::format_time(*after.expires_at))
+                          : "a backup has no expiry of its own any more: the retention alone decides on it");
+  }
+  if (before.label != after.label) {
+    tell(events::kBackupLabelled, after.label.empty() ? "a backup has no label any more"
+                                                      : fmt::format("a backup has the label '{}'", after.label));
+  }
 }
 
 model::Backup ServiceCommands::delete_backup(const std::string& id, const Principal& principal, Effect effect) {

@@ -53,6 +53,22 @@ class BackupCommandsTest : public ::testing::Test {
   std::string service_;
 };
 
+TEST_F(BackupCommandsTest, EachChangeIsAnEvent) {
+  const auto id = take();
+  const auto expiry = world_.clock.now() + hours(100);
+  change(id, {.expires_at = expiry, .label = "before the move"});
+  change(id, {.expires_at = expiry, .label = "before the move"});
+  change(id, {.expires_at = std::optional<core::Timestamp>()});
+  const auto told = [&](EventKind kind) {
+    return world_.queries->events({.service_id = service_, .names = {std::string(kind.name)}}, world_.admin);
+  };
+  ASSERT_EQ(told(events::kBackupLabelled).size(), 1U);
+  EXPECT_EQ(told(events::kBackupLabelled).front().body, "a backup has the label 'before the move'");
+  ASSERT_EQ(told(events::kBackupExpiryChanged).size(), 2U);
+  EXPECT_EQ(told(events::kBackupExpiryChanged).back().attributes.at("backup.id"), id);
+  EXPECT_TRUE(told(events::kBackupPinned).empty());
+}
+
 TEST_F(BackupCommandsTest, APinnedBackupStaysUntilItIsUnpinned) {
   const auto id = take();
   EXPECT_TRUE(change(id, {.pinned = true, .label = "before the move"}).pinned);

@@ -37,6 +37,9 @@ TEST(DeletionProtectionTest, ADeletionIsRefusedUntilItIsTakenBack) {
   const auto preview = world.commands->preview_update(id, protection(false), world.admin);
   EXPECT_EQ(preview.effects, std::vector<std::string>{"the service can be deleted again"});
   world.commands->update_service(id, protection(false), world.admin);
+  for (const auto kind : {events::kServiceProtected, events::kServiceUnprotected}) {
+    EXPECT_EQ(world.queries->events({.service_id = id, .names = {std::string(kind.name)}}, world.admin).size(), 1U);
+  }
   world.commands->delete_service(id, FinalBackup::kSkip, world.admin);
   world.settle();
   EXPECT_THROW(world.service(id), core::Error);

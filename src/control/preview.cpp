@@ -151,6 +151,17 @@ Preview ServiceCommands::preview_deletion(const std::string& id, FinalBackup fin
   });
 }
 
+Preview ServiceCommands::setting_changes(const model::Service& before, const model::Service& after) {
+  const auto catalogue = deps_.providers.catalogue();
+  Preview changes;
+  tell_plan(before, after, changes);
+  // Of a provider that was withdrawn no setting can change.
+  const auto* offer = catalogue->find(before.provider.name, before.provider.version);
+  if (offer != nullptr) tell_config(before, after, *offer, changes);
+  tell_backups(before.backups, after.backups, changes);
+  return changes;
+}
+
 Preview ServiceCommands::preview_update(const std::string& id, const UpdateServiceRequest& request,
                                         const Principal& principal) {
   require_write(principal);
@@ -158,14 +169,11 @@ Preview ServiceCommands::preview_update(const std::string& id, const UpdateServi
   require_generation(principal, before);
   require_changeable(before);
   const auto after = admission_.update(before, request).service;
-  const auto catalogue = deps_.providers.catalogue();
-  Preview preview;
+  auto preview = setting_changes(before, after);
   if (after.name != before.name) {
-    preview.effects.push_back(fmt::format("the service '{}' is called '{}'", before.name, after.name));
+    preview.effects.insert(preview.effects.begin(),
+                           fmt::format("the service '{}' is called '{}'", before.name, after.name));
   }
-  tell_plan(before, after, preview);
-  tell_config(before, after, catalogue->require(before.provider.name, before.provider.version), preview);
-  tell_backups(before.backups, after.backups, preview);
   const bool runs = !before.pause && !after.pause;
   preview.restarts = preview.restarts && runs;
   if (preview.restarts) preview.effects.emplace_back("the server restarts: its connections are cut for a moment");

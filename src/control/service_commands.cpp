@@ -50,6 +50,22 @@ void require_can_back_up(const model::Service& service) {
   }
 }
 
+/// As much of the changes as an event should hold.
+std::string update_body(const std::vector<std::string>& changes, bool paused) {
+  constexpr std::size_t kLongest = 1000;
+  std::string body = "a change of the service was accepted";
+  std::string_view between = ": ";
+  for (const auto& change : changes) {
+    if (body.size() + change.size() > kLongest) {
+      body += ", and more";
+      break;
+    }
+    body.append(between).append(change);
+    between = "; ";
+  }
+  return paused ? body + "; it is in effect once the service is resumed" : body;
+}
+
 /// The same deletion, with the weaker wish for a final backup.
 model::Operation delete_again(metadata::Transaction& tx, const NoteDependencies& deps, const model::Service& service,
                               model::Operation deletion, FinalBackup wish) {
@@ -164,6 +180,8 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
   const bool turns = before.pause != service.pause;
   const bool needs_work = request.config || request.secrets || request.plan || request.backups || turns;
 
+  const auto changes = needs_work ? setting_changes(before, service).effects : std::vector<std::string>();
+
   std::vector<std::string> to_cancel;
   auto operation = deps_.database.write([&](auto& tx) -> std::optional<model::Operation> {
     const auto latest = metadata::Services(tx).require(id);
@@ -180,6 +198,11 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
       events_.record(tx, service, events::kServiceRenamed,
                      fmt::format("the service '{}' is called '{}' from now on", before.name, service.name),
                      {{"service.former_name", before.name}});
+    }
+    if (before.deletion_protection != service.deletion_protection) {
+      events_.record(tx, service, service.deletion_protection ? events::kServiceProtected : events::kServiceUnprotected,
+                     service.deletion_protection ? "the service is protected: deletions are refused"
+                                                 : "the service is not protected any more: it can be deleted");
     }
     if (before.backups.enabled != service.backups.enabled) {
       events_.record(tx, service, service.backups.enabled ? events::kBackupsEnabled : events::kBackupsDisabled,
@@ -205,10 +228,9 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
       events_.record(tx, service, service.pause ? events::kServicePausing : events::kServiceUnpausing,
                      service.pause ? "the service is being paused: its clients are sent away, its data is kept"
                                    : "the service is being resumed");
-    } else {
-      events_.record(tx, service, events::kServiceUpdating,
-                     service.pause ? "a change of the service was accepted; it is in effect once the service is resumed"
-                                   : "a change of the service was accepted");
+    }
+    if (!turns || !changes.empty()) {
+      events_.record(tx, service, events::kServiceUpdating, update_body(changes, service.pause));
     }
     NewOperation work;
     work.kind = kinds::kUpdate;

@@ -118,6 +118,9 @@ class ServiceCommands {
   std::string export_recovery_kit(std::int64_t team_id, const Principal& principal);
 
  private:
+  /// What of plan, config, secrets and backups differs, in words.
+  Preview setting_changes(const model::Service& before, const model::Service& after);
+  void tell_change(metadata::Transaction& tx, const model::Backup& before, const model::Backup& after);
   model::Backup require_backup(metadata::Transaction& tx, const std::string& id, const Principal& principal);
   void write_destination(metadata::Transaction& tx, const NamedDestination& named, std::int64_t team_id);
   void write_new_instance(metadata::Transaction& tx, const model::Service& service, const std::string& instance_id);

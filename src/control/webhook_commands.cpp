@@ -39,6 +39,22 @@ bool sees(const Principal& principal, std::int64_t team_id) {
   return team_id == 0 ? principal.admin : principal.sees_team(team_id);
 }
 
+/// In words; nothing of the address, which may hold a secret.
+std::vector<std::string> changes_of(const model::Webhook& before, const model::Webhook& after) {
+  std::vector<std::string> changes;
+  if (before.name != after.name) changes.push_back(fmt::format("it is called '{}'", after.name));
+  if (before.url != after.url) changes.emplace_back("it has another address");
+  if (before.events != after.events) {
+    changes.push_back(after.events.empty() ? "it is told of all events"
+                                           : fmt::format("it is told of {}", fmt::join(after.events, ", ")));
+  }
+  if (before.enabled != after.enabled) {
+    changes.emplace_back(after.enabled ? "it is enabled again, and told of what happens from now on"
+                                       : "it is disabled, and told of nothing");
+  }
+  return changes;
+}
+
 }  // namespace
 
 void WebhookCommands::check(const std::string& name, const std::string& url, const std::vector<std::string>& events) {
@@ -100,6 +116,7 @@ model::Webhook WebhookCommands::update(const std::string& id, const UpdateWebhoo
   check(request.name.value_or(before.name), request.url.value_or(before.url), request.events.value_or(before.events));
   return deps_.database.write([&](auto& tx) {
     auto webhook = require(tx, id, principal);
+    const auto before_it = webhook;
     webhook.name = request.name.value_or(webhook.name);
     webhook.url = request.url.value_or(webhook.url);
     webhook.events = request.events.value_or(webhook.events);
@@ -114,6 +131,11 @@ model::Webhook WebhookCommands::update(const std::string& id, const UpdateWebhoo
     }
     webhook.enabled = enabled;
     metadata::Webhooks(tx).update(webhook);
+    if (const auto changes = changes_of(before_it, webhook); !changes.empty()) {
+      events_.record(tx, webhook.team_id, events::kWebhookChanged,
+                     fmt::format("the webhook '{}' was changed: {}", before_it.name, fmt::join(changes, "; ")),
+                     {{"webhook.id", id}});
+    }
     return webhook;
   });
 }

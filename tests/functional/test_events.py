@@ -95,3 +95,15 @@ def test_a_token_has_few_streams_and_they_end_with_it(server, api, team_token):
     api.delete(f"/tokens/{token['id']}")
     with pytest.raises(EOFError):
         listeners[0].next()
+
+
+def test_a_change_is_told_with_its_particulars(shop, api):
+    before = shop.resource()["backups"]["intervalH"] if "intervalH" in shop.resource().get("backups", {}) else 24
+    changed = api.patch(f"/managed-services/{shop.id}", {"deletionProtection": True, "backups": {"intervalH": before + 1}})
+    assert changed["backups"]["intervalH"] == before + 1
+    told = {event["eventName"]: event["body"] for event in api.get(f"/api/events?serviceId={shop.id}&limit=1000")[::-1]}
+    assert told["service.updating"] == f"a change of the service was accepted: backups are taken every {before + 1} hours"
+    assert told["service.protected"]
+    api.patch(f"/managed-services/{shop.id}", {"deletionProtection": False, "backups": {"intervalH": before}})
+    api.wait_for_state(shop.id, "synchronized")
+    assert api.get(f"/api/events?serviceId={shop.id}&name=service.unprotected")

@@ -38,6 +38,19 @@ TEST_F(WebhookRoutesTest, ChangesAndRemoves) {
   EXPECT_EQ(send("GET", path).status, 404);
 }
 
+TEST_F(WebhookRoutesTest, TellsEachChangeButNotTheAddress) {
+  const auto path = "/api/webhooks/" + id_of(make());
+  answer("PATCH", path, R"({"enabled":false,"url":"https://example.org/secret"})");
+  answer("PATCH", path, R"({"enabled":true})");
+  answer("PATCH", path, R"({"enabled":true})");
+  const auto told = answer("GET", "/api/events?name=webhook.changed").as_array();
+  ASSERT_EQ(told.size(), 2U) << "what changes nothing is none";
+  EXPECT_EQ(told.at(0).at("body"),
+            "the webhook 'ci' was changed: it is enabled again, and told of what happens from now on");
+  EXPECT_EQ(told.at(1).at("body"),
+            "the webhook 'ci' was changed: it has another address; it is disabled, and told of nothing");
+}
+
 TEST_F(WebhookRoutesTest, ChangesOnlyWhatTheClientHasSeen) {
   auto change = request("PATCH", "/api/webhooks/" + id_of(make()), R"({"name":"other"})");
   change.headers.set("If-Match", send("GET", change.path).headers.find("ETag").value());
