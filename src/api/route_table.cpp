@@ -8,6 +8,7 @@
 #include "api/entity_tags.h"
 #include "api/errors.h"
 #include "api/json_response.h"
+#include "api/refused_request.h"
 #include "api/request_check.h"
 #include "core/error.h"
 
@@ -67,9 +68,15 @@ class Route {
       const auto error = core::as_error(std::current_exception());
       auto entry = outcome(request, caller, error_response(request, error));
       entry.code = core::code_name(error.code());
+      tell(request, caller, error);
       services_.audit.record(entry);
       throw;
     }
+  }
+
+  void tell(const Request& request, const Principal& caller, const Error& error) const {
+    const auto refused = refused_request(endpoint_, request, error);
+    if (refused && !caller.token_id.empty()) services_.refusals.record(*refused, caller);
   }
 
   [[nodiscard]] model::AuditEntry outcome(const Request& request, const Principal& caller,

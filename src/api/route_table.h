@@ -2,7 +2,8 @@
 //
 // A request passes, in this order: the token and its scope, the rate limit, the description's schemas, the
 // Idempotency-Key, the handler; its answer is tagged. What would change something is noted in the audit log, refused or
-// not, but for requests beyond the rate limit.
+// not, but for requests beyond the rate limit; what a token was refused of a service that it sees is an event of it
+// too.
 #pragma once
 
 #include <functional>
@@ -16,6 +17,7 @@
 #include "control/audit_log.h"
 #include "control/idempotency.h"
 #include "control/principal.h"
+#include "control/refusal_events.h"
 #include "core/json.h"
 #include "core/random.h"
 #include "core/time.h"
@@ -35,6 +37,7 @@ struct RouteServices {
   RateLimiter& limits;
   control::IdempotencyGate& keys;
   control::AuditLog& audit;
+  control::RefusalEvents& refusals;
   core::Clock& clock;
   core::Random& random;
 };

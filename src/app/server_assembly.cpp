@@ -299,7 +299,9 @@ struct ServerAssembly::Parts {
   api::RateLimiter limits;
   control::IdempotencyGate keys{*database, clock, random};
   control::AuditLog audit{*database};
-  api::RouteTable routes = api::house::make_route_table(router, {authentication, limits, keys, audit, clock, random});
+  control::RefusalEvents refusals{*database, clock, random};
+  api::RouteTable routes =
+      api::house::make_route_table(router, {authentication, limits, keys, audit, refusals, clock, random});
   std::atomic<bool> ready = false;
   std::unique_ptr<http::Server> server;
 };

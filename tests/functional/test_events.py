@@ -97,6 +97,18 @@ def test_a_token_has_few_streams_and_they_end_with_it(server, api, team_token):
         listeners[0].next()
 
 
+def test_a_refusal_is_an_event_with_its_trace(shop, api):
+    refused = api.raw("PATCH", f"/managed-services/{shop.id}", {"plan": {"id": 4711}})
+    assert refused.status == 400
+    api.raw("PATCH", f"/managed-services/{shop.id}", {"plan": {"id": 4711}})
+    told = [event for event in api.get(f"/api/events?serviceId={shop.id}&name=service.refused")
+            if event["attributes"]["operation"] == "managed-services-update"]
+    assert len(told) == 1, "one a minute"
+    assert told[0]["attributes"] | {"service.name": ""} == {
+        "code": refused.body["code"], "operation": "managed-services-update", "trace.id": refused.body["traceId"], "service.name": ""}
+    assert told[0]["severityNumber"] == 13
+
+
 def test_a_change_is_told_with_its_particulars(shop, api):
     before = shop.resource()["backups"]["intervalH"] if "intervalH" in shop.resource().get("backups", {}) else 24
     changed = api.patch(f"/managed-services/{shop.id}", {"deletionProtection": True, "backups": {"intervalH": before + 1}})

@@ -174,8 +174,9 @@ class DocumentTest : public testing::Test {
   RateLimiter limits_{{}, world_.clock};
   control::IdempotencyGate keys_{*world_.database, world_.clock, world_.random};
   control::AuditLog audit_{*world_.database};
+  control::RefusalEvents refusals_{*world_.database, world_.clock, world_.random};
   RouteTable routes_ =
-      make_route_table(router_, {authentication_, limits_, keys_, audit_, world_.clock, world_.random});
+      make_route_table(router_, {authentication_, limits_, keys_, audit_, refusals_, world_.clock, world_.random});
   json::object document_;
 };
 

@@ -331,7 +331,8 @@ TEST_F(HouseApiTest, AnswersWhatWasMadeWhenItsAnswerWasLost) {
 TEST_F(HouseApiTest, LimitsHowOftenATokenAsks) {
   http::Router router;
   RateLimiter limits({.token = {.per_second = 1, .burst = 2}, .address = {.per_second = 1, .burst = 1}}, world_.clock);
-  auto routes = make_route_table(router, {authentication_, limits, keys_, audit_, world_.clock, world_.random});
+  auto routes =
+      make_route_table(router, {authentication_, limits, keys_, audit_, refusals_, world_.clock, world_.random});
   add_team_routes(routes, context());
   const auto ask = [&](const http::Request& asked) {
     try {

@@ -118,8 +118,9 @@ class HouseApiTest : public ::testing::Test {
   RateLimiter limits_{{}, world_.clock};
   control::IdempotencyGate keys_{*world_.database, world_.clock, world_.random};
   control::AuditLog audit_{*world_.database};
-  RouteTable routes_ =
-      house::make_route_table(router_, {authentication_, limits_, keys_, audit_, world_.clock, world_.random});
+  control::RefusalEvents refusals_{*world_.database, world_.clock, world_.random};
+  RouteTable routes_ = house::make_route_table(
+      router_, {authentication_, limits_, keys_, audit_, refusals_, world_.clock, world_.random});
   std::string token_;
   core::json::object document_;
 };
