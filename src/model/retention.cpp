@@ -71,7 +71,15 @@ class Retention {
     return backup.confirmed && backup.stored && !is_being_deleted(backup.state);
   }
 
+  /// An instance that has it is provided for. A logical one does that only for a service that has no other kind.
+  [[nodiscard]] bool provides(const RetainedBackup& backup) const {
+    return counts_as_good(backup) && (backup.mechanism == BackupMechanism::kPhysical || !any_physical_);
+  }
+
   void make_lines() {
+    any_physical_ = std::ranges::any_of(question_.backups, [](const RetainedBackup& backup) {
+      return counts_as_good(backup) && backup.mechanism == BackupMechanism::kPhysical;
+    });
     for (const RetainedInstance& instance : question_.instances) {
       Line line{.instance = &instance};
       for (const RetainedBackup& backup : question_.backups) {
@@ -97,18 +105,22 @@ class Retention {
     return latest;
   }
 
+  /// A logical backup is at no place of the line: it tells nothing of the others' times.
+  static bool in_order(const RetainedBackup& backup) { return backup.stop_lsn != 0; }
+
   /// No backup is older than the one before it, and one that no clock can be believed on is as old as the next.
   void date(const Line& line) {
     std::optional<core::Timestamp> next;
     for (auto it = line.backups.rbegin(); it != line.backups.rend(); ++it) {
       const auto own = believable(**it);
-      times_[*it] = own.value_or(next.value_or(now_));
-      if (own) next = own;
+      times_[*it] = own.value_or(in_order(**it) ? next.value_or(now_) : now_);
+      if (own && in_order(**it)) next = own;
     }
     std::optional<core::Timestamp> before;
     for (const RetainedBackup* backup : line.backups) {
+      if (!in_order(*backup)) continue;
       core::Timestamp& time = times_[backup];
-      if (before && backup->stop_lsn != 0) time = std::max(time, *before);
+      if (before) time = std::max(time, *before);
       before = time;
     }
   }
@@ -128,7 +140,7 @@ class Retention {
     for (auto line = lines_.rbegin(); line != lines_.rend(); ++line) {
       for (auto it = line->backups.rbegin(); it != line->backups.rend(); ++it) {
         if (newest_ != nullptr) succeeded_.insert(*it);
-        if (newest_ == nullptr && counts_as_good(**it)) newest_ = *it;
+        if (newest_ == nullptr && provides(**it)) newest_ = *it;
       }
     }
   }
@@ -175,7 +187,7 @@ class Retention {
     if (end > cut_) return false;
     for (const Line* later = &line + 1; later <= &lines_.back(); ++later) {
       for (const RetainedBackup* backup : later->backups) {
-        if (counts_as_good(*backup) && times_.at(backup) <= cut_) return true;
+        if (provides(*backup) && times_.at(backup) <= cut_) return true;
       }
     }
     return false;
@@ -265,6 +277,7 @@ class Retention {
   const core::Timestamp now_;
   const core::Timestamp cut_;
   std::vector<Line> lines_;
+  bool any_physical_ = false;
   std::map<const RetainedBackup*, core::Timestamp> times_;
   std::set<const RetainedBackup*> floor_;
   const RetainedBackup* newest_ = nullptr;

@@ -381,6 +381,40 @@ TEST(RetentionTest, NoTimeOfTheWindowIsEverLost) {
   }
 }
 
+RetainedBackup dump(const std::string& id, double taken) {
+  RetainedBackup result = backup(id, taken);
+  result.mechanism = BackupMechanism::kLogical;
+  result.timeline = 0;
+  result.start_lsn = result.stop_lsn = 0;
+  return result;
+}
+
+TEST(RetentionTest, ADumpMakesNoPhysicalBackupYounger) {
+  auto asked = question(30, {backup("b1", 10), backup("b2", 20), backup("b3", 29), dump("d1", 30), dump("d2", 12)});
+  EXPECT_EQ(gone(asked), "b1 d2");
+  EXPECT_EQ(wal_from(asked), 20001U);
+  asked.backups[3].stamps = {day(900)};
+  EXPECT_EQ(gone(asked), "b1 d2") << "one whose time no clock tells stays itself";
+}
+
+TEST(RetentionTest, ADumpIsNoBackupOfTheInstanceThatServes) {
+  auto asked = after_a_switch(40);
+  asked.backups.push_back(dump("d1", 12));
+  asked.backups.back().instance_id = "b";
+  EXPECT_EQ(gone(asked), "");
+  EXPECT_EQ(reason(asked, "a1"), "the instance that serves has no confirmed backup yet");
+  EXPECT_TRUE(decide_retention(asked).wal.empty());
+  asked.backups.push_back(of_b("b1", 39));
+  EXPECT_EQ(gone(asked), "a1 a2 d1") << "the window of seven days begins on the instance before";
+  EXPECT_EQ(wal_from(asked), 9001U);
+}
+
+TEST(RetentionTest, AmongDumpsAloneTheNewestCounts) {
+  auto asked = question(30, {dump("d1", 1), dump("d2", 2)});
+  EXPECT_EQ(gone(asked), "d1");
+  EXPECT_EQ(reason(asked, "d2"), "it is the newest confirmed backup");
+}
+
 TEST(RetentionTest, AnOwnerMayDeleteWhatNothingRestsOn) {
   auto asked = question(10, {backup("b1", 1), backup("b2", 2), backup("b3", 4), backup("b4", 9)});
   const auto obstacle = [&](const std::string& id) { return deletion_obstacle(asked, id).value_or(""); };
