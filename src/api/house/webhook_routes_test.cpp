@@ -1,4 +1,5 @@
 #include "api/testing/house_api.h"
+#include "control/webhook_dispatch.h"
 
 namespace backstay::api::house {
 namespace {
@@ -70,6 +71,8 @@ TEST_F(WebhookRoutesTest, ShowsWhatBecameOfMessages) {
   EXPECT_EQ(test.at("eventName"), "webhook.test");
   const auto again = answer("POST", path + "/deliveries/" + id_of(test) + "/redeliver").as_object();
   EXPECT_EQ(id_of(again), id_of(test));
+  EXPECT_EQ(send("POST", path + "/test").status, 409) << "one is still to be sent";
+  control::WebhookDispatch({*world_.database, notifier_, world_.clock, world_.random}).turn({});
   answer("POST", path + "/test");
   const auto first = send("GET", path + "/deliveries?limit=1");
   ASSERT_TRUE(first.headers.find("X-Next-Page-Token"));
