@@ -53,9 +53,13 @@ def test_a_dump_becomes_a_database_again_in_four_ways(shop, server, program, tmp
     key.chmod(0o600)
     where = ["--store", shop.store["config"]["destinationPath"], "--key-file", key]
     offline = tmp_path / "offline.sql"
+    left = tmp_path / "offline.sql.scratch"
+    (left / "of-a-killed-call").mkdir(parents=True)
+    (left / "of-a-killed-call" / "toc.dat").write_text("rows")
     done = subprocess.run([program, "repository", "dump", *where, "--instance", "shop", "--backup", backup["id"], "--file", offline],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+    assert not left.exists() and not list(tmp_path.glob("*.part"))
     assert [line for line in offline.read_text().splitlines() if "restrict " not in line] == \
         [line for line in answer.body.splitlines() if "restrict " not in line]
     done = subprocess.run([program, "repository", "list", *where, "-o", "json"], capture_output=True, text=True, timeout=60)
