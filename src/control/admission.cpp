@@ -1,6 +1,7 @@
 #include "control/admission.h"
 
 #include "control/refusals.h"
+#include "control/storage_use.h"
 #include "core/error.h"
 #include "metadata/destinations.h"
 #include "metadata/teams.h"
@@ -27,6 +28,20 @@ void merge(model::Secrets& into, const model::Secrets& from) {
   throw core::Error(core::Code::kNotSupported,
                     fmt::format("the provider '{}' has no versions to choose from", provider))
       .with_field("/version", "is not offered by this provider");
+}
+
+/// The provider has no say in it, and may have been withdrawn.
+bool concerns_record_only(const UpdateServiceRequest& request) {
+  return !request.config && !request.secrets && !request.plan && !request.backups && !request.pause &&
+         !request.app_version;
+}
+
+AdmittedService update_record(const model::Service& before, const UpdateServiceRequest& request) {
+  if (request.name) model::check_service_name(*request.name);
+  AdmittedService admitted{before, {}};
+  admitted.service.name = request.name.value_or(before.name);
+  admitted.service.deletion_protection = request.deletion_protection.value_or(before.deletion_protection);
+  return admitted;
 }
 
 bool same_secret(const core::Secret& a, const core::Secret& b) {
@@ -68,6 +83,7 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
 }
 
 AdmittedService Admission::update(const model::Service& before, const UpdateServiceRequest& request) {
+  if (concerns_record_only(request)) return update_record(before, request);
   const auto catalogue = deps_.providers.catalogue();
   const auto& offer = catalogue->require(before.provider.name, before.provider.version);
   if (request.pause.value_or(false) && !offer.capabilities.pause) {
@@ -94,6 +110,7 @@ AdmittedService Admission::update(const model::Service& before, const UpdateServ
   refusals.check([&] { model::check_secrets(offer, service.secrets); });
   refusals.check([&] { model::check_secrets_update(offer, before.secrets, service.secrets); });
   if (refusals.empty()) refusals.check([&] { deps_.providers.of_kind(offer.kind).check(service, &before); });
+  if (refusals.empty()) check_storage_fits(deps_.database, before, service);
   if (request.backups) judge_backups(service, *request.backups, offer, refusals);
   refusals.raise();
   if (request.backups) place_backups(before.backups, *request.backups, admitted);
