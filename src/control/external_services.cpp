@@ -233,8 +233,7 @@ std::map<std::string, ExternalReport> ExternalServices::report(const ExternalPro
 void ExternalServices::direct_backups(const model::Service& service, const ExternalBackupOrder& order,
                                       const Principal& principal) {
   const auto& now = service.backups;
-  const auto retention =
-      std::clamp<std::int64_t>(order.retention_days.value_or(kLongestRetention), 1, kLongestRetention);
+  const auto retention = order.retention_days.value_or(kLongestRetention);
   const bool same_place = now.config == order.config && same(order.secrets, now.secrets);
   if (now.enabled && same_place && now.retention_days == retention) return;
   BackupsRequest backups;
@@ -259,6 +258,10 @@ void ExternalServices::order_backup(const ExternalProvider& provider, const Exte
   }
   const auto team = team_of(principal);
   check_id("/backupId", order.id);
+  if (order.retention_days.value_or(1) > kLongestRetention) {
+    refuse("/retentionDays",
+           fmt::format("is at most {}; without it {} days are kept", kLongestRetention, kLongestRetention));
+  }
   const auto service = require(provider, team, order.service_id);
   const auto object = reserve(kBackup, team, order.id, order.team_id);
   const auto made = [&] { return deps_.database.read([&](auto& tx) { return metadata::Backups(tx).find(object); }); };
@@ -273,30 +276,38 @@ void ExternalServices::order_backup(const ExternalProvider& provider, const Exte
   }
 }
 
-model::Backup ExternalServices::require_backup(std::int64_t team, const std::string& id) {
+std::optional<model::Backup> ExternalServices::find_backup(std::int64_t team, const std::string& id) {
   auto found = deps_.database.read([&](auto& tx) -> std::optional<model::Backup> {
     const auto known = metadata::ExternalIds(tx).find(kBackup, team, id);
     return known ? metadata::Backups(tx).find(known->object_id) : std::nullopt;
   });
-  if (!found || found->team_id != team) not_found("backup", id);
-  return std::move(*found);
+  if (found && found->team_id != team) return std::nullopt;
+  return found;
 }
 
 void ExternalServices::remove_backup(const ExternalProvider& provider, const std::string& id,
                                      const Principal& principal) {
   require_offer(provider);
-  deps_.commands.delete_backup(require_backup(team_of(principal), id).id, principal);
+  const auto found = find_backup(team_of(principal), id);
+  if (!found) not_found("backup", id);
+  deps_.commands.delete_backup(found->id, principal);
 }
 
 ExternalBackup ExternalServices::backup(const ExternalProvider& provider, const std::string& id,
-                                        const Principal& principal) {
+                                        const std::string& service_id, const Principal& principal) {
   require_read(principal);
   require_offer(provider);
-  const auto found = require_backup(team_of(principal), id);
-  ExternalBackup backup{.exists = found.confirmed_at.has_value() && found.state == model::BackupState::kCompleted,
+  const auto team = team_of(principal);
+  const auto found = find_backup(team, id);
+  if (!found) {
+    if (!find(provider, team, service_id)) not_found("backup", id);
+    return {};
+  }
+  ExternalBackup backup{.exists = found->confirmed_at.has_value() && found->state == model::BackupState::kCompleted,
                         .error = {}};
-  if (!backup.exists && found.state != model::BackupState::kScheduled && found.state != model::BackupState::kRunning) {
-    backup.error = found.error.empty() ? "the backup is deleted" : found.error;
+  if (!backup.exists && found->state != model::BackupState::kScheduled &&
+      found->state != model::BackupState::kRunning) {
+    backup.error = found->error.empty() ? "the backup is deleted" : found->error;
   }
   return backup;
 }

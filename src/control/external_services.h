@@ -109,12 +109,14 @@ class ExternalServices {
 
   /// Turns backups to the order's store on, if they are not, and schedules one. Done if it was ordered before.
   void order_backup(const ExternalProvider& provider, const ExternalBackupOrder& order, const Principal& principal);
-  ExternalBackup backup(const ExternalProvider& provider, const std::string& id, const Principal& principal);
+  /// One that is not there, of a service that is, is unknown and no error: its order may have been lost.
+  ExternalBackup backup(const ExternalProvider& provider, const std::string& id, const std::string& service_id,
+                        const Principal& principal);
   /// Done if its deletion was asked for before. conflict for one that its service still needs.
   void remove_backup(const ExternalProvider& provider, const std::string& id, const Principal& principal);
 
  private:
-  model::Backup require_backup(std::int64_t team, const std::string& id);
+  std::optional<model::Backup> find_backup(std::int64_t team, const std::string& id);
   /// Throws Error(not_found) for what is not built in.
   model::ProviderDefinition require_offer(const ExternalProvider& provider) const;
   std::optional<model::Service> find(const ExternalProvider& provider, std::int64_t team, const std::string& id);

@@ -86,7 +86,10 @@ json::object backup_schema() {
             {"teamId", team_schema()},
             {"config", object_schema()},
             {"secrets", secrets_schema()},
-            {"retentionDays", {{"type", json::array{"integer", "null"}}, {"minimum", 1}}}}}};
+            {"retentionDays",
+             {{"type", json::array{"integer", "null"}},
+              {"minimum", 1},
+              {"description", "at most 365; without it 365, as the caller does not manage the retention"}}}}}};
 }
 
 /// Reads a body whose types were checked.
@@ -261,7 +264,8 @@ void add_routes(RouteTable& routes, ExternalServices& services) {
                    {"required", json::array{"exists"}},
                    {"properties", {{"exists", {{"type", "boolean"}}}, {"error", {{"type", "string"}}}}}};
   routes.add(status, [&services](const Request& request, const Principal& principal) {
-    const auto backup = services.backup(provider_of(request), request.param("backupId"), principal);
+    const auto asked = backup_order_of(request);
+    const auto backup = services.backup(provider_of(request), asked.id, asked.service_id, principal);
     json::object answer{{"exists", backup.exists}};
     if (!backup.error.empty()) answer["error"] = backup.error;
     return json_response(answer);
