@@ -72,7 +72,7 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .path = "/backups/{id}",
               .operation = "backups-get",
               .tag = "Backups",
-              .summary = "One backup with its four facts: taken, stored, confirmed, verified",
+              .summary = "One backup with its facts: taken, stored, confirmed",
               .tagged = true,
               .answer = ref("Backup")},
              [&queries](const Request& request, const Principal& principal) {
