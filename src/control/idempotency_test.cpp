@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "control/membership.h"
 #include "control/testing/control_world.h"
 #include "core/error.h"
+#include "metadata/servers.h"
 
 namespace backstay::control {
 namespace {
@@ -73,6 +75,21 @@ TEST_F(IdempotencyTest, ForgetsAKeyAfterADay) {
 TEST_F(IdempotencyTest, StartsAnewWhatWasKilledBeforeItTookEffect) {
   static_cast<void>(begin());
   gate_.end_leases();
+  EXPECT_EQ(begin().stage, Stage::kNew);
+}
+
+TEST_F(IdempotencyTest, EndsTheLeasesOfAKilledRunUnlessAnotherServerIsThere) {
+  const auto enter = [&](const std::string& id) {
+    return world_.database->write([&](auto& tx) { return metadata::Servers(tx).enter(id, world_.clock.now()); });
+  };
+  const std::string own = MembershipConfig().server_id;
+  enter(own);  // the run that was killed
+  const auto other = enter("other");
+  static_cast<void>(begin());
+  gate_.end_leases_if_alone(own);
+  EXPECT_EQ(refusal(), core::Code::kConflict) << "it may be the other one's";
+  world_.database->write([&](auto& tx) { metadata::Servers(tx).retire(other, std::nullopt, world_.clock.now()); });
+  gate_.end_leases_if_alone(own);
   EXPECT_EQ(begin().stage, Stage::kNew);
 }
 
