@@ -137,10 +137,12 @@ http::ServerConfig http_config(const Configuration& configuration) {
   return config;
 }
 
-/// Half of the workers may wait for stores, and a quarter for those of one team.
+/// Three quarters of the workers may wait for stores, and a quarter for those of one team; the last half of the turns is
+/// for teams that hold none, so that a few whose stores are silent do not take them from everybody.
 providers::StoreTurns::Limits store_turns(const Configuration& configuration) {
   const auto workers = static_cast<std::size_t>(configuration.server_worker_threads);
-  return {.of_team = std::max<std::size_t>(1, workers / 4), .of_all = std::max<std::size_t>(1, workers / 2)};
+  const auto of_all = std::max<std::size_t>(1, workers * 3 / 4);
+  return {.of_team = std::max<std::size_t>(1, workers / 4), .of_all = of_all, .for_first = of_all / 2};
 }
 
 api::RateLimits rate_limits(const Configuration& configuration) {

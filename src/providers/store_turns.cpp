@@ -7,7 +7,9 @@ namespace backstay::providers {
 std::optional<StoreTurns::Turn> StoreTurns::try_take(std::int64_t team_id) {
   const core::LockGuard lock(mutex_);
   const auto found = taken_.find(team_id);
-  if (all_ >= limits_.of_all || (found != taken_.end() && found->second >= limits_.of_team)) return std::nullopt;
+  const bool holds_one = found != taken_.end();
+  if (holds_one && found->second >= limits_.of_team) return std::nullopt;
+  if (all_ + (holds_one ? limits_.for_first : 0) >= limits_.of_all) return std::nullopt;
   ++taken_[team_id];
   ++all_;
   return std::optional<Turn>(std::in_place, *this, team_id);

@@ -18,6 +18,8 @@ class StoreTurns {
   struct Limits {
     std::size_t of_team = 2;
     std::size_t of_all = 4;
+    /// Of these, how many only a team gets that holds none.
+    std::size_t for_first = 0;
   };
   /// Held while the store is asked.
   class Turn {

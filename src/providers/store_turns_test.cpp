@@ -32,6 +32,15 @@ TEST(StoreTurnsTest, AllTeamsTogetherLeaveWorkersForOthers) {
   }
 }
 
+TEST(StoreTurnsTest, TheLastTurnsGoToTeamsThatHoldNone) {
+  StoreTurns turns({.of_team = 2, .of_all = 4, .for_first = 2});
+  const auto one = turns.take(1);
+  const auto another = turns.take(1);
+  const auto two = turns.take(2);
+  EXPECT_FALSE(turns.try_take(2)) << "it would be the second of a team";
+  EXPECT_TRUE(turns.try_take(3));
+}
+
 TEST(StoreTurnsTest, ATurnThatWasMovedIsGivenBackOnce) {
   StoreTurns turns({.of_team = 1, .of_all = 1});
   {
