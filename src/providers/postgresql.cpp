@@ -178,6 +178,7 @@ model::RecoveryWindow PostgresqlProvider::recovery_window(const control::Service
 
 control::RecoveryPlan PostgresqlProvider::plan_recovery(const control::RecoveryQuestion& question,
                                                         const model::Service& wanted) {
+  const auto turn = world_.deps.turns.take(question.source.team_id);
   if (question.logical) {
     auto plan = plan_dump(world_, *archives_.repositories().open(question.from), question, wanted);
     check_storage(static_cast<std::uint64_t>(core::require_int(plan.facts, "bytes")), wanted.plan);
