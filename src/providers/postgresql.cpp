@@ -170,7 +170,7 @@ model::RecoveryWindow PostgresqlProvider::recovery_window(const control::Service
   auto turn = turns.try_take(body.service.team_id);
   if (!turn) {
     // What was seen last is better than no answer.
-    if (auto known = archives_.known_window(body.instance.id)) return std::move(*known);
+    if (auto known = archives_.known_window(body)) return std::move(*known);
     turn.emplace(turns.take(body.service.team_id));
   }
   return archives_.window(body);

@@ -169,7 +169,9 @@ bool PostgresqlArchives::is_present(const control::ServiceBody& body) {
          body.instance.destination_id == body.service.backups.destination_id;
 }
 
-std::optional<model::RecoveryWindow> PostgresqlArchives::known_window(const std::string& instance_id) {
+std::optional<model::RecoveryWindow> PostgresqlArchives::known_window(const control::ServiceBody& body) {
+  if (!is_present(body)) return std::nullopt;
+  const auto& instance_id = body.instance.id;
   {
     const core::LockGuard lock(mutex_);
     if (const auto* known = windows_.find(instance_id, world_.deps.clock.steady_now())) return known->window;
@@ -194,7 +196,7 @@ model::RecoveryWindow PostgresqlArchives::window(const control::ServiceBody& bod
   const auto& id = body.instance.id;
   // Of an archive that grows no more only the store is asked.
   if (!is_present(body)) return window_from_store(body);
-  const auto known = known_window(id);
+  const auto known = known_window(body);
   const auto risk = at_risk(id);
   if (known && risk && !risk->store_reachable) return *known;
   try {

@@ -29,8 +29,8 @@ class PostgresqlArchives {
   void confirm(const control::ServiceBody& body, const model::Backup& backup, control::WorkContext& context);
   /// While the store is away, what was known before.
   model::RecoveryWindow window(const control::ServiceBody& body);
-  /// The last answer, without a look at the store.
-  [[nodiscard]] std::optional<model::RecoveryWindow> known_window(const std::string& instance_id);
+  /// The last answer, without a look at the store; known of the place only where the instance's WAL goes now.
+  [[nodiscard]] std::optional<model::RecoveryWindow> known_window(const control::ServiceBody& body);
   /// Makes a receiver that runs send what it holds, then asks the archive.
   backup::RecoveryPlan plan(const control::RecoveryQuestion& question);
   /// The application's role and database at the source, as the repository knows them: a deleted service's row may have
