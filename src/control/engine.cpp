@@ -24,6 +24,7 @@ constexpr auto kBeatEvery = std::chrono::seconds(1);
 constexpr auto kNotifyEvery = std::chrono::milliseconds(500);
 constexpr auto kWatchEvery = std::chrono::milliseconds(250);
 constexpr std::size_t kReleasedAtOnce = 20;
+constexpr unsigned kTidyingWorkers = 2;
 
 }  // namespace
 
@@ -47,11 +48,12 @@ class Engine::Life {
                     {config_.measure_every, config_.behind_after, config_.reconcile_every}),
         housekeeping_(*database_, deps_.clock, config_.keep_history),
         retention_(*database_, deps_.operations, deps_.clock, epoch) {
-    for (unsigned i = 0; i < config_.workers; ++i) {
-      threads_.emplace_back([this](const std::stop_token& stop) { work(stop, {}); });
-    }
+    // What tidies stores has workers of its own: nobody waits for it, and a store that hangs holds its worker for long.
+    const std::vector<std::string> tidying{std::string(kinds::kRetention), std::string(kinds::kPrune)};
+    add_workers(config_.workers, runner_.kinds_but(tidying));
+    add_workers(kTidyingWorkers, tidying);
     // A dead server must not wait for other services' long backups.
-    threads_.emplace_back([this](const std::stop_token& stop) { work(stop, {std::string(kinds::kRestart)}); });
+    add_workers(1, {std::string(kinds::kRestart)});
     threads_.emplace_back([this](const std::stop_token& stop) { reconcile(stop); });
     if (deps_.notifier != nullptr) threads_.emplace_back([this](const std::stop_token& stop) { notify(stop); });
   }
@@ -64,6 +66,12 @@ class Engine::Life {
   Life& operator=(const Life&) = delete;
 
  private:
+  void add_workers(unsigned count, const std::vector<std::string>& kinds) {
+    for (unsigned i = 0; i < count; ++i) {
+      threads_.emplace_back([this, kinds](const std::stop_token& stop) { work(stop, kinds); });
+    }
+  }
+
   void work(const std::stop_token& stop, const std::vector<std::string>& only) {
     std::uint64_t heard = 0;
     while (!stop.stop_requested()) {

@@ -1,5 +1,6 @@
 #include "control/operation_runner.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -154,6 +155,14 @@ bool OperationRunner::run_one(std::stop_token stop, const std::vector<std::strin
   }
   deps_.queue.ring();  // its lane is free
   return true;
+}
+
+std::vector<std::string> OperationRunner::kinds_but(const std::vector<std::string>& left_out) const {
+  std::vector<std::string> names;
+  for (const auto& [name, kind] : kinds_) {
+    if (std::ranges::find(left_out, name) == left_out.end()) names.push_back(name);
+  }
+  return names;
 }
 
 void OperationRunner::requeue_unsettled() {

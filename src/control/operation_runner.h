@@ -35,6 +35,8 @@ class OperationRunner {
   /// Claims one operation (of `only`, if given) and runs it to its end, to its next retry or until `stop`. False if
   /// none was due.
   bool run_one(std::stop_token stop, const std::vector<std::string>& only = {});
+  /// Every kind that it knows, without these.
+  [[nodiscard]] std::vector<std::string> kinds_but(const std::vector<std::string>& left_out) const;
   /// Extends the leases of what runs, and gives back what could not be ended.
   void heartbeat();
 

@@ -1,0 +1,73 @@
+// Which work the engine's threads leave room for.
+#include "control/engine.h"
+
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "control/testing/engine_world.h"
+#include "control/testing/fake_provider.h"
+
+namespace backstay::control {
+namespace {
+
+using testing::EngineWorld;
+using testing::FakeProvider;
+
+struct EngineTest : ::testing::Test {
+  EngineTest() {
+    auto made = std::make_unique<FakeProvider>();
+    provider = made.get();
+    std::vector<std::unique_ptr<Provider>> providers;
+    providers.push_back(std::move(made));
+    CommandConfig config;
+    config.ports = {21000, 21999};
+    world = std::make_unique<EngineWorld>(directory, std::move(providers), gate, config);
+  }
+  ~EngineTest() override {
+    world.reset();
+    std::filesystem::remove_all(directory);
+  }
+
+  std::string create(const std::string& name, bool with_backups) {
+    CreateServiceRequest request;
+    request.team_id = world->team_id;
+    request.name = name;
+    request.provider = {"postgresql", "15"};
+    request.plan = {1, {{"storage", 10}}};
+    request.secrets["password"] = core::Secret("correct horse");
+    if (with_backups) {
+      auto& backups = request.backups.emplace();
+      backups.enabled = true;
+      backups.interval_hours = 24;
+      backups.retention_days = 7;
+      backups.config = {{"destinationPath", "s3://backups/" + name + "/"}, {"endpointUrl", "https://s3.example.org"}};
+      backups.secrets = model::Secrets{{"accessKey", core::Secret("AK")}, {"secretKey", core::Secret("SK")}};
+    }
+    return world->commands->create_service(request, world->admin).service.id;
+  }
+
+  core::SystemRandom random;
+  std::filesystem::path directory = std::filesystem::temp_directory_path() / ("backstay-engine-" + random.token(12));
+  testing::FakeStoreGate gate;
+  FakeProvider* provider = nullptr;  // the world's
+  std::unique_ptr<EngineWorld> world;
+};
+
+TEST_F(EngineTest, StoresThatHangInRetentionLeaveWorkersForServices) {
+  std::atomic<int> hanging = 0;
+  provider->on_call([&](const std::string& what, WorkContext& context) {
+    if (what != "apply_retention") return;
+    ++hanging;
+    world->clock.wait(context.stop(), std::chrono::hours(1));
+  });
+  const auto first = create("first", true);
+  create("second", true);
+  create("third", true);
+  ASSERT_TRUE(world->wait_until(first, [&] { return hanging >= 2; }));
+  EXPECT_TRUE(world->wait_for(create("wanted", false), model::ServiceState::kSynchronized, std::chrono::seconds(20)));
+  world->engine->stop();
+}
+
+}  // namespace
+}  // namespace backstay::control
