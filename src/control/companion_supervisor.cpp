@@ -69,7 +69,7 @@ CompanionSupervisor::Place CompanionSupervisor::leave(Place place, std::vector<s
 }
 
 void CompanionSupervisor::start(const std::string& service_id, const Key& key, const Companion& companion) {
-  Running& running = running_[key];
+  Running running;
   running.service_id = service_id;
   running.fingerprint = companion.fingerprint;
   running.thread = std::jthread(
@@ -77,6 +77,7 @@ void CompanionSupervisor::start(const std::string& service_id, const Key& key, c
         run(stop, service_id, instance_id, companion);
         *ended = true;
       });
+  running_.emplace(key, std::move(running));
 }
 
 void CompanionSupervisor::retire(const std::string& instance_id) {

@@ -109,6 +109,32 @@ TEST_F(CompanionSupervisorTest, StartsOneAnewThatWasToldToEndAndIsWantedAgain) {
   EXPECT_TRUE(stubborn.wait_until_it_runs());
 }
 
+/// What is called cannot be handed to a thread while `fails`, as when the machine has no more of them.
+struct Unstartable {
+  explicit Unstartable(const bool& wanted) : fails(&wanted) {}
+  Unstartable(const Unstartable& other) : fails(other.fails) {
+    if (*fails) throw core::Error(core::Code::kUnavailable, "no thread can be made");
+  }
+  Unstartable(Unstartable&&) = default;
+  Unstartable& operator=(const Unstartable&) = delete;
+  Unstartable& operator=(Unstartable&&) = delete;
+  ~Unstartable() = default;
+  void operator()(const std::stop_token&, std::int64_t, CompanionReporter&) const {}
+
+  const bool* fails;
+};
+
+TEST_F(CompanionSupervisorTest, WhatCouldNotBeStartedIsStartedAtTheNextLook) {
+  bool fails = false;
+  std::vector<Companion> wanted;
+  wanted.push_back({"stubborn", "a", Unstartable(fails)});
+  fails = true;
+  EXPECT_THROW(reconcile(wanted), core::Error);
+  fails = false;
+  EXPECT_TRUE(reconcile({stubborn.companion("a")}));
+  EXPECT_TRUE(stubborn.wait_until_it_runs());
+}
+
 TEST_F(CompanionSupervisorTest, StartsNothingForWhatIsRetired) {
   world.companions->retire(instance);
   EXPECT_TRUE(reconcile({stubborn.companion("a")}));
