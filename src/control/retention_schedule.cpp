@@ -15,12 +15,14 @@ namespace {
 constexpr std::size_t kAtOnce = 20;
 
 /// One that waits, for its turn or for its next attempt, will see everything as it is by then.
-bool is_waiting(metadata::Transaction& tx, const std::string& service_id) {
+bool is_waiting(metadata::Transaction& tx, std::string_view kind, const std::string& service_id,
+                const std::string& lane) {
   metadata::OperationFilter filter;
   filter.service_id = service_id;
-  filter.kind = kinds::kRetention;
+  filter.kind = kind;
   filter.state = model::OperationState::kQueued;
-  return !metadata::Operations(tx).list(filter).empty();
+  return std::ranges::any_of(metadata::Operations(tx).list(filter),
+                             [&](const auto& operation) { return operation.lane == lane; });
 }
 
 }  // namespace
@@ -46,13 +48,14 @@ void RetentionSchedule::tick() {
 
 void RetentionSchedule::enter_service(metadata::Transaction& tx, const std::string& id, core::Timestamp now) {
   metadata::RetentionTurns(tx).set_service(id, now + kRetentionEvery);
-  if (is_waiting(tx, id)) return;
-  const auto service = metadata::Services(tx).require(id);
   // A lane of its own: a slow store does not hold up what its owner wants of the service.
+  const auto lane = "retention/" + id;
+  if (is_waiting(tx, kinds::kRetention, id, lane)) return;
+  const auto service = metadata::Services(tx).require(id);
   queue_.enqueue(tx, {.kind = std::string(kinds::kRetention),
                       .team_id = service.team_id,
                       .service_id = id,
-                      .lane = "retention/" + id,
+                      .lane = lane,
                       .request = {},
                       .secrets = {},
                       .not_before = {}});
@@ -66,10 +69,12 @@ void RetentionSchedule::enter_destination(metadata::Transaction& tx, const std::
     return;
   }
   turns.set_destination(id, now + kRetentionEvery);
+  const auto lane = "prune/" + id;
+  if (is_waiting(tx, kinds::kPrune, "", lane)) return;
   queue_.enqueue(tx, {.kind = std::string(kinds::kPrune),
                       .team_id = metadata::Destinations(tx).require(id).team_id,
                       .service_id = {},
-                      .lane = "prune/" + id,
+                      .lane = lane,
                       .request = {{"destinationId", id}},
                       .secrets = {},
                       .not_before = {}});

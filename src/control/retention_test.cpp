@@ -6,6 +6,7 @@
 #include "control/testing/control_world.h"
 #include "metadata/backups.h"
 #include "metadata/destinations.h"
+#include "metadata/operations.h"
 #include "metadata/services.h"
 #include "metadata/settings.h"
 
@@ -69,6 +70,19 @@ TEST(RetentionTest, IsAppliedOnceADayAndAfterEachConfirmedBackup) {
   world.commands->schedule_backup(id, world.admin);
   world.settle();
   EXPECT_EQ(count_calls(world, "apply_retention"), 5u);
+}
+
+TEST(RetentionTest, ARepositoryThatWaitsForItsTurnIsNotEnteredAgain) {
+  ControlWorld world;
+  const auto destination = world.make_service(true).backups.destination_id;
+  world.database->write([&](auto& tx) { metadata::Destinations(tx).remember_repository(destination, "r"); });
+  for (int day = 0; day < 4; ++day) {
+    world.retention->tick();
+    world.clock.advance(hours(25));
+  }
+  const auto waiting = world.database->read(
+      [](auto& tx) { return metadata::Operations(tx).list({.open_only = true, .kind = std::string(kinds::kPrune)}); });
+  EXPECT_EQ(waiting.size(), 1u);
 }
 
 TEST(RetentionTest, WithoutAnArchiveThereIsNothingToDo) {
