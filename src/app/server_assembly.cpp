@@ -209,7 +209,7 @@ struct ServerAssembly::Parts {
     prepare_directory_roots(configuration, files);
     providers.refresh(*database);
     // Servers that share a state wait for each other's leases; alone, whoever held one is gone.
-    if (configuration.server_state.empty()) keys.end_leases();
+    configuration.server_state.empty() ? keys.end_leases() : keys.end_leases_if_alone(state.server_id());
     ensure_admin_token();
     api::adapter::add_routes(routes, external_services);
     api::house::add_routes(routes, {.commands = commands,
