@@ -4,6 +4,7 @@
 
 #include "control/archive_memory.h"
 #include "control/body_loader.h"
+#include "control/storage_use.h"
 #include "metadata/instances.h"
 #include "metadata/settings.h"
 
@@ -18,8 +19,8 @@ std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const
 
 void retire_instance(metadata::Transaction& tx, const std::string& instance_id, core::Timestamp now) {
   metadata::Settings settings(tx);
-  for (const auto& key :
-       {instance_secret_key(instance_id), known_window_key(instance_id), storage_level_key(instance_id)}) {
+  for (const auto& key : {instance_secret_key(instance_id), known_window_key(instance_id),
+                          storage_level_key(instance_id), storage_used_key(instance_id)}) {
     settings.remove(key);
   }
   metadata::Allocations(tx).release_all(instance_id);

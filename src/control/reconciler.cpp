@@ -1,6 +1,7 @@
 #include "control/reconciler.h"
 
 #include "control/body_loader.h"
+#include "control/storage_use.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -35,11 +36,6 @@ bool has_open(const std::vector<model::Operation>& open, std::string_view kind) 
 int storage_level(std::uint64_t used, std::uint64_t limit) {
   if (used >= limit) return 2;
   return used >= limit / 10 * 9 ? 1 : 0;
-}
-
-std::uint64_t storage_limit(const model::Service& service) {
-  const auto found = service.plan.resources.find("storage");
-  return found == service.plan.resources.end() ? 0 : static_cast<std::uint64_t>(found->second) << 20;
 }
 
 }  // namespace
@@ -250,6 +246,7 @@ void Reconciler::restart(const Look& look, const std::string& reason, Watch& wat
 void Reconciler::judge_storage(const Look& look, std::uint64_t used) {
   const auto limit = storage_limit(look.body.service);
   if (limit == 0) return;
+  note_storage_used(deps_.database, look.body.instance.id, used);
   const std::string key = storage_level_key(look.body.instance.id);
   const int level = storage_level(used, limit);
   const auto known = deps_.database.read([&](auto& tx) { return metadata::Settings(tx).get(key); });
