@@ -2,6 +2,7 @@
 
 #include "metadata/backups.h"
 #include "metadata/operations.h"
+#include "metadata/waiting_backups.h"
 #include "model/schedule.h"
 
 namespace backstay::control {
@@ -12,12 +13,10 @@ constexpr auto kBetweenSafetyBackups = std::chrono::minutes(10);
 /// front of what owners ask for.
 constexpr std::size_t kScheduledAtOnce = 16;
 
-bool has_room(metadata::Transaction& tx) {
-  metadata::OperationFilter open;
-  open.kind = kinds::kBackup;
-  open.open_only = true;
-  open.limit = kScheduledAtOnce;
-  return metadata::Operations(tx).list(open).size() < kScheduledAtOnce;
+/// What owners ask for, and what has begun, does not count; and every team has its turn however many wait of another.
+bool has_room(metadata::Transaction& tx, std::int64_t team_id) {
+  const auto waiting = metadata::count_waiting_scheduled(tx, team_id);
+  return waiting.of_all < kScheduledAtOnce || waiting.of_team == 0;
 }
 
 }  // namespace
@@ -76,7 +75,7 @@ bool scheduled_backup_due(metadata::Transaction& tx, const model::Service& servi
   const auto offset = model::spread(service.id, std::chrono::hours(service.backups.interval_h));
   if (model::next_run(service.backups.interval_h, offset, run, *service.backups.enabled_at) > now) return false;
   // The first one comes at once.
-  return !has_open_backup(tx, service.id) && (!last || has_room(tx));
+  return !has_open_backup(tx, service.id) && (!last || has_room(tx, service.team_id));
 }
 
 }  // namespace backstay::control

@@ -5,6 +5,7 @@
 
 #include "control/testing/control_world.h"
 #include "metadata/backups.h"
+#include "metadata/teams.h"
 #include "model/schedule.h"
 
 namespace backstay::control {
@@ -92,6 +93,55 @@ TEST(BackupScheduleTest, ManyServicesThatAreLateDoNotFillTheQueue) {
     world.clock.advance(std::chrono::minutes(2));
   }
   for (const auto& id : ids) EXPECT_EQ(runs(world, id).size(), 2u);
+}
+
+/// Late services of one team, and one of another team that is late with them.
+class CrowdedScheduleTest : public ::testing::Test {
+ protected:
+  CrowdedScheduleTest() {
+    const auto other = world_.database->write([&](auto& tx) {
+      return metadata::Teams(tx).insert({.name = "other", .slug = "other", .created_at = world_.clock.now()});
+    });
+    for (int i = 0; i < 20; ++i) crowd_.push_back(make("s" + std::to_string(i), world_.team_id));
+    alone_ = make("alone", other.id);
+    world_.settle();
+  }
+  std::string make(const std::string& name, std::int64_t team) {
+    auto request = kept_for_long(world_, name);
+    request.team_id = team;
+    return world_.commands->create_service(request, world_.admin).service.id;
+  }
+
+  ControlWorld world_;
+  std::vector<std::string> crowd_;
+  std::string alone_;
+};
+
+TEST_F(CrowdedScheduleTest, BackupsThatAreAskedForByHandHoldUpNobodysSchedule) {
+  world_.clock.advance(hours(24 * 7));
+  for (int i = 0; i < 20; ++i) world_.commands->schedule_backup(crowd_.front(), world_.admin);
+  for (int i = 0; i < 5; ++i) world_.tick();
+  EXPECT_EQ(runs(world_, alone_).size(), 2u);
+  EXPECT_EQ(runs(world_, crowd_.back()).size() + runs(world_, crowd_[1]).size(), 4u) << "nor that of its own team";
+}
+
+TEST_F(CrowdedScheduleTest, ATeamWhoseServicesAreAllLateLeavesOthersTheirTurn) {
+  world_.clock.advance(hours(24 * 7));
+  for (int i = 0; i < 5; ++i) world_.tick();
+  EXPECT_EQ(runs(world_, alone_).size(), 2u);
+}
+
+TEST_F(CrowdedScheduleTest, BackupsThatABackendNeverEndsHoldUpNobody) {
+  world_.provider->on_call([](const std::string& what, WorkContext&) {
+    if (what == "take_backup") throw core::Error(core::Code::kNotYet, "the backend is taking the backup");
+  });
+  world_.clock.advance(hours(24 * 7));
+  for (int i = 0; i < 4; ++i) {
+    world_.settle();
+    world_.clock.advance(std::chrono::minutes(2));
+  }
+  for (const auto& id : crowd_) EXPECT_EQ(runs(world_, id).size(), 2u);
+  EXPECT_EQ(runs(world_, alone_).size(), 2u);
 }
 
 TEST(BackupScheduleTest, SwitchedOffBackupsStayListedAndNoneIsTaken) {

@@ -317,7 +317,8 @@ const std::vector<Migration> kMigrations{
          "CREATE INDEX webhook_deliveries_of ON webhook_deliveries (webhook_id, sequence)",
          "CREATE INDEX webhook_deliveries_end ON webhook_deliveries (finished_at)",
          "INSERT INTO counters (name, value) VALUES ('webhook_deliveries', 0)",
-     }}};
+     }},
+    {10, {"CREATE INDEX backups_waiting ON backups (origin, team_id) WHERE state = 'scheduled'"}}};
 
 int stored_version(soci::session& sql) {
   Query(sql, "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)").run();
