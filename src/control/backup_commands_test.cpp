@@ -164,6 +164,20 @@ TEST_F(BackupCommandsTest, ABackupThatFailedIsGoneAtOnce) {
   EXPECT_FALSE(there(id));
 }
 
+TEST_F(BackupCommandsTest, WhatIsAskedForWhileABackupIsTakenHolds) {
+  const auto expires = world_.clock.now() + hours(24 * 30);
+  world_.provider->on_call([&](const std::string& what, WorkContext&) {
+    const auto newest = world_.queries->backups(service_, world_.admin).front().id;
+    if (what == "take_backup") change(newest, {.pinned = true});
+    if (what == "confirm_backup") change(newest, {.expires_at = expires, .label = "before the move"});
+  });
+  const auto backup = world_.queries->backup(take(), world_.admin);
+  EXPECT_EQ(backup.state, model::BackupState::kCompleted);
+  EXPECT_TRUE(backup.pinned);
+  EXPECT_EQ(backup.expires_at, expires);
+  EXPECT_EQ(backup.label, "before the move");
+}
+
 TEST_F(BackupCommandsTest, NothingIsChangedUnderARetentionAtWork) {
   const auto id = take();
   world_.clock.advance(hours(24 * 10));

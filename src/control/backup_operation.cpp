@@ -34,6 +34,16 @@ Loaded load(const WorkDependencies& deps, const model::Operation& operation) {
   });
 }
 
+/// Writes what became of the backup. What is asked of it while it is taken holds: its pin, its expiry and its label.
+void note_facts(metadata::Transaction& tx, model::Backup& backup) {
+  metadata::Backups backups(tx);
+  auto latest = backups.require(backup.id);
+  backup.pinned = latest.pinned;
+  backup.expires_at = latest.expires_at;
+  backup.label = std::move(latest.label);
+  backups.update(backup);
+}
+
 /// Backups of what runs elsewhere have no store here that a retention could look at: what a newer one has made
 /// superfluous goes by its backend's hand.
 void expire_elsewhere(const WorkDependencies& deps, StepContext& context, const ServiceBody& body) {
@@ -73,7 +83,7 @@ void take_backup(const WorkDependencies& deps, StepContext& context) {
     backup.instance_id = body.instance.id;
     backup.destination_id = body.instance.destination_id;
     deps.database.write([&](auto& tx) {
-      metadata::Backups(tx).update(backup);
+      note_facts(tx, backup);
       deps.events.record(tx, body.service, events::kBackupStarted, "a backup has begun", {{"backup.id", backup.id}});
     });
   }
@@ -86,7 +96,7 @@ void take_backup(const WorkDependencies& deps, StepContext& context) {
   backup.data_bytes = outcome.data_bytes;
   backup.stored_bytes = outcome.stored_bytes;
   deps.database.write([&](auto& tx) {
-    metadata::Backups(tx).update(backup);
+    note_facts(tx, backup);
     deps.events.record(tx, body.service, events::kBackupStored,
                        fmt::format("the backup is in the store, {} of data in {}; reading it back comes next",
                                    core::format_bytes(backup.data_bytes), core::format_bytes(backup.stored_bytes)),
@@ -100,7 +110,7 @@ void confirm_backup(const WorkDependencies& deps, StepContext& context) {
   backup.confirmed_at = deps.clock.now();
   backup.state = model::BackupState::kCompleted;
   deps.database.write([&](auto& tx) {
-    metadata::Backups(tx).update(backup);
+    note_facts(tx, backup);
     hurry_retention(tx, backup.service_id, deps.clock.now());
     deps.events.record(tx, body.service, events::kBackupConfirmed,
                        "the backup was read back from the store and is whole", {{"backup.id", backup.id}});
