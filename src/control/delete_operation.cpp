@@ -172,7 +172,11 @@ OperationKind undelete_kind(const WorkDependencies& deps) {
     auto service = metadata::Services(tx).require(operation.service_id);
     service.delete_requested_at =
         core::Timestamp(core::Duration(core::require_int(operation.request, "deleteRequestedAt")));
-    keep_record(tx, service, deps.clock.now());
+    const auto now = deps.clock.now();
+    keep_record(tx, service, now);
+    // Its time may have come meanwhile; who is told to try again has a day for it.
+    service.expires_at = std::max(*service.expires_at, now + kDay);
+    metadata::Services(tx).update_desired(service);
     deps.events.record(
         tx, service, events::kServiceUndeleteFailed,
         fmt::format("bringing the service back failed: {}; {}; its backups are untouched, undelete it again",

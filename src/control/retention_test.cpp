@@ -263,5 +263,44 @@ TEST(RetentionTest, WhatWasStoredOfAServiceWithoutABackupGoesToo) {
   EXPECT_THROW(world.service(service.id), core::Error);
 }
 
+core::Code refusal_of_undelete(ControlWorld& world, const std::string& id) {
+  try {
+    world.commands->undelete_service(id, world.admin);
+  } catch (const core::Error& error) {
+    return error.code();
+  }
+  ADD_FAILURE() << "was accepted";
+  return core::Code::kInternal;
+}
+
+TEST(RetentionTest, AnUndeleteThatFailsAfterTheRecordsTimeLeavesADayToTryAgain) {
+  ControlWorld world;
+  const auto id = world.make_service(true).id;
+  world.commands->delete_service(id, FinalBackup::kRequired, world.admin);
+  live(world, hours(24 * 6));
+  std::optional<core::Code> outcome = core::Code::kNotYet;
+  world.provider->on_call([&](const std::string& what, WorkContext&) {
+    if (what == "recover" && outcome) throw core::Error(*outcome, "it takes long");
+  });
+  world.commands->undelete_service(id, world.admin);
+  live(world, hours(24 * 5), hours(3));
+  outcome = core::Code::kRecoveryFailed;
+  live(world, hours(6));
+  ASSERT_EQ(world.count_events(id, "service.undelete_failed"), 1u);
+  for (const auto& backup : backups_of(world, id)) EXPECT_EQ(backup.state, model::BackupState::kCompleted);
+  outcome.reset();
+  world.commands->undelete_service(id, world.admin);
+  live(world, hours(6));
+  EXPECT_EQ(world.service(id).status.state, ServiceState::kSynchronized);
+}
+
+TEST(RetentionTest, AnExpiredRecordIsNotUndeleted) {
+  ControlWorld world;
+  const auto id = world.make_service(true).id;
+  world.commands->delete_service(id, FinalBackup::kRequired, world.admin);
+  live(world, hours(24 * 7 + 6));
+  EXPECT_EQ(refusal_of_undelete(world, id), core::Code::kRecoveryOutOfReach);
+}
+
 }  // namespace
 }  // namespace backstay::control

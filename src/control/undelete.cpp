@@ -13,9 +13,15 @@
 namespace backstay::control {
 namespace {
 
-void require_deleted(metadata::Transaction& tx, const model::Service& service) {
+void require_deleted(metadata::Transaction& tx, const model::Service& service, core::Timestamp now) {
   if (!service.delete_requested_at) {
     throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is not deleted", service.name));
+  }
+  if (service.expires_at && *service.expires_at <= now) {
+    throw core::Error(
+        core::Code::kRecoveryOutOfReach,
+        fmt::format("the record of the service '{}' has expired: its backups are being removed", service.name))
+        .with_hint("nothing of it can be recovered any more");
   }
   metadata::OperationFilter open;
   open.service_id = service.id;
@@ -41,7 +47,7 @@ void take_name_back(metadata::Transaction& tx, const model::Service& service) {
 ServiceChange ServiceCommands::undelete_service(const std::string& id, const Principal& principal) {
   require_recover_in_place(principal);
   auto service = require_service(id, principal);
-  deps_.database.read([&](auto& tx) { require_deleted(tx, service); });
+  deps_.database.read([&](auto& tx) { require_deleted(tx, service, deps_.clock.now()); });
   auto operation = service.deleted_at ? recover_deleted(service, principal) : keep_undeleted(service, principal);
   deps_.operations.ring();
   return {std::move(service), std::move(operation)};
@@ -50,7 +56,7 @@ ServiceChange ServiceCommands::undelete_service(const std::string& id, const Pri
 model::Operation ServiceCommands::keep_undeleted(model::Service& service, const Principal& principal) {
   return deps_.database.write([&](auto& tx) {
     service = metadata::Services(tx).require(service.id);
-    require_deleted(tx, service);
+    require_deleted(tx, service, deps_.clock.now());
     auto instance = metadata::Instances(tx).require(service.status.instance_id);
     instance.state = model::InstanceState::kServing;
     metadata::Instances(tx).update(instance);
@@ -88,7 +94,7 @@ model::Operation ServiceCommands::recover_deleted(model::Service& service, const
   store_recovery(question.from, plan, request, secrets);
   return deps_.database.write([&](auto& tx) {
     service = metadata::Services(tx).require(service.id);
-    require_deleted(tx, service);
+    require_deleted(tx, service, deps_.clock.now());
     request["deleteRequestedAt"] = service.delete_requested_at->time_since_epoch().count();
     const std::string instance_id = deps_.random.uuid();
     write_new_instance(tx, service, instance_id);
