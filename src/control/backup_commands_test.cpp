@@ -178,6 +178,15 @@ TEST_F(BackupCommandsTest, WhatIsAskedForWhileABackupIsTakenHolds) {
   EXPECT_EQ(backup.label, "before the move");
 }
 
+/// Calls `act` when the provider is asked for `what` the first time from now on.
+void once(ControlWorld& world, const std::string& what, const std::function<void()>& act) {
+  world.provider->on_call([what, act, done = false](const std::string& asked, WorkContext&) mutable {
+    if (asked != what || done) return;
+    done = true;
+    act();
+  });
+}
+
 TEST_F(BackupCommandsTest, NothingIsChangedUnderARetentionAtWork) {
   const auto id = take();
   world_.clock.advance(hours(24 * 10));
@@ -189,6 +198,17 @@ TEST_F(BackupCommandsTest, NothingIsChangedUnderARetentionAtWork) {
   });
   world_.settle();
   EXPECT_TRUE(tried);
+}
+
+TEST_F(BackupCommandsTest, ADeletionDuringARetentionIsDoneRightAfterIt) {
+  const auto id = take();
+  const auto applied = [&] {
+    return std::ranges::count_if(world_.calls(), [](const auto& call) { return call.starts_with("apply_retention "); });
+  };
+  const auto before = applied();
+  once(world_, "apply_retention", [&] { remove(id); });
+  take();
+  EXPECT_EQ(applied() - before, 2);
 }
 
 }  // namespace

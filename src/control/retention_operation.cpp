@@ -72,34 +72,55 @@ void end_record(const WorkDependencies& deps, metadata::Transaction& tx, const m
   forget_unused_destination(tx, service.backups.destination_id);
 }
 
+/// What the places of a service came to.
+struct Round {
+  bool empty = true;
+  bool waits = false;
+  std::optional<core::Error> failure{};
+};
+
+void apply_at(const WorkDependencies& deps, StepContext& context, const model::Service& service,
+              const RetentionCase& place, Round& round) {
+  const auto at = deps.database.read([&](auto& tx) { return load_target(tx, place.destination_id, service.team_id); });
+  context.progress(at.destination.url, 0, 0);
+  const auto outcome =
+      deps.providers.of_kind(service.provider.kind)
+          .apply_retention(at, place.question, {.grace = deps.removal_grace, .ended = place.ended}, context);
+  round.empty = round.empty && outcome.empty;
+  round.waits = round.waits || !outcome.condemned.empty();
+  deps.database.write([&](auto& tx) { settle(deps, tx, service, outcome); });
+}
+
+void set_next_turn(const WorkDependencies& deps, metadata::Transaction& tx, const model::Service& service, bool waits) {
+  const auto now = deps.clock.now();
+  auto next = now + (waits ? std::min<core::Duration>(kRetentionEvery, after_grace(deps.removal_grace))
+                           : core::Duration(kRetentionEvery));
+  if (service.expires_at && *service.expires_at > now) next = std::min(next, *service.expires_at);
+  metadata::RetentionTurns(tx).put_off_service(service.id, now, next);
+}
+
+/// A place that does not answer holds up no other.
 void apply_retention(const WorkDependencies& deps, StepContext& context) {
   const auto& id = context.operation().service_id;
   const auto service = deps.database.read([&](auto& tx) { return metadata::Services(tx).find(id); });
   if (!service) return;
-  auto& provider = deps.providers.of_kind(service->provider.kind);
   const auto cases = deps.database.read([&](auto& tx) { return retention_cases(tx, *service, deps.clock.now()); });
-  bool empty = true;
-  bool waits = false;
+  Round round;
   for (const auto& place : cases) {
-    const auto at =
-        deps.database.read([&](auto& tx) { return load_target(tx, place.destination_id, service->team_id); });
-    context.progress(at.destination.url, 0, 0);
-    const auto outcome =
-        provider.apply_retention(at, place.question, {.grace = deps.removal_grace, .ended = place.ended}, context);
-    empty = empty && outcome.empty;
-    waits = waits || !outcome.condemned.empty();
-    deps.database.write([&](auto& tx) { settle(deps, tx, *service, outcome); });
+    try {
+      apply_at(deps, context, *service, place, round);
+    } catch (const core::Error& error) {
+      if (context.stop().stop_requested()) throw;
+      if (!round.failure) round.failure = error;
+    }
   }
   deps.database.write([&](auto& tx) {
-    const auto now = deps.clock.now();
     const auto latest = metadata::Services(tx).find(id);
     if (!latest) return;
-    if (is_over(tx, *latest, now, empty)) return end_record(deps, tx, *latest);
-    auto next = now + (waits ? std::min<core::Duration>(kRetentionEvery, after_grace(deps.removal_grace))
-                             : core::Duration(kRetentionEvery));
-    if (latest->expires_at && *latest->expires_at > now) next = std::min(next, *latest->expires_at);
-    metadata::RetentionTurns(tx).set_service(id, next);
+    const bool over = !round.failure && is_over(tx, *latest, deps.clock.now(), round.empty);
+    over ? end_record(deps, tx, *latest) : set_next_turn(deps, tx, *latest, round.waits);
   });
+  if (round.failure) throw core::Error(*round.failure);
 }
 
 void prune_repository(const WorkDependencies& deps, StepContext& context) {

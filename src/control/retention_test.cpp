@@ -263,6 +263,30 @@ TEST(RetentionTest, WhatWasStoredOfAServiceWithoutABackupGoesToo) {
   EXPECT_THROW(world.service(service.id), core::Error);
 }
 
+TEST(RetentionTest, APlaceThatDoesNotAnswerHoldsUpNoOther) {
+  ControlWorld world;
+  const auto before = world.make_service(true);
+  UpdateServiceRequest change;
+  change.backups = world.backups_request();
+  (*change.backups->config)["destinationPath"] = "s3://elsewhere/";
+  world.clock.advance(hours(1));
+  world.commands->update_service(before.id, change, world.admin);
+  world.settle();
+  const std::string now = world.service(before.id).backups.destination_id;
+  const auto places = std::minmax(before.backups.destination_id, now);
+  const std::string dead = "apply_retention " + places.first;
+  world.provider->on_call([&](const std::string& what, WorkContext&) {
+    if (what == "apply_retention" && world.calls().back() == dead) {
+      throw core::Error(core::Code::kStoreUnreachable, "no answer");
+    }
+  });
+  const auto asked = [&] { return std::ranges::count(world.calls(), "apply_retention " + places.second); };
+  const auto so_far = asked();
+  live(world, hours(24 * 3));
+  EXPECT_GE(asked() - so_far, 3);
+  EXPECT_GE(world.count_events(before.id, "backups.removal_failed"), 1u);
+}
+
 core::Code refusal_of_undelete(ControlWorld& world, const std::string& id) {
   try {
     world.commands->undelete_service(id, world.admin);

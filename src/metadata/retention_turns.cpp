@@ -22,6 +22,12 @@ void RetentionTurns::set_service(const std::string& id, core::Timestamp next) {
   update(tx_, "services", Values().set("retention_due_at", next), "id = :id", Values().set("id", id));
 }
 
+void RetentionTurns::put_off_service(const std::string& id, core::Timestamp now, core::Timestamp next) {
+  Query(tx_, "UPDATE services SET retention_due_at = :next WHERE id = :id AND retention_due_at > :now")
+      .bind(Values().set("id", id).set("now", now).set("next", next))
+      .run();
+}
+
 std::vector<std::string> RetentionTurns::destinations(core::Timestamp now, std::size_t limit) {
   return Query(tx_,
                "SELECT id FROM destinations WHERE repository_id <> '' AND (prune_due_at IS NULL OR prune_due_at <= "

@@ -14,6 +14,8 @@ class RetentionTurns {
   /// Services that the server drives and whose turn has come, those that wait for longest first.
   std::vector<std::string> services(std::int64_t server, core::Timestamp now, std::size_t limit);
   void set_service(const std::string& id, core::Timestamp next);
+  /// A turn that has come already stays: somebody hurried it.
+  void put_off_service(const std::string& id, core::Timestamp now, core::Timestamp next);
   /// Destinations with a repository whose turn has come, or that never had one.
   std::vector<std::string> destinations(core::Timestamp now, std::size_t limit);
   [[nodiscard]] bool destination_had_turn(const std::string& id);
