@@ -1,6 +1,7 @@
 // Which work the engine's threads leave room for.
 #include "control/engine.h"
 
+#include <atomic>
 #include <filesystem>
 
 #include <gtest/gtest.h>
@@ -51,11 +52,11 @@ struct EngineTest : ::testing::Test {
   std::filesystem::path directory = std::filesystem::temp_directory_path() / ("backstay-engine-" + random.token(12));
   testing::FakeStoreGate gate;
   FakeProvider* provider = nullptr;  // the world's
+  std::atomic<int> hanging = 0;
   std::unique_ptr<EngineWorld> world;
 };
 
 TEST_F(EngineTest, StoresThatHangInRetentionLeaveWorkersForServices) {
-  std::atomic<int> hanging = 0;
   provider->on_call([&](const std::string& what, WorkContext& context) {
     if (what != "apply_retention") return;
     ++hanging;
