@@ -42,6 +42,9 @@ void check_change(const ChangeBackupRequest& request, core::Timestamp now) {
 /// Of a service that is not there any more nothing is promised.
 std::optional<std::string> obstacle_of(metadata::Transaction& tx, const model::Backup& backup, core::Timestamp now) {
   const auto service = metadata::Services(tx).require(backup.service_id);
+  if (backup.destination_id.empty()) {
+    return model::deletion_obstacle(retention_case_elsewhere(tx, service, now).question, backup.id);
+  }
   for (const auto& place : retention_cases(tx, service, now)) {
     if (place.destination_id != backup.destination_id) continue;
     return model::deletion_obstacle(place.question, backup.id);
@@ -108,10 +111,6 @@ model::Backup ServiceCommands::delete_backup(const std::string& id, const Princi
   auto backup = require_backup(tx, id, principal);
   if (backup.state == model::BackupState::kDeleting) return backup;
   const auto service = metadata::Services(tx).require(backup.service_id);
-  if (!deps_.providers.of_kind(service.provider.kind).is_local()) {
-    throw core::Error(core::Code::kNotSupported, "the backups of this service are its provider's")
-        .with_hint("delete it where the provider keeps it");
-  }
   const auto now = deps_.clock.now();
   if (const auto obstacle = obstacle_of(tx, backup, now)) {
     throw core::Error(core::Code::kConflict, fmt::format("the backup '{}' must stay: {}", id, *obstacle))
@@ -123,7 +122,7 @@ model::Backup ServiceCommands::delete_backup(const std::string& id, const Princi
   metadata::Backups(tx).update(backup);
   hurry_retention(tx, service.id, now);
   events_.record(tx, service, events::kBackupDeleting,
-                 "the deletion of a backup was asked for: it is hidden in its store now and removed later",
+                 "the deletion of a backup was asked for: it is hidden in its store soon and removed later",
                  {{"backup.id", backup.id}});
   tx.commit();
   return backup;

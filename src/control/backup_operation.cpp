@@ -1,7 +1,6 @@
 // A backup as an operation: taken and stored, then read back and confirmed. The four facts are written one by one.
 #include "control/body_loader.h"
 #include "control/operation_work.h"
-#include "control/retention_question.h"
 #include "control/retention_schedule.h"
 #include "control/service_operations.h"
 #include "core/text.h"
@@ -44,39 +43,28 @@ void note_facts(metadata::Transaction& tx, model::Backup& backup) {
   backups.update(backup);
 }
 
-/// Backups of what runs elsewhere have no store here that a retention could look at: what a newer one has made
-/// superfluous goes by its backend's hand.
-void expire_elsewhere(const WorkDependencies& deps, StepContext& context, const ServiceBody& body) {
-  const auto place =
-      deps.database.read([&](auto& tx) { return retention_case_elsewhere(tx, body.service, deps.clock.now()); });
-  for (const auto& verdict : model::decide_retention(place.question).backups) {
-    if (!verdict.goes) continue;
-    const auto backup = deps.database.read([&](auto& tx) { return metadata::Backups(tx).require(verdict.backup_id); });
-    const auto tell = [&](auto& tx, EventKind kind, const std::string& text) {
-      deps.events.record(tx, body.service, kind, text, {{"backup.ids", backup.id}});
-    };
-    try {
-      deps.providers.of_kind(body.service.provider.kind).remove_backup(body, backup, context);
-      deps.database.write([&](auto& tx) {
-        metadata::Backups(tx).remove(backup.id);
-        tell(tx, events::kBackupsRemoved, "1 backup was removed: " + verdict.reason);
-      });
-    } catch (const core::Error& error) {
-      // The new backup is good all the same; the old ones have their turn again with the next.
-      if (context.stop().stop_requested()) throw;
-      deps.database.write([&](auto& tx) {
-        tell(tx, events::kBackupsRemovalFailed,
-             "an old backup could not be removed at its backend: " + error.message());
-      });
-      return;
-    }
+/// A job at a backend has six hours; one that is not known to have ended then will not.
+constexpr auto kLongestBackup = std::chrono::hours(7);
+
+/// Waiting for a backend has an end.
+BackupOutcome take_in_time(const WorkDependencies& deps, StepContext& context, const Loaded& loaded) {
+  const auto& [backup, body] = loaded;
+  try {
+    return deps.providers.of_kind(body.service.provider.kind).take_backup(body, backup, context);
+  } catch (const core::Error& error) {
+    const auto begun = backup.initiated_at.value_or(deps.clock.now());
+    if (error.code() != core::Code::kNotYet || deps.clock.now() - begun < kLongestBackup) throw;
+    throw core::Error(core::Code::kBackendRefused, fmt::format("it has not ended within {}: {}",
+                                                               core::format_duration(kLongestBackup), error.message()))
+        .with_hint("look at the backend or ask its operator, then take another backup");
   }
 }
 
 }  // namespace
 
 void take_backup(const WorkDependencies& deps, StepContext& context) {
-  auto [backup, body] = load(deps, context.operation());
+  auto loaded = load(deps, context.operation());
+  auto& [backup, body] = loaded;
   if (backup.state == model::BackupState::kScheduled) {
     backup.state = model::BackupState::kRunning;
     backup.initiated_at = deps.clock.now();
@@ -87,7 +75,7 @@ void take_backup(const WorkDependencies& deps, StepContext& context) {
       deps.events.record(tx, body.service, events::kBackupStarted, "a backup has begun", {{"backup.id", backup.id}});
     });
   }
-  const auto outcome = deps.providers.of_kind(body.service.provider.kind).take_backup(body, backup, context);
+  const auto outcome = take_in_time(deps, context, loaded);
   backup.taken_at = outcome.taken_at;
   backup.stored_at = outcome.stored_at;
   backup.start_lsn = outcome.start_lsn;
@@ -115,7 +103,6 @@ void confirm_backup(const WorkDependencies& deps, StepContext& context) {
     deps.events.record(tx, body.service, events::kBackupConfirmed,
                        "the backup was read back from the store and is whole", {{"backup.id", backup.id}});
   });
-  if (!deps.providers.of_kind(body.service.provider.kind).is_local()) expire_elsewhere(deps, context, body);
   context.result()["backupId"] = backup.id;
 }
 

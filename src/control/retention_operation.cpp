@@ -5,6 +5,7 @@
 
 #include "control/body_loader.h"
 #include "control/operation_queue.h"
+#include "control/retention_elsewhere.h"
 #include "control/retention_question.h"
 #include "control/retention_schedule.h"
 #include "control/service_operations.h"
@@ -60,9 +61,7 @@ bool is_over(metadata::Transaction& tx, const model::Service& service, core::Tim
   metadata::BackupFilter filter;
   filter.service_id = service.id;
   filter.limit = 1;
-  // What a backend elsewhere keeps is not ours to remove.
-  return expired && stores_empty &&
-         (service.backups.destination_id.empty() || metadata::Backups(tx).list(filter).empty());
+  return expired && stores_empty && metadata::Backups(tx).list(filter).empty();
 }
 
 void end_record(const WorkDependencies& deps, metadata::Transaction& tx, const model::Service& service) {
@@ -104,6 +103,7 @@ void apply_retention(const WorkDependencies& deps, StepContext& context) {
   const auto& id = context.operation().service_id;
   const auto service = deps.database.read([&](auto& tx) { return metadata::Services(tx).find(id); });
   if (!service) return;
+  if (!deps.providers.of_kind(service->provider.kind).is_local()) apply_retention_elsewhere(deps, context, *service);
   const auto cases = deps.database.read([&](auto& tx) { return retention_cases(tx, *service, deps.clock.now()); });
   Round round;
   for (const auto& place : cases) {
