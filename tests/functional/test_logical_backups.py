@@ -2,6 +2,7 @@
 import json
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 from conftest import Deployed, deploy
 
@@ -70,6 +71,19 @@ def test_a_dump_becomes_a_database_again_in_four_ways(shop, server, program, tmp
     told = shop.api.post("/api/recoveries?dryRun=true", wanted)
     assert told["forecast"]["backup"]["id"] == backup["id"] and told["forecast"]["restoreBytes"] == backup["dataBytes"]
     assert deploy(shop.api, wanted).database().dump() == before
+    assert scratch_of(server) == []
+
+
+def test_a_token_downloads_one_dump_at_a_time(shop, server):
+    dump = f"/api/backups/{logical_backup(shop)['id']}/dump"
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(lambda _: shop.api.raw("GET", dump), range(8)))
+    assert {answer.status for answer in answers} == {200, 429}, [answer.status for answer in answers]
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert refused.body["code"] == "rate_limited" and int(refused.headers["Retry-After"]) > 0
+    for _ in range(3):
+        answer = shop.api.raw("GET", dump)
+        assert answer.status == 200, answer.body
     assert scratch_of(server) == []
 
 

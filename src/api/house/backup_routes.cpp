@@ -35,12 +35,13 @@ Response dump_answer(control::DumpDownload dump, std::shared_ptr<void> place) {
                       {"Cache-Control", "no-store"},
                       {"Content-Disposition", fmt::format("attachment; filename=\"{}\"", dump.file_name)}};
   response.stream = [write = std::move(dump.write), place = std::move(place)](http::StreamWriter& writer,
-                                                                              std::stop_token stop) {
+                                                                              std::stop_token stop) mutable {
     write(
         [&writer](std::string_view part) {
           if (!writer.write(part)) throw core::Error(core::Code::kCancelled, "the client of the download is gone");
         },
         std::move(stop));
+    place.reset();  // before the client knows that this was all, and asks for the next one
   };
   return response;
 }
