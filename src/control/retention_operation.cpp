@@ -159,8 +159,8 @@ OperationKind retention_kind(const WorkDependencies& deps) {
     const auto service = metadata::Services(tx).find(operation.service_id);
     if (!service) return;
     deps.events.record(tx, *service, events::kBackupsRemovalFailed,
-                       fmt::format("old backups could not be removed: {}; they stay, and it is tried again within a "
-                                   "day; {}",
+                       fmt::format("old backups could not be removed: {}; some may be hidden in their store already; "
+                                   "it is tried again within a day; {}",
                                    error.message(), error.hint()),
                        {{"operation.id", operation.id}});
   };
