@@ -89,6 +89,16 @@ def test_violations_of_schemas_are_named_by_a_pointer(api, good, change, pointer
     assert pointer in pointers(envelope) or any(p.startswith(pointer) for p in pointers(envelope)), envelope
 
 
+@pytest.mark.parametrize("field, value", [("intervalH", 0), ("intervalH", 731), ("deleteRetentionDays", 0), ("deleteRetentionDays", 366)])
+def test_times_of_backups_have_bounds_for_new_services_and_for_changes(api, good, shop, field, value):
+    times = {"enabled": True, "intervalH": 24, "deleteRetentionDays": 7, "config": {}, "secrets": {}}
+    assert f"/backups/{field}" in pointers(refusal(api, good | {"backups": times | {field: value}}))
+    before = api.service(shop.id)["backups"][field]
+    assert f"/backups/{field}" in pointers(
+        refusal(api, {"backups": {field: value}}, method="PATCH", path=f"/managed-services/{shop.id}"))
+    assert api.service(shop.id)["backups"][field] == before
+
+
 @pytest.mark.parametrize("name", ["", " front", "back ", "a/b", "ümlaut", "x" * 128, "line\nbreak", "semi;colon"])
 def test_names_that_break_the_pattern(api, good, name):
     assert "/name" in pointers(refusal(api, good | {"name": name}))

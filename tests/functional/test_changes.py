@@ -1,4 +1,5 @@
 """Changing a service: what is refused with its place, what is protected, and that a change is really in effect."""
+import os
 import secrets
 
 import pytest
@@ -117,6 +118,23 @@ def test_a_new_password_is_the_databases_and_the_old_one_is_not(api, team):
     assert rotated.database().sql("SELECT pg_postmaster_start_time()") == started, "no restart for a password"
     with pytest.raises(RuntimeError, match="authentication failed"):
         old.sql("SELECT 1")
+    api.delete(f"/managed-services/{rotated.id}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a superuser needs services with users of their own")
+def test_a_new_superuser_password_is_the_databases_and_the_old_one_is_not(api, team):
+    rotated = deploy(api, bodies.service(team, "rotated-superuser", bodies.new_password()) | {
+        "secrets": {"password": bodies.new_password(), "superuserPassword": bodies.new_password()}})
+    old = rotated.superuser()
+    assert old.sql("SELECT 1") == "1"
+    rotated.body["secrets"]["superuserPassword"] = bodies.new_password()
+    change = api.patch(f"/managed-services/{rotated.id}", {
+        "secrets": {"superuserPassword": rotated.body["secrets"]["superuserPassword"]}})
+    assert api.wait_for_operation(change["operationId"])["state"] == "succeeded"
+    assert rotated.superuser().sql("SELECT current_setting('is_superuser')") == "on"
+    with pytest.raises(RuntimeError, match="authentication failed"):
+        old.sql("SELECT 1")
+    assert rotated.database().sql("SELECT 1") == "1", "the user's own password is as it was"
     api.delete(f"/managed-services/{rotated.id}")
 
 
