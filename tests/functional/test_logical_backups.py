@@ -87,6 +87,15 @@ def test_a_token_downloads_one_dump_at_a_time(shop, server):
     assert scratch_of(server) == []
 
 
+def test_a_dump_outlives_its_service(server, api, team):
+    gone = deploy(api, bodies.service(team, "gone", bodies.new_password(), bodies.directory_store(server.state_dir, "gone")))
+    gone.database().sql("CREATE TABLE kept AS SELECT 'still there' AS word")
+    backup = logical_backup(gone)
+    api.wait_for_operation(api.delete(f"/managed-services/{gone.id}?finalBackup=skip")["operationId"])
+    answer = api.raw("GET", f"/api/backups/{backup['id']}/dump")
+    assert answer.status == 200 and "still there" in answer.body and "PostgreSQL database dump complete" in answer.body
+
+
 def test_the_next_one_stores_what_changed_only(shop):
     first = logical_backup(shop)
     second = logical_backup(shop)
