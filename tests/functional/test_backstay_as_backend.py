@@ -138,6 +138,12 @@ def test_a_backup_is_deleted_once_a_newer_one_is_there(below):
         return backup
     first = backed_up()
     assert call("DELETE", f"/backups/{uuid()}", body).status == 404
+    unknown = call("POST", f"/backups/{uuid()}/status", body)
+    assert (unknown.status, unknown.body) == (200, {"exists": False}), "its order may have been lost: it is not refused"
+    endless = call("PUT", f"/backups/{uuid()}", {**body, "retentionDays": 366})
+    assert endless.status == 400 and "/retentionDays" in endless.body["error"]
+    service = next(s for s in api.get("/managed-services") if made["id"] in s["name"])["id"]
+    assert api.service(service)["backups"]["deleteRetentionDays"] == 3
     assert call("DELETE", f"/backups/{first}", body).status == 409, "it is the only good one"
     newer = backed_up()
     answers = [call("DELETE", f"/backups/{first}", body).status for _ in range(2)]
@@ -146,6 +152,9 @@ def test_a_backup_is_deleted_once_a_newer_one_is_there(below):
     if answers[0] == 202:
         status = call("POST", f"/backups/{first}/status", body)
         assert status.status == 404 or status.body["exists"] is False
+    del body["retentionDays"]
+    backed_up()
+    assert api.service(service)["backups"]["deleteRetentionDays"] == 365, "the caller left it to the backend"
     assert call("DELETE", f"/{made['id']}").status == 204
 
 

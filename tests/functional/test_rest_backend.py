@@ -212,6 +212,42 @@ def test_a_service_of_a_withdrawn_provider_can_be_deleted(api, team, backend, pr
     api.post(PROVIDERS, definition(provider, backend.url, backend.KEY))
 
 
+def test_a_protected_service_of_a_withdrawn_provider_can_be_deleted(api, team, backend, provider):
+    created = made(api, team, provider, deletionProtection=True)
+    api.delete(f"{PROVIDERS}/{provider}/v1")
+    api.wait_for_state(created, "invalid provider", 60)
+    refused = api.raw("DELETE", f"/managed-services/{created}")
+    assert refused.status == 400 and "deletionProtection" in refused.body["hint"]
+    told = api.patch(f"/managed-services/{created}?dryRun=true", {"deletionProtection": False})["effects"]
+    assert told == ["the service can be deleted again"]
+    assert api.patch(f"/managed-services/{created}", {"deletionProtection": False})["deletionProtection"] is False
+    assert api.patch(f"/managed-services/{created}", {"name": created[:20]})["name"] == created[:20]
+    answer = api.delete(f"/managed-services/{created}")
+    assert api.wait_for_operation(answer["operationId"], 60)["state"] == "succeeded"
+    assert gone(api, created)
+
+
+def test_a_deletion_waits_no_more_for_a_backend_when_it_is_told_to(api, team, backend, provider):
+    created = made(api, team, provider, backups=BACKUPS)
+    deleting = api.delete(f"/managed-services/{created}")["operationId"]
+    wait_for("the final backup's turn", lambda: api.get(f"/api/operations/{deleting}")["step"] == "final-backup", 60)
+    assert api.delete(f"/managed-services/{created}?finalBackup=skip")["operationId"] == deleting
+    assert api.wait_for_operation(deleting, 60)["state"] == "succeeded"
+    assert created not in backend.services
+
+
+def test_narrowing_the_scope_leaves_the_services_as_they_are(api, team, backend, provider):
+    created = made(api, team, provider)
+    elsewhere = api.post("/teams", {"name": "narrow-" + secrets.token_hex(4)})["id"]
+    api.patch(f"{PROVIDERS}/{provider}/v1", {"scope": {"type": "team", "teamIds": [elsewhere]}})
+    refused = api.raw("POST", "/managed-services", service(team, "s-" + secrets.token_hex(6), provider))
+    assert refused.status == 400, "nothing new is made of it"
+    api.patch(f"/managed-services/{created}", {"config": {"size": "m"}})
+    wait_for("the change at the backend", lambda: backend.services[created]["config"].get("size") == "m", 60)
+    api.wait_for_state(created, "synchronized", 60)
+    assert api.get(f"/managed-services/{created}/details")
+
+
 def test_undeleting_is_refused_with_what_to_do_instead(api, team, backend, provider):
     source = made(api, team, provider, backups=BACKUPS)
     first = wait_for("the first backup's order", lambda: list(backend.backups), 30)[0]
