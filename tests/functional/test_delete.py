@@ -4,6 +4,7 @@ from conftest import deploy
 import pytest
 from support import bodies
 from support.api import ApiError
+from support.waiting import wait_for
 
 
 def deleted(api, service_id: str, query: str = "", seconds: float = 120) -> dict:
@@ -66,6 +67,23 @@ def test_without_a_store_the_data_stays_until_told_otherwise(own_server):
     place.with_name("elsewhere").rename(place)
     assert api.wait_for_operation(answer["operationId"], 180)["state"] == "succeeded"
     assert stuck.resource()["status"]["state"] == "deleted"
+
+
+def test_a_deletion_that_waits_for_its_store_goes_on_when_it_is_told_to(own_server):
+    api = own_server.api()
+    team = api.get("/teams")[0]["id"]
+    waits = deploy(api, bodies.service(team, "waits", bodies.new_password(), bodies.directory_store(own_server.state_dir, "waits")))
+    api.wait_for_backup(waits.id)
+    place = own_server.state_dir / "stores" / "waits"
+    place.rename(place.with_name("elsewhere"))
+    deleting = api.delete(f"/managed-services/{waits.id}")["operationId"]
+    wait_for("an attempt that failed", lambda: api.get(f"/api/events?serviceId={waits.id}&name=operation.retrying"), 60)
+    told = api.delete(f"/managed-services/{waits.id}?finalBackup=best-effort&dryRun=true")["effects"]
+    assert len(told) == 1 and "the data goes in any case" in told[0]
+    assert api.delete(f"/managed-services/{waits.id}?finalBackup=skip")["operationId"] == deleting
+    assert api.wait_for_operation(deleting, 60)["state"] == "succeeded"
+    lost = api.get(f"/api/events?serviceId={waits.id}&name=backup.failed")
+    assert len(lost) == 1 and "deleted all the same" in lost[0]["body"], "what was lost is said"
 
 
 def test_a_deletion_may_skip_the_final_backup(server, api, team):
