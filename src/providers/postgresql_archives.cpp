@@ -24,6 +24,16 @@ constexpr core::Duration kKeepWindow = std::chrono::minutes(10);
 constexpr core::Duration kStoreGrace = std::chrono::seconds(12);
 constexpr auto kWalReceiverName = "wal-receiver";
 
+/// Whoever waits for a receiver keeps it, and with it what its uploads write to.
+struct Receiving {
+  Receiving(std::shared_ptr<repository::Repository> to, const backup::Environment& environment,
+            const backup::WalReceiverConfig& config)
+      : repository(std::move(to)), receiver(environment, *repository, config) {}
+
+  std::shared_ptr<repository::Repository> repository;
+  backup::WalReceiver receiver;
+};
+
 backup::ProgressCallback report_to(control::WorkContext& context) {
   return
       [&context](const backup::Progress& progress) { context.progress(progress.phase, progress.done, progress.total); };
@@ -335,11 +345,11 @@ void PostgresqlArchives::receive(const control::ServiceBody& body, std::stop_tok
     });
   });
   const auto repository = wait_for_repository(body, stop, store.get_token());
-  if (repository) receive_into(*repository, body, stop, epoch);
+  if (repository) receive_into(repository, body, stop, epoch);
 }
 
-void PostgresqlArchives::receive_into(repository::Repository& repository, const control::ServiceBody& body,
-                                      std::stop_token stop, std::int64_t epoch) {
+void PostgresqlArchives::receive_into(const std::shared_ptr<repository::Repository>& repository,
+                                      const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch) {
   PostgresqlInstance instance(world_, body);
   backup::WalReceiverConfig config;
   config.instance = body.instance.id;
@@ -347,7 +357,8 @@ void PostgresqlArchives::receive_into(repository::Repository& repository, const 
   config.slot = instance.slot();
   config.lease_epoch = static_cast<std::uint64_t>(epoch);
   config.spool_directory = instance.paths().root / "spool";
-  const auto running = std::make_shared<backup::WalReceiver>(environment(), repository, config);
+  const auto receiving = std::make_shared<Receiving>(repository, environment(), config);
+  const std::shared_ptr<backup::WalReceiver> running(receiving, &receiving->receiver);
   {
     const core::LockGuard lock(mutex_);
     receivers_[body.instance.id] = running;
@@ -357,7 +368,7 @@ void PostgresqlArchives::receive_into(repository::Repository& repository, const 
     receivers_.erase(body.instance.id);
   };
   try {
-    tell_of_backups(repository, body.instance.id, *running);
+    tell_of_backups(*repository, body.instance.id, *running);
     running->run(stop);
   } catch (...) {
     forget();

@@ -67,8 +67,8 @@ class PostgresqlArchives {
                                                               const std::stop_token& store_stop);
   void receive(const control::ServiceBody& body, std::stop_token stop, std::int64_t epoch);
   /// The same with a repository that is there.
-  void receive_into(repository::Repository& repository, const control::ServiceBody& body, std::stop_token stop,
-                    std::int64_t epoch);
+  void receive_into(const std::shared_ptr<repository::Repository>& repository, const control::ServiceBody& body,
+                    std::stop_token stop, std::int64_t epoch);
   static void tell_of_backups(repository::Repository& repository, const std::string& instance_id,
                               backup::WalReceiver& running);
   [[nodiscard]] std::shared_ptr<backup::WalReceiver> receiver(const std::string& instance_id) const;
