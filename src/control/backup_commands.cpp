@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kLongestLabel = 200;
 
-/// What it has decided must not change under it.
+/// What it has decided must not change under it: it may rest on the very backup that would go.
 void require_no_retention(metadata::Transaction& tx, const model::Backup& backup) {
   metadata::OperationFilter filter;
   filter.service_id = backup.service_id;
@@ -116,6 +116,7 @@ model::Backup ServiceCommands::delete_backup(const std::string& id, const Princi
     throw core::Error(core::Code::kConflict, fmt::format("the backup '{}' must stay: {}", id, *obstacle))
         .with_hint(backup.pinned ? "unpin it first" : "wait until that is over, or until a newer one is confirmed");
   }
+  require_no_retention(tx, backup);
   if (effect == Effect::kDryRun) return backup;
   backup.state = model::BackupState::kDeleting;
   backup.removal_reason = "its deletion was asked for";

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "control/retention_schedule.h"
 #include "control/testing/control_world.h"
 #include "metadata/backups.h"
 
@@ -180,9 +181,9 @@ TEST_F(BackupCommandsTest, WhatIsAskedForWhileABackupIsTakenHolds) {
 
 /// Calls `act` when the provider is asked for `what` the first time from now on.
 void once(ControlWorld& world, const std::string& what, const std::function<void()>& act) {
-  world.provider->on_call([what, act, done = false](const std::string& asked, WorkContext&) mutable {
-    if (asked != what || done) return;
-    done = true;
+  // Shared: each call is made on a copy.
+  world.provider->on_call([what, act, done = std::make_shared<bool>(false)](const std::string& asked, WorkContext&) {
+    if (asked != what || std::exchange(*done, true)) return;
     act();
   });
 }
@@ -200,13 +201,22 @@ TEST_F(BackupCommandsTest, NothingIsChangedUnderARetentionAtWork) {
   EXPECT_TRUE(tried);
 }
 
-TEST_F(BackupCommandsTest, ADeletionDuringARetentionIsDoneRightAfterIt) {
+TEST_F(BackupCommandsTest, TheBackupThatARetentionRestsOnIsNotDeletedMeanwhile) {
   const auto id = take();
+  once(world_, "apply_retention", [&] { EXPECT_EQ(error_of([&] { remove(id); }).code(), core::Code::kConflict); });
+  const auto newest = take();
+  EXPECT_NE(remove(id).state, model::BackupState::kCompleted);
+  world_.settle();
+  EXPECT_TRUE(there(newest));
+}
+
+TEST_F(BackupCommandsTest, ATurnAskedForDuringARetentionComesRightAfterIt) {
   const auto applied = [&] {
     return std::ranges::count_if(world_.calls(), [](const auto& call) { return call.starts_with("apply_retention "); });
   };
   const auto before = applied();
-  once(world_, "apply_retention", [&] { remove(id); });
+  once(world_, "apply_retention",
+       [&] { world_.database->write([&](auto& tx) { hurry_retention(tx, service_, world_.clock.now()); }); });
   take();
   EXPECT_EQ(applied() - before, 2);
 }
