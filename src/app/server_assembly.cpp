@@ -137,8 +137,8 @@ http::ServerConfig http_config(const Configuration& configuration) {
   return config;
 }
 
-/// Three quarters of the workers may wait for stores, and a quarter for those of one team; the last half of the turns is
-/// for teams that hold none, so that a few whose stores are silent do not take them from everybody.
+/// Three quarters of the workers may wait for stores, and a quarter for those of one team; the last half of the turns
+/// is for teams that hold none, so that a few whose stores are silent do not take them from everybody.
 providers::StoreTurns::Limits store_turns(const Configuration& configuration) {
   const auto workers = static_cast<std::size_t>(configuration.server_worker_threads);
   const auto of_all = std::max<std::size_t>(1, workers * 3 / 4);

@@ -28,9 +28,9 @@ struct ProbeReport {
 };
 
 /// Tries the store with objects named ".backstay-probe-<id>-…" (5 MiB in all) and removes them again. Does not throw
-/// for a store that refuses or is away: the checks say so. Somebody waits for the answer, so nothing is asked twice, and
-/// a store that is silent or takes longer than about 15 seconds in all has failed. Throws Error(cancelled) when stopped, and what open_store
-/// throws.
+/// for a store that refuses or is away: the checks say so. Somebody waits for the answer, so nothing is asked twice,
+/// and a store that is silent or takes longer than about 15 seconds in all has failed. Throws Error(cancelled) when
+/// stopped, and what open_store throws.
 ProbeReport probe(const DestinationConfig& config, const StorePolicy& policy, StoreContext context);
 
 }  // namespace backstay::blob
