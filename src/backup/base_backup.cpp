@@ -250,7 +250,8 @@ void BaseBackup::wait_for_wal() {
   if (stored) return;
   if (stop_.stop_requested()) throw core::Error(core::Code::kCancelled, "the backup was stopped");
   throw core::Error(core::Code::kTimeout,
-                    fmt::format("the WAL up to {} was not stored within {} s, so the backup is not either",
+                    fmt::format("the WAL up to {} was not stored within {} s or before its receiver ended, so the "
+                                "backup is not either",
                                 postgres::format_lsn(stop), request_.wal_deadline.count()));
 }
 

@@ -103,6 +103,16 @@ class WalReceiver::Impl {
   postgres::Lsn marker_lsn_;
   core::SteadyTime marker_retry_;
 
+  /// Nobody waits for what a receiver that has ended did not store.
+  struct EndOfRun {
+    explicit EndOfRun(std::stop_source& source) : ended(source) {}
+    ~EndOfRun() { ended.request_stop(); }
+    EndOfRun(const EndOfRun&) = delete;
+    EndOfRun& operator=(const EndOfRun&) = delete;
+    std::stop_source& ended;
+  };
+  std::stop_source ended_;
+
   mutable core::Mutex mutex_;
   mutable core::Condition changed_;
   std::shared_ptr<repository::WalStore> wal_ GUARDED_BY(mutex_);
@@ -131,6 +141,7 @@ class WalReceiver::Impl {
 };
 
 void WalReceiver::Impl::run(const std::stop_token& stop) {
+  const EndOfRun end{ended_};
   environment_.files.remove_all(config_.spool_directory);
   environment_.files.make_directories(config_.spool_directory, kSpoolMode);
   std::jthread marker([this](const std::stop_token& ended) { keep_window_end(ended); });
@@ -529,15 +540,17 @@ WalReceiverStatus WalReceiver::Impl::status() const {
 
 bool WalReceiver::Impl::wait_until_stored(postgres::Lsn lsn, core::Duration deadline, const std::stop_token& stop) {
   const core::SteadyTime end = environment_.clock.steady_now() + deadline;
-  while (!stop.stop_requested() && environment_.clock.steady_now() < end) {
-    const auto sink = uploader();
-    if (sink) {
-      return sink->wait_until_stored(
-          lsn, std::chrono::duration_cast<core::Duration>(end - environment_.clock.steady_now()), stop);
-    }
-    environment_.clock.wait(stop, kReceiveWait);
+  std::stop_source either;
+  const auto give_up = [&either] { either.request_stop(); };
+  const std::stop_callback asked(stop, give_up);
+  const std::stop_callback over(ended_.get_token(), give_up);
+  auto sink = uploader();
+  for (; !sink; sink = uploader()) {
+    if (either.stop_requested() || environment_.clock.steady_now() >= end) return false;
+    environment_.clock.wait(either.get_token(), kReceiveWait);
   }
-  return false;
+  const auto left = std::chrono::duration_cast<core::Duration>(end - environment_.clock.steady_now());
+  return sink->wait_until_stored(lsn, left, either.get_token()) || sink->stored() >= lsn;
 }
 
 /// What a stream says of the server's end may be old; the server itself knows.

@@ -93,7 +93,8 @@ class WalReceiver {
   void want_base_backup(const std::string& reason);
 
   /// Any thread, while another runs `run`: makes the receiver upload at once instead of at its next tail, and waits
-  /// until the store holds all WAL before `lsn`. False if the deadline passed or `stop` was requested first.
+  /// until the store holds all WAL before `lsn`. False if the deadline passed, `stop` was requested or `run` ended
+  /// first.
   bool wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop);
 
   /// The same for everything that the server has written by now: what a recovery of a running source does first.

@@ -134,6 +134,16 @@ class Rgw:
         self.request("PUT", f"/{name}", headers={"x-amz-bucket-object-lock-enabled": "true"} if lock else None)
         return name
 
+    def make_key_pair(self) -> Dict[str, str]:
+        """Further keys of the same user, as a service's secrets name them."""
+        keys = {"accessKey": secrets.token_hex(10).upper(), "secretKey": secrets.token_hex(20)}
+        self._ceph("radosgw-admin", "key", "create", "--uid=backstay", "--key-type=s3", "--access-key", keys["accessKey"],
+                   "--secret-key", keys["secretKey"])
+        return keys
+
+    def revoke_key_pair(self, keys: Dict[str, str]) -> None:
+        self._ceph("radosgw-admin", "key", "rm", "--uid=backstay", "--key-type=s3", "--access-key", keys["accessKey"])
+
     def keys(self, bucket: str) -> List[str]:
         found: List[str] = []
         more: Dict[str, str] = {}
