@@ -14,6 +14,8 @@ using core::FieldError;
 
 constexpr std::string_view kComponents = "#/components/schemas/";
 constexpr std::string_view kDefinitions = "#/$defs/";
+/// Never ignored: whoever only asks must not be obeyed.
+constexpr std::string_view kDryRun = "dryRun";
 
 /// Query values are texts; the schema is about what they stand for. A text that stands for nothing of the type stays
 /// a text, which the schema refuses.
@@ -96,7 +98,7 @@ void RequestCheck::check(const http::Request& request) const {
 
 void RequestCheck::check_query(const http::Request& request, std::vector<FieldError>& refused) const {
   for (const auto& [name, value] : request.query) {
-    if (strict_query_ && std::ranges::find(query_, name, &QueryParameter::name) == query_.end()) {
+    if ((strict_query_ || name == kDryRun) && std::ranges::find(query_, name, &QueryParameter::name) == query_.end()) {
       refused.push_back({"?" + name, "is not a parameter of this call"});
     }
   }

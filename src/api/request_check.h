@@ -23,7 +23,7 @@ class RequestCheck {
 
   /// Throws Error(malformed_json), or Error(invalid_argument) that names every refused field: a JSON Pointer into the
   /// body, "?name" for a query parameter. Query parameters that the call does not have are refused below /api and
-  /// ignored on Codesphere's paths, whose clients differ in age.
+  /// ignored on Codesphere's paths, whose clients differ in age, but for dryRun.
   void check(const http::Request& request) const;
 
  private:

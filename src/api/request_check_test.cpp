@@ -87,6 +87,8 @@ TEST(RequestCheckTest, ReadsQueryValuesAsWhatTheyStandFor) {
 TEST(RequestCheckTest, KnowsNoOtherParametersInItsOwnCalls) {
   EXPECT_EQ(query_refusals(Base::kOwn, {kId, {"tem", "3"}}), Texts{"?tem is not a parameter of this call"});
   EXPECT_EQ(query_refusals(Base::kContract, {kId, {"tem", "3"}}), Texts{});
+  EXPECT_EQ(query_refusals(Base::kContract, {kId, {"dryRun", "true"}}),
+            Texts{"?dryRun is not a parameter of this call"});
 }
 
 TEST(RequestCheckTest, SaysWhatIsNoJson) {
