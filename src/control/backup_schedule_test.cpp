@@ -122,7 +122,9 @@ TEST_F(CrowdedScheduleTest, BackupsThatAreAskedForByHandHoldUpNobodysSchedule) {
   for (int i = 0; i < 20; ++i) world_.commands->schedule_backup(crowd_.front(), world_.admin);
   for (int i = 0; i < 5; ++i) world_.tick();
   EXPECT_EQ(runs(world_, alone_).size(), 2u);
-  EXPECT_EQ(runs(world_, crowd_.back()).size() + runs(world_, crowd_[1]).size(), 4u) << "nor that of its own team";
+  const auto entered = std::ranges::count_if(crowd_.begin() + 1, crowd_.end(),
+                                             [&](const auto& id) { return runs(world_, id).size() == 2; });
+  EXPECT_GE(entered, 15) << "nor that of its own team";
 }
 
 TEST_F(CrowdedScheduleTest, ATeamWhoseServicesAreAllLateLeavesOthersTheirTurn) {
