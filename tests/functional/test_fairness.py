@@ -12,12 +12,11 @@ from support.api import Api
 from support.waiting import wait_for
 
 
-class SilentStore:
-    """Takes every connection and says nothing."""
+class Acceptor:
+    """Listens on a free port; `take` gets each connection."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.taken: list = []
         threading.Thread(target=self.take_all, daemon=True).start()
 
     @property
@@ -27,12 +26,30 @@ class SilentStore:
     def take_all(self) -> None:
         while True:
             try:
-                self.taken.append(self.listener.accept()[0])
+                client = self.listener.accept()[0]
             except OSError:
                 return
+            self.take(client)
+
+    def take(self, client: socket.socket) -> None:
+        raise NotImplementedError
 
     def close(self) -> None:
         self.listener.close()
+
+
+class SilentStore(Acceptor):
+    """Takes every connection and says nothing."""
+
+    def __init__(self):
+        self.taken: list = []
+        super().__init__()
+
+    def take(self, client: socket.socket) -> None:
+        self.taken.append(client)
+
+    def close(self) -> None:
+        super().close()
         for connection in self.taken:
             connection.close()
 
@@ -130,30 +147,20 @@ def kill_postmaster(server, service) -> None:
     wait_for("it is dead", lambda: not answers(service), 10)
 
 
-class Relay:
+class Relay(Acceptor):
     """Between the server and a store, until it falls silent."""
 
     def __init__(self, url: str):
         host, port = url.removeprefix("http://").split(":")
         self.target, self.silent, self.held = (host, int(port)), False, 0
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.open: list = []
-        threading.Thread(target=self.take_all, daemon=True).start()
+        super().__init__()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-
-    def take_all(self) -> None:
-        while True:
-            try:
-                client = self.listener.accept()[0]
-            except OSError:
-                return
-            store = socket.create_connection(self.target)
-            self.open += [client, store]
-            for source, sink in ((client, store), (store, client)):
-                threading.Thread(target=self.copy, args=(source, sink), daemon=True).start()
+    def take(self, client: socket.socket) -> None:
+        store = socket.create_connection(self.target)
+        self.open += [client, store]
+        for source, sink in ((client, store), (store, client)):
+            threading.Thread(target=self.copy, args=(source, sink), daemon=True).start()
 
     def copy(self, source: socket.socket, sink: socket.socket) -> None:
         try:
@@ -167,6 +174,6 @@ class Relay:
             pass
 
     def close(self) -> None:
-        self.listener.close()
+        super().close()
         for connection in self.open:
             connection.close()
