@@ -41,6 +41,8 @@ AdmittedService update_record(const model::Service& before, const UpdateServiceR
   AdmittedService admitted{before, {}};
   admitted.service.name = request.name.value_or(before.name);
   admitted.service.deletion_protection = request.deletion_protection.value_or(before.deletion_protection);
+  admitted.service.labels = model::changed(before.labels, request.labels);
+  model::check_labels(admitted.service.labels);
   return admitted;
 }
 
@@ -69,8 +71,10 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
   service.config = request.config;
   service.secrets = request.secrets;
   service.deletion_protection = request.deletion_protection;
+  service.labels = request.labels;
   service.created_at = service.updated_at = deps_.clock.now();
   refusals.check([&] { model::check_service_name(request.name); });
+  refusals.check([&] { model::check_labels(request.labels); });
   refusals.check([&] { service.plan = model::resolve_plan(offer, request.plan.id, request.plan.parameters); });
   refusals.check([&] { model::check_config(offer, service.config); });
   refusals.check([&] { model::check_secrets(offer, service.secrets); });
@@ -97,6 +101,8 @@ AdmittedService Admission::update(const model::Service& before, const UpdateServ
   if (request.name) service.name = *request.name;
   if (request.pause) service.pause = *request.pause;
   service.deletion_protection = request.deletion_protection.value_or(before.deletion_protection);
+  service.labels = model::changed(before.labels, request.labels);
+  refusals.check([&] { model::check_labels(service.labels); });
   if (request.app_version && *request.app_version != before.app_version) refuse_app_version(offer.name);
   if (request.config) merge(service.config, *request.config);
   if (request.secrets) merge(service.secrets, *request.secrets);

@@ -33,13 +33,14 @@ Loaded load(const WorkDependencies& deps, const model::Operation& operation) {
   });
 }
 
-/// Writes what became of the backup. What is asked of it while it is taken holds: its pin, its expiry and its label.
+/// Writes what became of the backup. What is asked of it while it is taken holds: its pin, its expiry and its labels.
 void note_facts(metadata::Transaction& tx, model::Backup& backup) {
   metadata::Backups backups(tx);
   auto latest = backups.require(backup.id);
   backup.pinned = latest.pinned;
   backup.expires_at = latest.expires_at;
   backup.label = std::move(latest.label);
+  backup.labels = std::move(latest.labels);
   backups.update(backup);
 }
 

@@ -22,27 +22,29 @@ bool has_room(metadata::Transaction& tx, std::int64_t team_id) {
 }  // namespace
 
 model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transaction& tx, const model::Service& service,
-                           model::BackupOrigin origin, const std::optional<std::string>& id,
-                           model::BackupMechanism mechanism) {
+                           const NewBackup& wanted) {
   model::Backup backup;
-  backup.id = id.value_or(deps.random.uuid());
+  backup.id = wanted.id.value_or(deps.random.uuid());
   backup.service_id = service.id;
   backup.team_id = service.team_id;
-  backup.destination_id = service.backups.destination_id;
-  backup.mechanism = mechanism;
-  backup.origin = origin;
+  backup.destination_id = wanted.destination_id.empty() ? service.backups.destination_id : wanted.destination_id;
+  backup.mechanism = wanted.mechanism;
+  backup.origin = wanted.origin;
+  backup.label = wanted.label;
+  backup.labels = wanted.labels;
+  backup.expires_at = wanted.expires_at;
+  backup.schedule_id = wanted.schedule_id;
   backup.scheduled_at = deps.clock.now();
-  metadata::Backups(tx).insert(backup);
+  backup.number = metadata::Backups(tx).insert(backup);
   deps.events.record(tx, service, events::kBackupScheduled,
-                     fmt::format("a backup was scheduled ({})", model::to_text(origin)), {{"backup.id", backup.id}});
+                     fmt::format("a backup was scheduled ({})", model::to_text(wanted.origin)),
+                     {{"backup.id", backup.id}});
   return backup;
 }
 
 std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDependencies& deps, metadata::Transaction& tx,
-                                                           const model::Service& service, model::BackupOrigin origin,
-                                                           const std::optional<std::string>& id,
-                                                           model::BackupMechanism mechanism) {
-  auto backup = enter_backup(deps, tx, service, origin, id, mechanism);
+                                                           const model::Service& service, const NewBackup& wanted) {
+  auto backup = enter_backup(deps, tx, service, wanted);
   auto operation = deps.queue.enqueue(tx, {.kind = std::string(kinds::kBackup),
                                            .team_id = service.team_id,
                                            .service_id = service.id,

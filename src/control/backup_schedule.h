@@ -19,16 +19,28 @@ struct ScheduleDependencies {
   core::Random& random;
 };
 
+/// A backup that is to be taken.
+struct NewBackup {
+  model::BackupOrigin origin = model::BackupOrigin::kManual;
+  /// Nothing: a new one.
+  std::optional<std::string> id{};
+  model::BackupMechanism mechanism = model::BackupMechanism::kPhysical;
+  /// A destination of the service's team (Admission::resolve_destination finds it). Empty: the service's first.
+  std::string destination_id{};
+  std::string label{};
+  model::Labels labels{};
+  std::optional<core::Timestamp> expires_at{};
+  /// The schedule that it is taken for.
+  std::string schedule_id{};
+};
+
 /// Enters a backup; the operation that takes it is the caller's.
 model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transaction& tx, const model::Service& service,
-                           model::BackupOrigin origin, const std::optional<std::string>& id = {},
-                           model::BackupMechanism mechanism = model::BackupMechanism::kPhysical);
+                           const NewBackup& wanted);
 
 /// Enters a backup and the operation that takes it; ring the queue after the commit.
-std::pair<model::Backup, model::Operation> schedule_backup(
-    const ScheduleDependencies& deps, metadata::Transaction& tx, const model::Service& service,
-    model::BackupOrigin origin, const std::optional<std::string>& id = {},
-    model::BackupMechanism mechanism = model::BackupMechanism::kPhysical);
+std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDependencies& deps, metadata::Transaction& tx,
+                                                           const model::Service& service, const NewBackup& wanted);
 
 /// True if a backup of the service is queued or running.
 bool has_open_backup(metadata::Transaction& tx, const std::string& service_id);

@@ -181,6 +181,7 @@ Preview ServiceCommands::preview_update(const std::string& id, const UpdateServi
     preview.effects.emplace_back(after.deletion_protection ? "deletions are refused until the protection is taken back"
                                                            : "the service can be deleted again");
   }
+  if (before.labels != after.labels) preview.effects.emplace_back("the labels of the service change");
   if (before.pause != after.pause) {
     preview.effects.emplace_back(after.pause ? "the server stops: its clients are sent away, its data is kept"
                                              : "the server starts again");

@@ -11,6 +11,8 @@
 
 #include "core/json.h"
 #include "core/time.h"
+#include "model/backup.h"
+#include "model/labels.h"
 #include "model/secrets.h"
 
 namespace backstay::control {
@@ -49,6 +51,38 @@ struct RecoverRequest {
   bool keep_logins = false;
 };
 
+/// What becomes of a recovered state.
+enum class RecoverInto {
+  kNew,        ///< a service of its own
+  kCandidate,  ///< a service that is ready to take the place of the one that it was recovered from
+  kInPlace     ///< a candidate that takes its place as soon as it is ready
+};
+std::string_view to_text(RecoverInto into);
+/// Throws Error(invalid_argument) for a word that is none of "new", "candidate", "in-place".
+RecoverInto recover_into_from_text(std::string_view text);
+
+/// A recovery that needs only the state: provider, plan, config, users, passwords and backups are those that the
+/// recovered service has now.
+struct RecoverServiceRequest {
+  /// One of the two, or both if the backup is one of the service's.
+  std::optional<std::string> service_id{};
+  std::optional<std::string> backup_id{};
+  /// Only without a backup; nothing: the latest state that can be reached.
+  std::optional<core::Timestamp> time{};
+  RecoverInto into = RecoverInto::kNew;
+  /// Nothing: "<name>-restored-<yyyymmdd-hhmmss>".
+  std::optional<std::string> name{};
+  /// Other roles than the application's may log in as they could then. Nothing: for what takes a service's place.
+  std::optional<bool> keep_logins{};
+};
+
+/// What takes the place of a service's instance; at most one of the two. Neither: the newest candidate that is ready.
+struct SwitchRequest {
+  std::optional<std::string> candidate_id{};
+  /// One that the service pointed to before and whose data is kept: switching back.
+  std::optional<std::string> instance_id{};
+};
+
 struct CreateServiceRequest {
   /// A UUID that the caller chose; nothing: a new one.
   std::optional<std::string> id{};
@@ -63,6 +97,7 @@ struct CreateServiceRequest {
   std::optional<BackupsRequest> backups;
   std::optional<RecoverRequest> recover_from;
   bool deletion_protection = false;
+  model::Labels labels{};
 };
 
 /// `config`, `secrets` and `plan.parameters` are merged key by key; a null in config removes the key.
@@ -74,6 +109,7 @@ struct UpdateServiceRequest {
   std::optional<BackupsRequest> backups;
   std::optional<bool> pause;
   std::optional<bool> deletion_protection;
+  model::LabelChanges labels{};
   std::optional<std::string> app_version;
 };
 
@@ -87,12 +123,26 @@ std::string_view to_text(FinalBackup wish);
 /// Throws Error(invalid_argument) for a word that is none of "required", "best-effort", "skip".
 FinalBackup final_backup_from_text(std::string_view text);
 
+/// A backup now.
+struct TakeBackupRequest {
+  /// A UUID that the caller chose; nothing: a new one.
+  std::optional<std::string> id{};
+  model::BackupMechanism mechanism = model::BackupMechanism::kPhysical;
+  /// A destination of the team or the operator. Nothing: where the service's backups go, else the default.
+  std::optional<std::string> destination_id{};
+  std::string label{};
+  model::Labels labels{};
+  /// Instead of the retention.
+  std::optional<core::Timestamp> expires_at{};
+};
+
 /// What is absent keeps its value.
 struct ChangeBackupRequest {
   std::optional<bool> pinned{};
   /// An inner nothing takes the expiry away.
   std::optional<std::optional<core::Timestamp>> expires_at{};
   std::optional<std::string> label{};
+  model::LabelChanges labels{};
 };
 
 struct CreateTeamRequest {
@@ -120,6 +170,14 @@ struct CreateDestinationRequest {
   model::Secrets secrets;
   /// Used where a request names no destination.
   bool is_default = false;
+};
+
+/// What is absent keeps its value; `config` and `secrets` are merged key by key, a null in config removes the key.
+struct UpdateDestinationRequest {
+  std::optional<std::string> name{};
+  std::optional<core::json::object> config{};
+  std::optional<model::Secrets> secrets{};
+  std::optional<bool> is_default{};
 };
 
 }  // namespace backstay::control

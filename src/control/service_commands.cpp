@@ -204,6 +204,9 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
                      service.deletion_protection ? "the service is protected: deletions are refused"
                                                  : "the service is not protected any more: it can be deleted");
     }
+    if (before.labels != service.labels) {
+      events_.record(tx, service, events::kServiceLabelled, "the labels of the service were changed");
+    }
     if (before.backups.enabled != service.backups.enabled) {
       events_.record(tx, service, service.backups.enabled ? events::kBackupsEnabled : events::kBackupsDisabled,
                      service.backups.enabled
@@ -293,9 +296,9 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup
     const bool has_state = service.backups.enabled && instance->state == model::InstanceState::kServing;
     if (has_state && final_backup != FinalBackup::kSkip) {
       work.request["finalBackup"] = to_text(final_backup);
-      work.request["backupId"] =
-          enter_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, service, model::BackupOrigin::kFinal)
-              .id;
+      work.request["backupId"] = enter_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, service,
+                                              {.origin = model::BackupOrigin::kFinal})
+                                     .id;
     }
     events_.record(tx, service, events::kServiceDeleting,
                    work.request.contains("backupId")
@@ -309,17 +312,20 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup
 }
 
 model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal,
-                                               const std::optional<std::string>& backup_id,
-                                               model::BackupMechanism mechanism) {
+                                               const TakeBackupRequest& request) {
   require_write(principal);
   require_changeable(require_service(service_id, principal));
   auto backup = deps_.database.write([&](auto& tx) {
     // As it is now, not as it was seen a moment ago.
     const auto service = metadata::Services(tx).require(service_id);
     require_can_back_up(service);
-    if (mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
+    if (request.mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
     auto scheduled = control::schedule_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, service,
-                                              model::BackupOrigin::kManual, backup_id, mechanism)
+                                              {.id = request.id,
+                                               .mechanism = request.mechanism,
+                                               .label = request.label,
+                                               .labels = request.labels,
+                                               .expires_at = request.expires_at})
                          .first;
     take_effect(tx, principal, scheduled.id);
     return scheduled;

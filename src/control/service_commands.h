@@ -76,6 +76,15 @@ class ServiceCommands {
   /// operation's request under "forecast".
   ServiceChange create_service(const CreateServiceRequest& request, const Principal& principal,
                                Effect effect = Effect::kLasting);
+  /// The same with everything but the state taken from the service that is recovered; see candidate_commands.cpp. The
+  /// operation is the recovery. Into a candidate or in place needs a service that is not deleted; in place the
+  /// permission to recover in place, and the recovery's result names the operation that switches ("switchOperationId").
+  ServiceChange recover_service(const RecoverServiceRequest& request, const Principal& principal,
+                                Effect effect = Effect::kLasting);
+  /// Lets the service go on with the data of a candidate or of an instance that it had before, under its own id, name,
+  /// port and passwords; see switch_commands.cpp. conflict, with the reason, for what is not ready.
+  ServiceChange switch_service(const std::string& id, const SwitchRequest& request, const Principal& principal);
+  Preview preview_switch(const std::string& id, const SwitchRequest& request, const Principal& principal);
   /// No operation if nothing changes but the name.
   ServiceChange update_service(const std::string& id, const UpdateServiceRequest& request, const Principal& principal);
   /// With backups on, after a final backup; undelete_service brings it back until its record expires.
@@ -87,13 +96,12 @@ class ServiceCommands {
   /// of the same service. conflict while the deletion runs, for a service that is not deleted, or whose backups were
   /// off.
   ServiceChange undelete_service(const std::string& id, const Principal& principal);
-  /// conflict if backups are off; not_supported with the reason where no logical one can be taken. `backup_id`: a UUID
-  /// that the caller chose.
+  /// conflict if backups are off and no destination is named; not_supported with the reason where no logical one can be
+  /// taken, or no other destination than the service's first can be used.
   model::Backup schedule_backup(const std::string& service_id, const Principal& principal,
-                                const std::optional<std::string>& backup_id = {},
-                                model::BackupMechanism mechanism = model::BackupMechanism::kPhysical);
+                                const TakeBackupRequest& request = {});
 
-  /// conflict for one that is being deleted, or while the retention is at work on it.
+  /// conflict for one that is being deleted.
   model::Backup change_backup(const std::string& id, const ChangeBackupRequest& request, const Principal& principal);
   /// conflict, with the reason, for one that must stay (model::deletion_obstacle). It is hidden in its store soon and
   /// removed a grace later. One that is being deleted already is answered as it is.
@@ -112,7 +120,10 @@ class ServiceCommands {
 
   /// Probes the store first; only what is essential refuses it.
   CreatedDestination create_destination(const CreateDestinationRequest& request, const Principal& principal);
-  /// conflict while a service's backups go there.
+  /// Probes the store before anything is saved. conflict for another place while backups lie in this one.
+  CreatedDestination update_destination(const std::string& id, const UpdateDestinationRequest& request,
+                                        const Principal& principal);
+  /// conflict while something needs it, naming what.
   Preview delete_destination(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
   /// The recovery kit of a team, as text; remembers that it was fetched.
   std::string export_recovery_kit(std::int64_t team_id, const Principal& principal);

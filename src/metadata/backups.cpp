@@ -23,15 +23,18 @@ Values changing_values(const model::Backup& backup) {
       .set("stored_bytes", backup.stored_bytes)
       .set("error", backup.error)
       .set("next_step", backup.next_step)
+      .set("stands_alone", backup.stands_alone)
       .set("pinned", backup.pinned)
       .set("expires_at", backup.expires_at)
       .set("label", backup.label)
+      .set("labels", model::to_json(backup.labels))
       .set("removal_reason", backup.removal_reason);
 }
 
 model::Backup read_backup(const Row& row) {
   model::Backup backup;
   backup.id = row.text("id");
+  backup.number = row.integer("number");
   backup.service_id = row.text("service_id");
   backup.team_id = row.integer("team_id");
   backup.instance_id = row.text("instance_id");
@@ -52,9 +55,12 @@ model::Backup read_backup(const Row& row) {
   backup.stored_bytes = static_cast<std::uint64_t>(row.integer("stored_bytes"));
   backup.error = row.text("error");
   backup.next_step = row.text("next_step");
+  backup.stands_alone = row.flag("stands_alone");
   backup.pinned = row.flag("pinned");
   backup.expires_at = row.maybe_time("expires_at");
   backup.label = row.text("label");
+  backup.labels = model::labels_from_json(row.object("labels"));
+  backup.schedule_id = row.text("schedule_id");
   backup.removal_reason = row.text("removal_reason");
   return backup;
 }
@@ -80,20 +86,30 @@ Conditions conditions_of(const BackupFilter& filter) {
 
 }  // namespace
 
-void Backups::insert(const model::Backup& backup) {
+std::int64_t Backups::insert(const model::Backup& backup) {
+  const auto number = next_number(tx_, "backups");
   auto values = changing_values(backup);
   values.set("id", backup.id)
+      .set("number", number)
+      .set("schedule_id", backup.schedule_id)
       .set("service_id", backup.service_id)
       .set("team_id", backup.team_id)
       .set("mechanism", model::to_text(backup.mechanism))
       .set("origin", model::to_text(backup.origin))
       .set("scheduled_at", backup.scheduled_at);
   metadata::insert(tx_, "backups", values);
+  return number;
 }
 
 std::optional<model::Backup> Backups::find(const std::string& id) {
   return Query(tx_, "SELECT * FROM backups WHERE id = :id")
       .bind(Values().set("id", id))
+      .first<model::Backup>(read_backup);
+}
+
+std::optional<model::Backup> Backups::find_number(std::int64_t number) {
+  return Query(tx_, "SELECT * FROM backups WHERE number = :number")
+      .bind(Values().set("number", number))
       .first<model::Backup>(read_backup);
 }
 

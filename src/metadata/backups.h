@@ -27,16 +27,18 @@ struct BackupFilter {
 class Backups {
  public:
   explicit Backups(Transaction& tx) : tx_(tx) {}
-  void insert(const model::Backup& backup);
+  /// Returns the number that it was given.
+  std::int64_t insert(const model::Backup& backup);
   std::optional<model::Backup> find(const std::string& id);
+  std::optional<model::Backup> find_number(std::int64_t number);
   /// Throws Error(not_found).
   model::Backup require(const std::string& id);
   /// All of these services that are not deleted, by service, the newest first.
   std::map<std::string, std::vector<model::Backup>> list_of(const std::vector<std::string>& service_ids);
   /// Newest first by scheduled_at.
   std::vector<model::Backup> list(const BackupFilter& filter);
-  /// Writes everything but id, service, team, mechanism, origin and scheduled_at. Throws Error(conflict) for a state
-  /// that model::may_change does not allow.
+  /// Writes everything but id, number, service, team, mechanism, origin, schedule and scheduled_at. Throws
+  /// Error(conflict) for a state that model::may_change does not allow.
   void update(const model::Backup& backup);
   /// Missing is fine.
   void remove(const std::string& id);

@@ -318,7 +318,36 @@ const std::vector<Migration> kMigrations{
          "CREATE INDEX webhook_deliveries_end ON webhook_deliveries (finished_at)",
          "INSERT INTO counters (name, value) VALUES ('webhook_deliveries', 0)",
      }},
-    {10, {"CREATE INDEX backups_waiting ON backups (origin, team_id) WHERE state = 'scheduled'"}}};
+    {10, {"CREATE INDEX backups_waiting ON backups (origin, team_id) WHERE state = 'scheduled'"}},
+    {11,
+     {
+         "ALTER TABLE services ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'",
+         "ALTER TABLE backups ADD COLUMN labels TEXT NOT NULL DEFAULT '{}'",
+         "ALTER TABLE backups ADD COLUMN schedule_id TEXT NOT NULL DEFAULT ''",
+         "ALTER TABLE backups ADD COLUMN number BIGINT NOT NULL DEFAULT 0",
+         R"(UPDATE backups SET number = counted.number
+              FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY scheduled_at, id) AS number FROM backups) AS counted
+              WHERE counted.id = backups.id)",
+         "INSERT INTO counters (name, value) SELECT 'backups', COUNT(*) FROM backups",
+         "CREATE UNIQUE INDEX backups_number ON backups (number)",
+     }},
+    {13,
+     {
+         "ALTER TABLE services ADD COLUMN candidate_of TEXT NOT NULL DEFAULT ''",
+         "ALTER TABLE instances ADD COLUMN served_before TEXT NOT NULL DEFAULT '[]'",
+         "ALTER TABLE instances ADD COLUMN kept_until BIGINT",
+         "ALTER TABLE instances ADD COLUMN unsent BIGINT NOT NULL DEFAULT 0",
+         "CREATE INDEX services_candidates ON services (candidate_of) WHERE candidate_of <> ''",
+         "CREATE INDEX instances_kept ON instances (kept_until) WHERE kept_until IS NOT NULL",
+     }},
+    {15, {"ALTER TABLE destinations ADD COLUMN lost_at BIGINT"}},
+    {16,
+     {
+         "ALTER TABLE destinations ADD COLUMN provider TEXT NOT NULL DEFAULT ''",
+         "ALTER TABLE destinations ADD COLUMN account_id TEXT NOT NULL DEFAULT ''",
+         "ALTER TABLE destinations ADD COLUMN jurisdiction TEXT NOT NULL DEFAULT ''",
+         "ALTER TABLE backups ADD COLUMN stands_alone BIGINT NOT NULL DEFAULT 0",
+     }}};
 
 int stored_version(soci::session& sql) {
   Query(sql, "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)").run();

@@ -66,6 +66,7 @@ Values desired_values(const model::Service& service, Sealer& sealer) {
       .set("destination_id", service.backups.destination_id)
       .set("pause", service.pause)
       .set("deletion_protection", service.deletion_protection)
+      .set("labels", model::to_json(service.labels))
       .set("app_version", service.app_version)
       .set("recovered_from", service.recovered_from)
       .set("generation", service.generation)
@@ -110,6 +111,7 @@ model::Service read_service(const Row& row, Sealer& sealer) {
   service.backups.destination_id = row.text("destination_id");
   service.pause = row.flag("pause");
   service.deletion_protection = row.flag("deletion_protection");
+  service.labels = model::labels_from_json(row.object("labels"));
   service.app_version = row.text("app_version");
   service.recovered_from = row.object("recovered_from");
   service.generation = row.integer("generation");

@@ -11,12 +11,13 @@ constexpr Words<BackupOrigin, 4> kOrigins{{{BackupOrigin::kScheduled, "scheduled
                                            {BackupOrigin::kManual, "manual"},
                                            {BackupOrigin::kFinal, "final"},
                                            {BackupOrigin::kSafety, "safety"}}};
-constexpr Words<BackupState, 6> kStates{{{BackupState::kScheduled, "scheduled"},
+constexpr Words<BackupState, 7> kStates{{{BackupState::kScheduled, "scheduled"},
                                          {BackupState::kRunning, "running"},
                                          {BackupState::kCompleted, "completed"},
                                          {BackupState::kFailed, "failed"},
                                          {BackupState::kDeleting, "deleting"},
-                                         {BackupState::kDeleted, "deleted"}}};
+                                         {BackupState::kDeleted, "deleted"},
+                                         {BackupState::kLost, "lost"}}};
 
 }  // namespace
 
@@ -37,8 +38,9 @@ bool may_change(BackupState from, BackupState to) {
       return to == BackupState::kRunning || to == BackupState::kFailed || to == BackupState::kDeleting;
     case BackupState::kRunning:
       return to == BackupState::kCompleted || to == BackupState::kFailed || to == BackupState::kScheduled;
-    case BackupState::kCompleted:
+    case BackupState::kCompleted: return to == BackupState::kDeleting || to == BackupState::kLost;
     case BackupState::kFailed: return to == BackupState::kDeleting;
+    case BackupState::kLost: return to == BackupState::kDeleted;
     case BackupState::kDeleting: return to == BackupState::kDeleted;
     case BackupState::kDeleted: return false;
   }

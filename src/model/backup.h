@@ -7,14 +7,15 @@
 #include <string_view>
 
 #include "core/time.h"
+#include "model/labels.h"
 
 namespace backstay::model {
 
 enum class BackupMechanism { kPhysical, kLogical };
 enum class BackupOrigin { kScheduled, kManual, kFinal, kSafety };
 /// Where the work on it stands; what it is worth is told by the four facts. Completed and failed ones may only be
-/// deleted; kDeleted is terminal.
-enum class BackupState { kScheduled, kRunning, kCompleted, kFailed, kDeleting, kDeleted };
+/// deleted, or lost with their destination; kDeleted is terminal.
+enum class BackupState { kScheduled, kRunning, kCompleted, kFailed, kDeleting, kDeleted, kLost };
 
 std::string_view to_text(BackupMechanism mechanism);
 std::string_view to_text(BackupOrigin origin);
@@ -26,6 +27,8 @@ bool may_change(BackupState from, BackupState to);
 
 struct Backup {
   std::string id{};
+  /// Counts through all backups of this state, from 1; for clients whose ids are integers.
+  std::int64_t number = 0;
   std::string service_id{};
   std::int64_t team_id = 0;
   /// Empty until the backup has begun.
@@ -45,6 +48,8 @@ struct Backup {
   std::uint64_t start_lsn = 0;
   std::uint64_t stop_lsn = 0;
   std::uint32_t timeline = 0;
+  /// Its WAL lies beside it, from its start to its stop and no further: it was sent elsewhere than the instance's WAL.
+  bool stands_alone = false;
   /// Size of the data and what it takes in the store.
   std::uint64_t data_bytes = 0;
   std::uint64_t stored_bytes = 0;
@@ -54,6 +59,9 @@ struct Backup {
   bool pinned = false;
   std::optional<core::Timestamp> expires_at{};
   std::string label{};
+  Labels labels{};
+  /// The schedule that it was taken for; empty for any other, and for one of a service's own interval.
+  std::string schedule_id{};
   /// Why it is being deleted; empty while it is not.
   std::string removal_reason{};
 };

@@ -9,6 +9,7 @@
 
 #include "core/json.h"
 #include "core/time.h"
+#include "model/labels.h"
 #include "model/secrets.h"
 
 namespace backstay::model {
@@ -94,10 +95,13 @@ struct Service {
   bool pause = false;
   /// A deletion is refused until this is taken back.
   bool deletion_protection = false;
+  Labels labels{};
   /// The application version that was asked for with "version"; empty if none.
   std::string app_version{};
   /// Where its first data came from: {"backupId"} or {"serviceId","time"}; empty for a service that began empty.
   core::json::object recovered_from{};
+  /// The service whose past state it holds, ready to take its place; empty for all others.
+  std::string candidate_of{};
   /// Rises by one with each change of the desired state.
   std::int64_t generation = 1;
   /// When the owner asked for deletion, when the data was gone, and when the record itself goes.

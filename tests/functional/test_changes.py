@@ -102,6 +102,9 @@ def test_a_protected_service_is_not_deleted(api, team):
         assert "deletionProtection" in answer.body["hint"]
     assert protected.resource()["status"]["state"] == "synchronized"
     assert protected.database().sql("SELECT 1") == "1"
+    labelled = api.patch(f"/managed-services/{protected.id}", {"labels": {"app": "shop", "stage": "dev"}})
+    assert labelled["labels"] == {"app": "shop", "stage": "dev"} and "operationId" not in labelled
+    assert api.patch(f"/managed-services/{protected.id}", {"labels": {"app": None}})["labels"] == {"stage": "dev"}
     changed = api.patch(f"/managed-services/{protected.id}", {"deletionProtection": False})
     assert changed["deletionProtection"] is False and "operationId" not in changed
     api.delete(f"/managed-services/{protected.id}")

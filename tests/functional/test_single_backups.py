@@ -34,6 +34,10 @@ def test_backups_are_pinned_and_deleted_one_by_one(kept):
 
     pinned = api.patch(f"/api/backups/{second}", {"pinned": True, "label": "before the move", "expiresAt": "2099-01-01T00:00:00Z"})
     assert (pinned["pinned"], pinned["label"], pinned["expiresAt"]) == (True, "before the move", "2099-01-01T00:00:00Z")
+    labelled = api.patch(f"/api/backups/{second}", {"labels": {"release": "12", "by": "ops"}})
+    assert labelled["labels"] == {"release": "12", "by": "ops"} and labelled["label"] == "before the move"
+    assert api.patch(f"/api/backups/{second}", {"labels": {"by": None}})["labels"] == {"release": "12"}
+    assert shown["number"] == api.get(f"/api/backups/{first}")["number"] + 1
     past = refusal(lambda: api.patch(f"/api/backups/{second}", {"expiresAt": "2020-01-01T00:00:00Z"}))
     assert past["errors"][0]["pointer"] == "/expiresAt"
     assert "pinned" in refusal(lambda: api.delete(f"/api/backups/{second}"))["detail"]

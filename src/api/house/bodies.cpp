@@ -16,6 +16,16 @@ core::json::object object_or_empty(Fields& fields, std::string_view key) {
 std::string text_or_empty(Fields& fields, std::string_view key) { return fields.text(key).value_or(""); }
 std::int64_t integer_or_zero(Fields& fields, std::string_view key) { return fields.integer(key).value_or(0); }
 
+/// null takes a label away.
+model::LabelChanges label_changes(Fields& fields) {
+  model::LabelChanges changes;
+  for (const auto& [name, value] : object_or_empty(fields, "labels")) {
+    changes[std::string(name)] =
+        value.is_null() ? std::nullopt : std::optional<std::string>(std::string(value.as_string()));
+  }
+  return changes;
+}
+
 model::Secrets secrets_or_none(Fields& fields) { return fields.secrets("secrets").value_or(model::Secrets()); }
 
 control::ProviderRequest provider_request(Fields& body, Refused& refused) {
@@ -84,6 +94,7 @@ control::CreateServiceRequest create_service_request(const core::json::object& b
   }
   request.app_version = fields.text("version");
   request.deletion_protection = fields.flag("deletionProtection").value_or(false);
+  request.labels = model::changed({}, label_changes(fields));
   require_none_refused(refused);
   return request;
 }
@@ -99,6 +110,7 @@ control::UpdateServiceRequest update_service_request(const core::json::object& b
   if (const auto backups = fields.object("backups")) request.backups = backups_request(*backups, fields, refused);
   request.pause = fields.flag("pause");
   request.deletion_protection = fields.flag("deletionProtection");
+  request.labels = label_changes(fields);
   request.app_version = fields.text("version");
   require_none_refused(refused);
   return request;
@@ -145,6 +157,7 @@ control::ChangeBackupRequest change_backup_request(const core::json::object& bod
   control::ChangeBackupRequest request;
   request.pinned = fields.flag("pinned");
   request.label = fields.text("label");
+  request.labels = label_changes(fields);
   // Here a null says something: no expiry of its own.
   if (body.contains("expiresAt")) request.expires_at = fields.time("expiresAt");
   require_none_refused(refused);

@@ -19,6 +19,7 @@ constexpr std::string_view kRequests = R"json({
       "backups": {"$ref": "#/components/schemas/BackupsChoice"},
       "recoverFrom": {"$ref": "#/components/schemas/RecoverFrom"},
       "deletionProtection": {"type": ["boolean", "null"], "description": "a deletion is refused until this is taken back"},
+      "labels": {"$ref": "#/components/schemas/LabelChoice"},
       "version": {"type": ["string", "null"], "description": "an application version; refused, as no backend takes one"}
     }
   },
@@ -33,6 +34,7 @@ constexpr std::string_view kRequests = R"json({
       "backups": {"$ref": "#/components/schemas/BackupsChoice"},
       "pause": {"type": ["boolean", "null"]},
       "deletionProtection": {"type": ["boolean", "null"]},
+      "labels": {"$ref": "#/components/schemas/LabelChanges"},
       "version": {"type": ["string", "null"]}
     }
   },
@@ -53,6 +55,17 @@ constexpr std::string_view kRequests = R"json({
       "id": {"type": "integer", "minimum": 0},
       "parameters": {"type": "object", "description": "as the plan's schemas say"}
     }
+  },
+  "Labels": {"type": "object", "additionalProperties": {"type": "string"}, "description": "short texts by name"},
+  "LabelChoice": {
+    "type": ["object", "null"],
+    "maxProperties": 32,
+    "additionalProperties": {"type": "string", "maxLength": 1024}
+  },
+  "LabelChanges": {
+    "type": ["object", "null"],
+    "description": "merged label by label; null takes one away",
+    "additionalProperties": {"type": ["string", "null"], "maxLength": 1024}
   },
   "SecretValues": {
     "type": ["object", "null"],
@@ -110,6 +123,7 @@ constexpr std::string_view kAnswers = R"json({
       "backups": {"$ref": "#/components/schemas/Backups"},
       "pause": {"type": "boolean"},
       "deletionProtection": {"type": "boolean", "description": "a deletion is refused until this is taken back"},
+      "labels": {"$ref": "#/components/schemas/Labels"},
       "plan": {
         "type": "object",
         "required": ["id", "parameters"],

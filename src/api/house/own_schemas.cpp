@@ -25,7 +25,8 @@ constexpr std::string_view kRequests = R"json({
       "pinned": {"type": ["boolean", "null"], "description": "true: retention never removes it"},
       "expiresAt": {"type": ["string", "null"], "format": "date-time",
                     "description": "kept until then instead of for the retention; null: no expiry of its own"},
-      "label": {"type": ["string", "null"], "maxLength": 200}
+      "label": {"type": ["string", "null"], "maxLength": 200},
+      "labels": {"$ref": "#/components/schemas/LabelChanges"}
     }
   },
   "CreateDestination": {
@@ -101,7 +102,7 @@ constexpr std::string_view kAnswers = R"json({
       "destinationId": {"type": "string", "format": "uuid"},
       "mechanism": {"type": "string", "enum": ["physical", "logical"]},
       "origin": {"type": "string", "enum": ["scheduled", "manual", "final", "safety"]},
-      "state": {"type": "string", "enum": ["scheduled", "running", "completed", "failed", "deleting", "deleted"]},
+      "state": {"type": "string", "enum": ["scheduled", "running", "completed", "failed", "deleting", "deleted", "lost"]},
       "scheduledAt": {"type": "string", "format": "date-time"},
       "initiatedAt": {"type": "string", "format": "date-time"},
       "takenAt": {"type": "string", "format": "date-time"},
@@ -117,6 +118,9 @@ constexpr std::string_view kAnswers = R"json({
       "pinned": {"type": "boolean", "description": "retention never removes it"},
       "expiresAt": {"type": "string", "format": "date-time", "description": "kept until then instead of for the retention"},
       "label": {"type": "string"},
+      "labels": {"$ref": "#/components/schemas/Labels"},
+      "number": {"type": "integer", "minimum": 1, "description": "counts through all backups"},
+      "scheduleId": {"type": "string", "format": "uuid", "description": "the schedule that it was taken for"},
       "removalReason": {"type": "string", "description": "why it is being deleted"},
       "error": {"type": "string"},
       "nextStep": {"type": "string"}

@@ -79,6 +79,7 @@ json::object service_resource(const control::ServiceView& view, const std::strin
                       {"backups", backups_union(view)},
                       {"pause", service.pause},
                       {"deletionProtection", service.deletion_protection},
+                      {"labels", model::to_json(service.labels)},
                       {"createdAt", core::format_time(service.created_at)},
                       {"status", status_union(service, base_url)},
                       {"recentEvents", std::move(events)}};
@@ -110,6 +111,7 @@ json::object team_resource(const model::Team& team) {
 
 json::object backup_resource(const model::Backup& backup) {
   json::object object = backup_entry(backup);
+  object["number"] = backup.number;
   object["serviceId"] = backup.service_id;
   object["teamId"] = backup.team_id;
   put_text(object, "instanceId", backup.instance_id);
@@ -133,6 +135,8 @@ json::object backup_resource(const model::Backup& backup) {
   object["pinned"] = backup.pinned;
   put_time(object, "expiresAt", backup.expires_at);
   put_text(object, "label", backup.label);
+  object["labels"] = model::to_json(backup.labels);
+  put_text(object, "scheduleId", backup.schedule_id);
   put_text(object, "removalReason", backup.removal_reason);
   put_text(object, "error", backup.error);
   put_text(object, "nextStep", backup.next_step);

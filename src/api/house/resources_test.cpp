@@ -51,7 +51,7 @@ TEST(ResourcesTest, RendersAServiceInTheContractsShape) {
             R"("backups":{"enabled":true,"entries":[{"id":"22222222-2222-4222-8222-222222222222",)"
             R"("scheduledAt":"2026-04-10T12:01:00Z","initiatedAt":"2026-04-10T12:01:01.5Z"}],)"
             R"("intervalH":24,"deleteRetentionDays":7,"config":{"destinationPath":"s3://bucket/"}},)"
-            R"("pause":false,"deletionProtection":false,"createdAt":"2026-04-10T12:00:00Z",)"
+            R"("pause":false,"deletionProtection":false,"labels":{},"createdAt":"2026-04-10T12:00:00Z",)"
             R"("status":{"state":"synchronized",)"
             R"("detailsRef":"http://h/api/managed-services/11111111-1111-4111-8111-111111111111/details"},)"
             R"("recentEvents":[{"eventName":"service.synchronized","timestamp":"2026-04-10T12:00:09Z",)"
