@@ -24,8 +24,9 @@ TEST(DumpDownloadTest, AProviderWithoutDumpsRefusesThemWithTheReasonAndLeavesNot
   ControlWorld world;
   const auto service = world.make_service(true);
   const auto before = world.queries->backups(service.id, world.admin).size();
-  const auto error =
-      error_of([&] { world.commands->schedule_backup(service.id, world.admin, {}, model::BackupMechanism::kLogical); });
+  const auto error = error_of([&] {
+    world.commands->schedule_backup(service.id, world.admin, {.mechanism = model::BackupMechanism::kLogical});
+  });
   EXPECT_EQ(error.code(), core::Code::kNotSupported);
   EXPECT_NE(error.message().find("its provider has none"), std::string::npos) << error.message();
   ASSERT_EQ(error.fields().size(), 1U);

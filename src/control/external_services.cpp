@@ -268,7 +268,7 @@ void ExternalServices::order_backup(const ExternalProvider& provider, const Exte
   if (made()) return;
   try {
     direct_backups(service, order, principal);
-    deps_.commands.schedule_backup(service.id, principal, object);
+    deps_.commands.schedule_backup(service.id, principal, {.id = object});
   } catch (const core::Error&) {
     if (made()) return;
     deps_.database.write([&](auto& tx) { metadata::ExternalIds(tx).remove(kBackup, team, order.id); });

@@ -338,7 +338,7 @@ void Reconciler::schedule(const Look& look, model::BackupOrigin origin) {
     // Read again: the settings may have changed since the look.
     const auto service = metadata::Services(tx).require(look.body.service.id);
     if (!wanted(tx, service)) return false;
-    schedule_backup({deps_.queue, deps_.events, deps_.clock, deps_.random}, tx, service, origin);
+    schedule_backup({deps_.queue, deps_.events, deps_.clock, deps_.random}, tx, service, {.origin = origin});
     return true;
   });
   if (scheduled) deps_.queue.ring();

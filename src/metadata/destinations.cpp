@@ -18,6 +18,9 @@ Values changing_values(const model::Destination& destination, Sealer& sealer) {
   return Values()
       .set("name", destination.name)
       .set("url", destination.url)
+      .set("provider", destination.provider)
+      .set("account_id", destination.account_id)
+      .set("jurisdiction", destination.jurisdiction)
       .set("endpoint_url", destination.endpoint_url)
       .set("region", destination.region)
       .set("path_style", destination.path_style)
@@ -26,7 +29,8 @@ Values changing_values(const model::Destination& destination, Sealer& sealer) {
       .set("probe", destination.probe)
       .set("probed_at", destination.probed_at)
       .set("is_default", destination.is_default)
-      .set("made_for_service", destination.made_for_service);
+      .set("made_for_service", destination.made_for_service)
+      .set("lost_at", destination.lost_at);
 }
 
 model::Destination read_destination(const Row& row, Sealer& sealer) {
@@ -35,6 +39,9 @@ model::Destination read_destination(const Row& row, Sealer& sealer) {
   destination.team_id = row.integer("team_id");
   destination.name = row.text("name");
   destination.url = row.text("url");
+  destination.provider = row.text("provider");
+  destination.account_id = row.text("account_id");
+  destination.jurisdiction = row.text("jurisdiction");
   destination.endpoint_url = row.text("endpoint_url");
   destination.region = row.text("region");
   destination.path_style = row.flag("path_style");
@@ -44,6 +51,7 @@ model::Destination read_destination(const Row& row, Sealer& sealer) {
   destination.probed_at = row.maybe_time("probed_at");
   destination.is_default = row.flag("is_default");
   destination.made_for_service = row.flag("made_for_service");
+  destination.lost_at = row.maybe_time("lost_at");
   destination.created_at = row.time("created_at");
   return destination;
 }

@@ -16,6 +16,11 @@ struct Destination {
   /// 0: the operator's, usable by every team.
   std::int64_t team_id = 0;
   std::string name{};
+  /// Whose store it is (destination_provider.h) and what else its endpoint was made from; empty if only the endpoint
+  /// was named.
+  std::string provider{};
+  std::string account_id{};
+  std::string jurisdiction{};
   /// s3://bucket/prefix or file:///directory
   std::string url{};
   std::string endpoint_url{};
@@ -30,6 +35,8 @@ struct Destination {
   bool is_default = false;
   /// It was entered because a service named the place, and goes when nothing needs it any more.
   bool made_for_service = false;
+  /// When the operator declared that it and what is stored there is lost for ever: nothing asks it any more.
+  std::optional<core::Timestamp> lost_at{};
   core::Timestamp created_at{};
 };
 

@@ -80,8 +80,8 @@ class ServiceHandlers {
   [[nodiscard]] Response schedule_backup(const Request& request, const Principal& principal) const {
     auto mechanism = model::BackupMechanism::kPhysical;
     if (!request.body.empty()) mechanism = backup_mechanism(json_body(request));
-    return json_response(
-        backup_entry(context_.commands.schedule_backup(path_uuid(request, kService), principal, {}, mechanism)));
+    return json_response(backup_entry(
+        context_.commands.schedule_backup(path_uuid(request, kService), principal, {.mechanism = mechanism})));
   }
 
   /// What a request made whose answer was lost.
