@@ -29,6 +29,14 @@ enum class Scope {
   kDelete,
   kRecoverInPlace,
   kAdmin,
+  kReadServices,
+  kWriteServices,
+  kDeleteServices,
+  kReadBackups,
+  kWriteBackups,
+  kRecoverBackups,
+  kDeleteBackups,
+  kAny,      ///< whatever it allows
   kMetrics,  ///< the handler itself asks for a token
 };
 
@@ -70,6 +78,9 @@ struct Endpoint {
   /// Of the request's body; empty: the call takes none.
   core::json::object body = {};
   bool body_optional = false;
+  /// Besides `body`, takes a file of any size as multipart/form-data or as the raw body of any other type, which the
+  /// handler reads from Request::upload.
+  bool uploads = false;
   /// Of a success, and of its body; empty: it has none.
   int status = 200;
   core::json::object answer = {};

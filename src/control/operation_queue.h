@@ -28,8 +28,11 @@ inline constexpr std::string_view kUndelete = "undelete_service";
 inline constexpr std::string_view kDelete = "delete_service";
 inline constexpr std::string_view kBackup = "backup";
 inline constexpr std::string_view kRestart = "restart_service";
+inline constexpr std::string_view kSwitch = "switch_service";
+inline constexpr std::string_view kFormer = "tend_former_instance";
 inline constexpr std::string_view kRetention = "apply_retention";
 inline constexpr std::string_view kPrune = "prune_repository";
+inline constexpr std::string_view kImport = "import";
 }  // namespace kinds
 
 struct NewOperation {

@@ -128,6 +128,9 @@ struct RemovalTerms {
   core::Duration grace{};
   /// Backups whose attempts are over although something of them may have been left behind.
   std::set<std::string> ended{};
+  /// Retention: called with what was asked (the store's clock and stamps added) and what was decided, before the first
+  /// request that hides anything in the store; what it throws ends the call with nothing hidden.
+  std::function<void(const model::RetentionQuestion& asked, const model::RetentionDecision& decision)> decided{};
 };
 
 /// What retention did at one destination.
@@ -168,6 +171,21 @@ struct Companion {
   /// Runs until stopped; throws if it cannot go on (it is then started again, with back-off). `epoch` grows with every
   /// start and is part of the name of each object that is written.
   std::function<void(std::stop_token stop, std::int64_t epoch, CompanionReporter& reporter)> run;
+};
+
+/// A dump that is to be taken into a running instance: a file or a directory, whatever its format is.
+struct ImportTask {
+  /// The operation's id: the same for each attempt.
+  std::string id;
+  /// Its name in the spool of dumps, or a path below a root that the operator allowed.
+  std::string spooled{};
+  std::string path{};
+  /// What its sender says it is ("plain", "custom", "tar", "directory"); empty: its content alone says it.
+  std::string format{};
+  /// What an earlier attempt noted; empty: there was none that came so far.
+  std::string mark{};
+  /// Notes what the next attempt must know not to take the dump in twice; durable when it returns.
+  std::function<void(const std::string& mark)> note{};
 };
 
 /// What is to be done with a dump.
@@ -211,6 +229,17 @@ class Provider {
   /// Ends the processes and keeps the data; nothing if it does not run. Before, what was written goes to the store:
   /// false if the store does not take all of it.
   virtual bool pause(const ServiceBody& body, WorkContext& context) = 0;
+  /// For a switch-over: writes out now what a stop would have to write, so that the stop is short.
+  virtual void checkpoint(const ServiceBody& /*body*/, WorkContext& /*context*/) {}
+  /// Ends the processes within a second or two, whatever the store does: when it returns nobody writes to the instance
+  /// any more, and what was acknowledged is in its data. Nothing if it does not run.
+  virtual void fence(const ServiceBody& /*body*/, WorkContext& /*context*/) {
+    throw core::Error(core::Code::kNotSupported, "the provider cannot switch services over");
+  }
+  /// Brings to the store what an instance had not sent when it was fenced, without letting anybody in; it does not run
+  /// afterwards. No companion of it runs meanwhile, and `epoch` is larger than that of any. Throws Error(unavailable)
+  /// if the store does not take it.
+  virtual void store_rest(const ServiceBody& /*body*/, std::int64_t /*epoch*/, WorkContext& /*context*/) {}
   /// Ends the processes and removes the data. Missing is fine.
   virtual void destroy(const ServiceBody& body, WorkContext& context) = 0;
 
@@ -255,6 +284,17 @@ class Provider {
   virtual void write_dump(const model::Instance& /*instance*/, const BackupTarget& /*at*/,
                           const model::Backup& /*backup*/, const TextSink& /*sink*/, std::stop_token /*stop*/) {
     throw core::Error(core::Code::kNotSupported, "the provider has no logical backups");
+  }
+
+  /// Why no dump can be taken into the instance, in words; nothing if one can.
+  [[nodiscard]] virtual std::optional<std::string> import_problem(const model::Instance& /*instance*/) const {
+    return "its provider takes none";
+  }
+  /// Takes a dump into the running instance with no more rights than its application has: all of it or nothing, and
+  /// once however often the call is repeated. Returns what is to be told of it: "format", "bytes", "leftOut" …
+  virtual core::json::object import_dump(const ServiceBody& /*body*/, const ImportTask& /*task*/,
+                                         WorkContext& /*context*/) {
+    throw core::Error(core::Code::kNotSupported, "the provider takes no dumps");
   }
 
   /// Nothing while nothing archives the instance.

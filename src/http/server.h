@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,7 +42,10 @@ struct ServerConfig {
   // Paths whose requests have a worker of their own: they are answered while all others are held.
   std::vector<std::string> reserved_paths = {};
   std::size_t max_connections = 1024;  // beyond: accepting pauses until one closes
-  std::size_t max_streams = 64;        // open event streams; beyond: 503
+  std::size_t max_streams = 64;        // open event streams and uploads, each with a thread; beyond: 503
+  // True for a request, of which only the head is there, whose handler reads the body itself: it runs on a thread of
+  // its own, body_limit does not bind it, and read_deadline holds for each piece.
+  std::function<bool(const Request&)> is_upload = {};
   std::size_t header_limit = 16 * 1024;
   std::size_t body_limit = 8 * 1024 * 1024;
   std::chrono::milliseconds read_deadline = std::chrono::seconds(30);   // for one whole request, TLS handshake likewise

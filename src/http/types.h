@@ -1,9 +1,11 @@
 // Requests and responses as plain values: what handlers and clients see, without any library type.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -37,12 +39,25 @@ class Headers {
   std::vector<Field> fields_;
 };
 
+/// The body of an upload, as it comes. Used by the handler's thread only.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  /// Waits for the next piece, which is valid until the next call; empty at the end of the body. Throws
+  /// Error(request_timeout) when the client sends nothing for too long, Error(cancelled) when it is gone or the server
+  /// stops, Error(invalid_argument) for a malformed body.
+  virtual std::string_view next() = 0;
+  /// The Content-Length, if the client sent one.
+  [[nodiscard]] virtual std::optional<std::uint64_t> length() const = 0;
+};
+
 struct Request {
   std::string method;                                           // upper case, as sent
   std::string path = {};                                        // as sent, still percent-encoded, without the query
   std::vector<std::pair<std::string, std::string>> query = {};  // decoded, in order
   Headers headers = {};
   std::string body = {};
+  std::shared_ptr<BodySource> upload = {};                      // of an upload; `body` is empty then
   std::string client = {};                                      // the peer's address, without the port
   bool secure = false;                                          // true over TLS
   std::string trace_id = {};                                    // 32 hex digits: the caller's traceparent, else fresh

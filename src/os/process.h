@@ -39,6 +39,9 @@ struct Command {
   std::optional<Identity> identity = {};
   /// What it reads from its standard input.
   std::string input = {};
+  /// For run(): an open file that is its standard input instead; how far it has read is the descriptor's position,
+  /// which it shares. Below 0: none.
+  int input_file = -1;
   /// Standard output and standard error are appended to this file instead of being captured. The child opens it (0600)
   /// after it has become `identity`. A detached program without one writes to /dev/null.
   std::optional<std::filesystem::path> output_file = {};

@@ -194,7 +194,8 @@ CommandResult SystemProcessRunner::run(const Command& command, std::stop_token s
   const pid_t us = ::getpid();
   Child child(fork_or_throw());
   if (child.pid() == 0) {
-    prepared.execute(input.read.get(), output.write.get(), error.write.get(), report.write.get(), us);
+    const int in = command.input_file < 0 ? input.read.get() : command.input_file;
+    prepared.execute(in, output.write.get(), error.write.get(), report.write.get(), us);
   }
   for (Descriptor* const theirs : {&input.read, &output.write, &error.write, &report.write}) theirs->close();
   prepared.check_started(report.read);
