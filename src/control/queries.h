@@ -17,6 +17,7 @@
 #include "model/backup.h"
 #include "model/destination.h"
 #include "model/event.h"
+#include "model/instance.h"
 #include "model/operation.h"
 #include "model/recovery.h"
 #include "model/service.h"
@@ -98,6 +99,8 @@ class Queries {
   ServiceView service(const std::string& id, const Principal& principal);
   /// What the provider tells of the running service: {hostname, port, dsn, ready}.
   core::json::object details(const std::string& service_id, const Principal& principal);
+  /// Every instance that the service has pointed to, the one that serves first.
+  std::vector<model::Instance> instances(const std::string& service_id, const Principal& principal);
   /// Nothing while the service is not being archived.
   std::optional<AtRisk> at_risk(const std::string& service_id, const Principal& principal);
   /// One for each archive of each instance that the service has pointed to, the newest first; union_of() joins them.

@@ -27,6 +27,8 @@ struct WorkDependencies {
   std::function<void(const std::string& instance_id)> stop_companions;
   /// How long work that reads a backup may go on after the backup was to go.
   core::Duration removal_grace = std::chrono::hours(24);
+  /// How long the data of an instance that was switched away from is kept.
+  core::Duration rollback_grace = std::chrono::hours(24);
 };
 
 OperationKind create_kind(const WorkDependencies& deps);

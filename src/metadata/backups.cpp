@@ -153,6 +153,12 @@ void Backups::update(const model::Backup& backup) {
   metadata::update(tx_, "backups", changing_values(backup), "id = :id", Values().set("id", backup.id));
 }
 
+void Backups::move(const std::string& from_service, const std::string& instance_id, const std::string& to_service) {
+  metadata::update(tx_, "backups", Values().set("service_id", to_service),
+                   "service_id = :from_service AND (instance_id = :of OR instance_id = '')",
+                   Values().set("from_service", from_service).set("of", instance_id));
+}
+
 void Backups::remove(const std::string& id) {
   Query(tx_, "DELETE FROM backups WHERE id = :id").bind(Values().set("id", id)).run();
 }

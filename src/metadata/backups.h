@@ -40,6 +40,8 @@ class Backups {
   /// Writes everything but id, number, service, team, mechanism, origin, schedule and scheduled_at. Throws
   /// Error(conflict) for a state that model::may_change does not allow.
   void update(const model::Backup& backup);
+  /// The backups of the instance, and those that never came to one, are another service's from now on.
+  void move(const std::string& from_service, const std::string& instance_id, const std::string& to_service);
   /// Missing is fine.
   void remove(const std::string& id);
   /// The service's last backup of this origin, whatever became of it.

@@ -8,6 +8,23 @@
 namespace backstay::metadata {
 namespace {
 
+core::json::array spans_json(const std::vector<model::ServedSpan>& spans) {
+  core::json::array array;
+  for (const auto& span : spans) {
+    array.push_back({span.from.time_since_epoch().count(), span.until.time_since_epoch().count()});
+  }
+  return array;
+}
+
+std::vector<model::ServedSpan> read_spans(const core::json::array& array) {
+  const auto time = [](const core::json::value& value) {
+    return core::Timestamp(core::Duration(value.to_number<std::int64_t>()));
+  };
+  std::vector<model::ServedSpan> spans;
+  for (const auto& value : array) spans.push_back({time(value.as_array().at(0)), time(value.as_array().at(1))});
+  return spans;
+}
+
 Values changing_values(const model::Instance& instance) {
   const auto branch = instance.branched_from.value_or(model::BranchPoint{});
   return Values()
@@ -25,6 +42,9 @@ Values changing_values(const model::Instance& instance) {
       .set("branch_lsn", branch.lsn)
       .set("served_from", instance.served_from)
       .set("served_until", instance.served_until)
+      .set("served_before", spans_json(instance.served_before))
+      .set("kept_until", instance.kept_until)
+      .set("unsent", instance.unsent)
       .set("facts", instance.facts);
 }
 
@@ -52,6 +72,9 @@ model::Instance read_instance(const Row& row) {
   instance.branched_from = read_branch(row);
   instance.served_from = row.maybe_time("served_from");
   instance.served_until = row.maybe_time("served_until");
+  instance.served_before = read_spans(row.array("served_before"));
+  instance.kept_until = row.maybe_time("kept_until");
+  instance.unsent = row.flag("unsent");
   instance.epoch = row.integer("epoch");
   instance.facts = row.object("facts");
   instance.created_at = row.time("created_at");
@@ -106,6 +129,21 @@ void Instances::update(const model::Instance& instance) {
   throw core::Error(core::Code::kConflict, "instance '" + instance.id + "' is removed; it does not change any more");
 }
 
+void Instances::move(const std::string& id, const std::string& service_id) {
+  const auto moved =
+      metadata::update(tx_, "instances", Values().set("service_id", service_id), "id = :id", Values().set("id", id));
+  if (moved == 0) throw_not_found(id);
+}
+
+std::vector<model::Instance> Instances::list_kept_until(core::Timestamp now, std::int64_t server) {
+  return Query(tx_,
+               "SELECT instances.* FROM instances JOIN services ON services.id = instances.service_id WHERE "
+               "instances.kept_until <= :now AND instances.state = 'stopped' AND services.driver = :server "
+               "ORDER BY instances.kept_until, instances.id")
+      .bind(Values().set("now", now).set("server", server))
+      .list<model::Instance>(read_instance);
+}
+
 std::int64_t Instances::next_epoch(const std::string& id) {
   const auto changed =
       Query(tx_, "UPDATE instances SET epoch = epoch + 1 WHERE id = :id").bind(Values().set("id", id)).run();
@@ -156,6 +194,14 @@ std::int64_t Allocations::allocate_in_turn(const std::string& kind, const std::s
     metadata::insert(tx_, "counters", values);
   }
   return value;
+}
+
+void Allocations::exchange(const std::string& kind, const std::string& one, const std::string& other) {
+  Query(tx_,
+        "UPDATE allocations SET owner = CASE owner WHEN :one THEN :other ELSE :one END "
+        "WHERE kind = :kind AND (owner = :one OR owner = :other)")
+      .bind(Values().set("kind", kind).set("one", one).set("other", other))
+      .run();
 }
 
 void Allocations::release(const std::string& kind, const std::string& owner) {

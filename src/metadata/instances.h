@@ -24,6 +24,10 @@ class Instances {
   std::vector<model::Instance> list_living(const std::string& node);
   /// Writes everything but id, service, creation and epoch. Throws Error(conflict) for one that is kRemoved.
   void update(const model::Instance& instance);
+  /// The instance is one of another service from now on.
+  void move(const std::string& id, const std::string& service_id);
+  /// Those of services that the server drives whose data need not be kept any longer.
+  std::vector<model::Instance> list_kept_until(core::Timestamp now, std::int64_t server);
   /// Raises the instance's epoch by one and returns it: the caller's lease, larger than any before.
   std::int64_t next_epoch(const std::string& id);
 
@@ -51,6 +55,8 @@ class Allocations {
   std::int64_t allocate_in_turn(const std::string& kind, const std::string& node, const std::string& owner,
                                 std::int64_t first, std::int64_t last,
                                 const std::function<bool(std::int64_t)>& usable = {});
+  /// Each of the two owners gets the other's number of one kind.
+  void exchange(const std::string& kind, const std::string& one, const std::string& other);
   /// Frees the owner's number of one kind.
   void release(const std::string& kind, const std::string& owner);
   /// Frees every number of the owner.

@@ -69,6 +69,7 @@ Values desired_values(const model::Service& service, Sealer& sealer) {
       .set("labels", model::to_json(service.labels))
       .set("app_version", service.app_version)
       .set("recovered_from", service.recovered_from)
+      .set("candidate_of", service.candidate_of)
       .set("generation", service.generation)
       .set("delete_requested_at", service.delete_requested_at)
       .set("deleted_at", service.deleted_at)
@@ -114,6 +115,7 @@ model::Service read_service(const Row& row, Sealer& sealer) {
   service.labels = model::labels_from_json(row.object("labels"));
   service.app_version = row.text("app_version");
   service.recovered_from = row.object("recovered_from");
+  service.candidate_of = row.text("candidate_of");
   service.generation = row.integer("generation");
   service.delete_requested_at = row.maybe_time("delete_requested_at");
   service.deleted_at = row.maybe_time("deleted_at");
@@ -196,6 +198,12 @@ std::vector<std::string> Services::list_living_ids() {
 std::vector<model::Service> Services::list_recovered_from(const std::string& id) {
   return Query(tx_, "SELECT * FROM services WHERE recovered_from LIKE :named ORDER BY created_at, id")
       .bind(Values().set("named", "%\"serviceId\":\"" + id + "\"%"))
+      .list<model::Service>([&](const Row& row) { return read_service(row, tx_.sealer()); });
+}
+
+std::vector<model::Service> Services::list_candidates(const std::string& id) {
+  return Query(tx_, "SELECT * FROM services WHERE candidate_of = :id ORDER BY created_at, id")
+      .bind(Values().set("id", id))
       .list<model::Service>([&](const Row& row) { return read_service(row, tx_.sealer()); });
 }
 

@@ -43,6 +43,8 @@ class Services {
   std::vector<std::string> list_living_ids();
   /// Those whose first data came from this one, or from a backup of it.
   std::vector<model::Service> list_recovered_from(const std::string& id);
+  /// The candidates of the service, those that ended included, oldest first.
+  std::vector<model::Service> list_candidates(const std::string& id);
   /// What changed since among the services that the server drives (see servers.h), and those that it came to drive.
   /// `since` is 0 for all of them, else the `until` of the call before.
   Changes list_changes(std::int64_t server, std::int64_t since);

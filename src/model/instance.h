@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/json.h"
 #include "core/time.h"
@@ -24,6 +25,13 @@ struct BranchPoint {
   std::uint32_t timeline = 0;
   std::uint64_t lsn = 0;
   friend bool operator==(const BranchPoint&, const BranchPoint&) = default;
+};
+
+/// A time in which a service pointed at an instance, which is over.
+struct ServedSpan {
+  core::Timestamp from{};
+  core::Timestamp until{};
+  friend bool operator==(const ServedSpan&, const ServedSpan&) = default;
 };
 
 struct Instance {
@@ -46,6 +54,12 @@ struct Instance {
   /// When the service pointed at it; "until" is open while it still does.
   std::optional<core::Timestamp> served_from{};
   std::optional<core::Timestamp> served_until{};
+  /// The times before, oldest first, of one that was switched back to.
+  std::vector<ServedSpan> served_before{};
+  /// Another instance took its place, and its data is kept so long, for switching back.
+  std::optional<core::Timestamp> kept_until{};
+  /// Something that it wrote before another one took its place is not in the store yet.
+  bool unsent = false;
   /// Epoch of the lease that its companions were last started with.
   std::int64_t epoch = 0;
   /// What the provider wants to remember about it.
