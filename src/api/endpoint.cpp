@@ -99,6 +99,14 @@ std::string_view scope_name(Scope scope) {
     case Scope::kRecoverInPlace: return "recover-in-place";
     case Scope::kAdmin: return "admin";
     case Scope::kMetrics: return "metrics";
+    case Scope::kReadServices: return "services:read";
+    case Scope::kWriteServices: return "services:write";
+    case Scope::kDeleteServices: return "services:delete";
+    case Scope::kReadBackups: return "backups:read";
+    case Scope::kWriteBackups: return "backups:write";
+    case Scope::kRecoverBackups: return "backups:recover";
+    case Scope::kDeleteBackups: return "backups:delete";
+    case Scope::kAny:
     case Scope::kOpen: break;
   }
   return "";

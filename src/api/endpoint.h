@@ -36,7 +36,7 @@ enum class Scope {
   kWriteBackups,
   kRecoverBackups,
   kDeleteBackups,
-  kAny,      ///< whatever it allows
+  kAny,      ///< a token, whatever it allows
   kMetrics,  ///< the handler itself asks for a token
 };
 
@@ -107,7 +107,7 @@ std::vector<Parameter> query_parameters(const Endpoint& endpoint);
 std::vector<Parameter> header_parameters(const Endpoint& endpoint);
 /// True for a call that takes an Idempotency-Key.
 bool takes_idempotency_key(const Endpoint& endpoint);
-/// The scope's name as tokens have it; empty for an open call.
+/// The scope's name as tokens have it; empty for an open call, and for one of any token.
 std::string_view scope_name(Scope scope);
 
 }  // namespace backstay::api

@@ -121,8 +121,10 @@ json::object operation_object(const Endpoint& endpoint) {
   for (auto& [status, answer] : refusals(endpoint)) answers[status] = answer;
   operation["responses"] = std::move(answers);
   operation["security"] = json::array();
-  if (const auto scope = scope_name(endpoint.scope); !scope.empty()) {
-    operation["security"] = json::array{json::object{{"bearerAuth", json::array{json::value(scope)}}}};
+  if (endpoint.scope != Scope::kOpen) {
+    json::array scopes;
+    if (const auto scope = scope_name(endpoint.scope); !scope.empty()) scopes.emplace_back(scope);
+    operation["security"] = json::array{json::object{{"bearerAuth", std::move(scopes)}}};
   }
   return operation;
 }

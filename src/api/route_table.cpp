@@ -102,11 +102,7 @@ class Route {
   }
 
   void require_scope(const Principal& principal) const {
-    if (endpoint_.scope == Scope::kRead) control::require_read(principal);
-    if (endpoint_.scope == Scope::kWrite) control::require_write(principal);
-    if (endpoint_.scope == Scope::kDelete) control::require_delete(principal);
-    if (endpoint_.scope == Scope::kRecoverInPlace) control::require_recover_in_place(principal);
-    if (endpoint_.scope == Scope::kAdmin) control::require_admin(principal);
+    if (endpoint_.scope != Scope::kAny) control::require_scope(principal, scope_name(endpoint_.scope));
   }
 
   [[nodiscard]] Response finished(const Request& request, Response response) const {

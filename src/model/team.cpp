@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/text.h"
+#include "model/words.h"
 
 namespace backstay::model {
 
@@ -13,6 +14,21 @@ namespace {
 constexpr std::size_t kLongestSlug = 63;
 constexpr std::array kPermissions{kScopeRead,           kScopeChange, kScopeDelete,
                                   kScopeRecoverInPlace, kScopeAdmin,  kScopeMetrics};
+/// Scopes of parts, and the scopes that include them.
+struct PartScope {
+  std::string_view name;
+  std::string_view whole;
+};
+constexpr std::array<PartScope, 7> kPartScopes{{{kScopeServicesRead, kScopeRead},
+                                                {kScopeServicesWrite, kScopeChange},
+                                                {kScopeServicesDelete, kScopeDelete},
+                                                {kScopeBackupsRead, kScopeRead},
+                                                {kScopeBackupsWrite, kScopeChange},
+                                                {kScopeBackupsRecover, kScopeChange},
+                                                {kScopeBackupsDelete, kScopeDelete}}};
+constexpr Words<TokenKind, 3> kTokenKinds{
+    {{TokenKind::kKey, "key"}, {TokenKind::kSession, "session"}, {TokenKind::kAccess, "access"}}};
+
 struct Role {
   std::string_view name;
   /// With spaces between.
@@ -21,10 +37,21 @@ struct Role {
 /// The greatest first.
 constexpr std::array<Role, 3> kRoles{{{"admin", "admin"}, {"operator", "read change"}, {"viewer", "read"}}};
 
-bool includes(std::string_view held, std::string_view scope) {
+/// Neither is of a part.
+bool includes_whole(std::string_view held, std::string_view scope) {
   if (held == scope || held == kScopeAdmin) return true;
   if (held == kScopeMetrics || scope == kScopeAdmin || scope == kScopeMetrics) return false;
   return held == kScopeWrite || scope == kScopeRead;
+}
+
+/// "backups" of "backups:read".
+std::string_view part_of(std::string_view scope) { return scope.substr(0, scope.find(':')); }
+
+bool includes(std::string_view held, std::string_view scope) {
+  const auto whole = whole_of(scope);
+  if (!whole_of(held)) return includes_whole(held, whole.value_or(scope));
+  if (!whole) return false;
+  return held == scope || (*whole == kScopeRead && part_of(held) == part_of(scope));
 }
 
 }  // namespace
@@ -44,6 +71,9 @@ std::string slug_of(std::string_view name) {
   return slug.empty() ? "team" : slug;
 }
 
+std::string_view to_text(TokenKind kind) { return word_of(kTokenKinds, kind); }
+TokenKind token_kind_from_text(std::string_view text) { return value_of(kTokenKinds, text, "the kind of token"); }
+
 bool is_usable(const Token& token, core::Timestamp now) {
   return !token.revoked_at && (!token.expires_at || now < *token.expires_at);
 }
@@ -53,7 +83,13 @@ bool allows_scope(const Token& token, std::string_view scope) {
 }
 
 bool is_scope(std::string_view word) {
-  return word == kScopeWrite || std::ranges::find(kPermissions, word) != kPermissions.end();
+  return word == kScopeWrite || whole_of(word) || std::ranges::find(kPermissions, word) != kPermissions.end();
+}
+
+std::optional<std::string_view> whole_of(std::string_view scope) {
+  const auto found = std::ranges::find(kPartScopes, scope, &PartScope::name);
+  if (found == kPartScopes.end()) return std::nullopt;
+  return found->whole;
 }
 
 std::optional<std::vector<std::string>> scopes_of_role(std::string_view role) {
@@ -66,6 +102,9 @@ std::vector<std::string_view> permissions(const Token& token) {
   std::vector<std::string_view> allowed;
   std::ranges::copy_if(kPermissions, std::back_inserter(allowed),
                        [&](const auto& scope) { return allows_scope(token, scope); });
+  for (const auto& part : kPartScopes) {
+    if (!allows_scope(token, part.whole) && allows_scope(token, part.name)) allowed.push_back(part.name);
+  }
   return allowed;
 }
 
