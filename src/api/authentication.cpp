@@ -1,6 +1,6 @@
 #include "api/authentication.h"
 
-#include "api/adapter/adapter_routes.h"
+#include "api/dialects.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -11,12 +11,10 @@ using core::Code;
 using core::Error;
 
 std::string bearer_token(const http::Request& request) {
-  const auto header = request.headers.find("Authorization");
-  if (adapter::is_adapter_path(request.path)) {
-    // Callers of the adapter contract differ in how they send their key.
-    if (const auto key = request.headers.find("X-API-Key"); key && !header) return *key;
-    if (header && header->find(' ') == std::string::npos) return *header;
+  if (const auto credential = dialect_of(request.path).credential) {
+    if (auto token = credential(request)) return *std::move(token);
   }
+  const auto header = request.headers.find("Authorization");
   if (!header) throw Error(Code::kUnauthenticated, "the request has no Authorization header");
   const auto space = header->find(' ');
   if (space == std::string::npos || core::to_lower(header->substr(0, space)) != "bearer") {

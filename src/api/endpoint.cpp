@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "core/text.h"
 
 namespace backstay::api {
@@ -20,6 +22,7 @@ std::vector<std::string> routed_paths(const Endpoint& endpoint) {
   switch (endpoint.base) {
     case Base::kOwn: return {"/api" + endpoint.path};
     case Base::kContract: return {endpoint.path, "/api" + endpoint.path};
+    case Base::kTenant: return {endpoint.path, fmt::format("/{{{}}}{}", kTenantParameter, endpoint.path)};
     case Base::kRoot: break;
   }
   return {endpoint.path};

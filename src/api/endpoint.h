@@ -13,12 +13,15 @@
 namespace backstay::api {
 
 inline constexpr std::int64_t kHighestLimit = 1000;
+/// Of the path, in front of the call's own; absent where the request has none.
+inline constexpr std::string_view kTenantParameter = "tenant";
 
 /// Under which base URLs a call is found.
 enum class Base {
   kOwn,       ///< below /api only
   kContract,  ///< at /… and below /api, as Codesphere's two base URLs have it
   kRoot,      ///< at /… only
+  kTenant,    ///< at /… and at /<tenant>/…, the tenant being the parameter kTenantParameter
 };
 
 /// What the token must allow. The route checks it before the handler runs; control checks again what it needs to.

@@ -1,6 +1,6 @@
 #include "api/errors.h"
 
-#include "api/adapter/adapter_routes.h"
+#include "api/dialects.h"
 #include "api/json_response.h"
 #include "api/rate_limits.h"
 #include "core/json.h"
@@ -9,10 +9,6 @@ namespace backstay::api {
 namespace {
 
 constexpr std::chrono::seconds kRetryUnavailableAfter{5};
-
-bool begins_with_segment(std::string_view path, std::string_view segment) {
-  return path.starts_with(segment) && (path.size() == segment.size() || path[segment.size()] == '/');
-}
 
 /// What Codesphere's clients are told for a refusal that their contract has no status for.
 int narrowed(int status) {
@@ -48,6 +44,10 @@ bool names_unreachable_store(const http::Request& request, core::Code code) {
 
 }  // namespace
 
+bool begins_with_segment(std::string_view path, std::string_view segment) {
+  return path.starts_with(segment) && (path.size() == segment.size() || path[segment.size()] == '/');
+}
+
 bool is_codesphere_path(std::string_view path) {
   if (begins_with_segment(path, "/api")) path.remove_prefix(4);
   return begins_with_segment(path, "/managed-services") || begins_with_segment(path, "/teams");
@@ -61,8 +61,15 @@ int status_of(const http::Request& request, core::Code code) {
   return status == 404 && creates_service(request) ? 400 : narrowed(status);
 }
 
-http::Response error_response(const http::Request& request, const core::Error& error) {
-  if (adapter::is_adapter_path(request.path)) return adapter::error_response(error);
+void add_waiting(const core::Error& error, int status, http::Response& response) {
+  if (const auto* limited = dynamic_cast<const RateLimited*>(&error)) {
+    add_headers(response, limited->allowance());
+    response.headers.set("Retry-After", std::to_string(limited->retry_after().count()));
+  }
+  if (status == 503) response.headers.set("Retry-After", std::to_string(kRetryUnavailableAfter.count()));
+}
+
+http::Response house_error_response(const http::Request& request, const core::Error& error) {
   const int status = status_of(request, error.code());
   core::json::object body{{"status", status},
                           {"title", http::reason_phrase(status)},
@@ -77,12 +84,12 @@ http::Response error_response(const http::Request& request, const core::Error& e
   if (!error.hint().empty()) body["hint"] = error.hint();
   http::Response response = json_response(body, status);
   if (status == 401) response.headers.set("WWW-Authenticate", "Bearer");
-  if (const auto* limited = dynamic_cast<const RateLimited*>(&error)) {
-    add_headers(response, limited->allowance());
-    response.headers.set("Retry-After", std::to_string(limited->retry_after().count()));
-  }
-  if (status == 503) response.headers.set("Retry-After", std::to_string(kRetryUnavailableAfter.count()));
+  add_waiting(error, status, response);
   return response;
+}
+
+http::Response error_response(const http::Request& request, const core::Error& error) {
+  return dialect_of(request.path).refusal(request, error);
 }
 
 }  // namespace backstay::api

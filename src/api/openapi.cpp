@@ -131,9 +131,13 @@ json::object operation_object(const Endpoint& endpoint) {
 
 json::array servers(Base base, const std::string& origin) {
   json::array list;
-  if (base != Base::kRoot) list.push_back(json::object{{"url", origin + "/api"}});
+  if (base == Base::kOwn || base == Base::kContract) list.push_back(json::object{{"url", origin + "/api"}});
   // An empty text is no URL; a path that follows "/" must not begin with two.
   if (base != Base::kOwn) list.push_back(json::object{{"url", origin.empty() ? "/" : origin}});
+  if (base == Base::kTenant) {
+    list.push_back(json::object{{"url", fmt::format("{}/{{{}}}", origin, kTenantParameter)},
+                                {"variables", {{kTenantParameter, {{"default", "default"}}}}}});
+  }
   return list;
 }
 

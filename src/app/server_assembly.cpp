@@ -8,7 +8,7 @@
 
 #include "api/adapter/adapter_routes.h"
 #include "api/authentication.h"
-#include "api/errors.h"
+#include "api/dialects.h"
 #include "api/event_streams.h"
 #include "api/house/routes.h"
 #include "api/rate_limits.h"
@@ -225,8 +225,9 @@ struct ServerAssembly::Parts {
                                     .public_url = configuration.server_public_url,
                                     .version = BACKSTAY_VERSION});
     server = std::make_unique<http::Server>(
-        http_config(configuration), [this](const http::Request& request) { return router.handle(request); },
-        api::error_response, random, metrics);
+        http_config(configuration), [this](const http::Request& request) { return dialects.handle(request); },
+        [this](const http::Request& request, const core::Error& error) { return dialects.refuse(request, error); },
+        random, metrics);
   }
 
   std::vector<std::unique_ptr<control::Provider>> built_in_providers(const Configuration& configuration) {
@@ -298,6 +299,7 @@ struct ServerAssembly::Parts {
   api::Authentication authentication;
   api::EventStreams streams{authentication, clock};
   http::Router router;
+  api::Dialects dialects{router, clock, BACKSTAY_VERSION};
   api::RateLimiter limits;
   control::IdempotencyGate keys{*database, clock, random};
   control::AuditLog audit{*database};

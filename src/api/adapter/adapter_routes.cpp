@@ -210,7 +210,36 @@ Endpoint endpoint(std::string method, const std::string& path, std::string opera
                         {502, "something that the backend needs does not answer"}}};
 }
 
+bool owns(std::string_view path) { return path.starts_with(kPrefix); }
+
+std::optional<std::string> key_of(const Request& request) {
+  const auto header = request.headers.find("Authorization");
+  if (!header) return request.headers.find("X-API-Key");
+  return header->find(' ') == std::string::npos ? header : std::nullopt;
+}
+
+Response refusal(const Request& /*request*/, const core::Error& error) {
+  const int status = [&] {
+    switch (const int catalogued = core::code_http_status(error.code()); catalogued) {
+      case 403: return 401;
+      case 405: return 404;
+      case 503:
+      case 504:
+      case 507: return 502;
+      default: return catalogued;
+    }
+  }();
+  // What broke in here is nobody else's business; the log has it.
+  std::string text = status == 500 ? "the backend failed; its operator finds the reason in its log" : error.message();
+  if (status != 500) {
+    for (const auto& field : error.fields()) text += "; " + field.pointer + " " + field.message;
+  }
+  return json_response(json::object{{"error", text}}, status);
+}
+
 }  // namespace
+
+constexpr Dialect kDialect{.owns = owns, .credential = key_of, .refusal = refusal, .dress = nullptr};
 
 void add_routes(RouteTable& routes, ExternalServices& services) {
   auto creation = endpoint("POST", "", "create", "Make a service; 201, also when it was asked for before");
@@ -279,27 +308,6 @@ void add_routes(RouteTable& routes, ExternalServices& services) {
     services.remove_backup(provider_of(request), request.param("backupId"), principal);
     return done(202);
   });
-}
-
-bool is_adapter_path(std::string_view path) { return path.starts_with(kPrefix); }
-
-Response error_response(const core::Error& error) {
-  const int status = [&] {
-    switch (const int catalogued = core::code_http_status(error.code()); catalogued) {
-      case 403: return 401;
-      case 405: return 404;
-      case 503:
-      case 504:
-      case 507: return 502;
-      default: return catalogued;
-    }
-  }();
-  // What broke in here is nobody else's business; the log has it.
-  std::string text = status == 500 ? "the backend failed; its operator finds the reason in its log" : error.message();
-  if (status != 500) {
-    for (const auto& field : error.fields()) text += "; " + field.pointer + " " + field.message;
-  }
-  return json_response(json::object{{"error", text}}, status);
 }
 
 }  // namespace backstay::api::adapter

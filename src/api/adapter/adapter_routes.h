@@ -4,20 +4,18 @@
 // publish elsewhere, with a token of one team as its secret.
 #pragma once
 
+#include "api/dialect.h"
 #include "api/route_table.h"
 #include "control/external_services.h"
-#include "core/error.h"
-#include "http/types.h"
 
 namespace backstay::api::adapter {
 
 /// `services` outlives the table.
 void add_routes(RouteTable& routes, control::ExternalServices& services);
 
-/// True for a path of the contract.
-bool is_adapter_path(std::string_view path);
-/// {"error": "<text>"} with the contract's codes: 400, 401, 404, 409, 501, 502 for what something else is to blame for,
-/// and 500 without particulars.
-http::Response error_response(const core::Error& error);
+/// Refusals are {"error": "<text>"} with the contract's codes: 400, 401, 404, 409, 501, 502 for what something else is
+/// to blame for, and 500 without particulars. Callers differ in how they send their key: as a bearer, bare, or as
+/// X-API-Key.
+extern const Dialect kDialect;
 
 }  // namespace backstay::api::adapter
