@@ -63,7 +63,8 @@ void add_to(repository::PruneRequest& request, const model::RetentionDecision& d
 }
 
 RetentionOutcome apply_retention(repository::Repository& repository, model::RetentionQuestion question,
-                                 repository::PruneRequest options, std::stop_token stop) {
+                                 repository::PruneRequest options, std::stop_token stop,
+                                 const RetentionListener& decided) {
   if (!options.dry_run) question.now.push_back(repository::store_time(repository));
   for (const model::RetainedInstance& instance : question.instances) options.only.insert(instance.id);
   for (model::RetainedBackup& backup : question.backups) {
@@ -71,6 +72,7 @@ RetentionOutcome apply_retention(repository::Repository& repository, model::Rete
   }
   RetentionOutcome outcome;
   outcome.decision = model::decide_retention(question);
+  if (decided) decided(question, outcome.decision);
   add_to(options, outcome.decision);
   const core::Timestamp now = *std::ranges::min_element(question.now);
   if (question.deleted && question.expires_at && *question.expires_at <= now) options.instances = options.only;

@@ -1,6 +1,7 @@
 // From the retention's rule to what a prune removes, and back: the records of a repository as the rule sees them.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <stop_token>
 #include <string>
@@ -26,11 +27,16 @@ struct RetentionOutcome {
   bool empty = false;
 };
 
+/// Hears of the question, the store's clock and stamps added, and of the decision; see control::RemovalTerms.
+using RetentionListener = std::function<void(const model::RetentionQuestion&, const model::RetentionDecision&)>;
+
 /// Applies the rule to a service whose backups the caller knows better than the repository (pins, expiries, deletions
 /// that were asked for): `question` has the caller's clock and stamps; those of the store are added. The run looks at
 /// the question's instances only, and never for garbage among the packs: `options` gives `ended`, `grace` and
-/// `dry_run`. May be repeated at any time; what was begun before is completed.
+/// `dry_run`. May be repeated at any time; what was begun before is completed. `decided` is called before anything is
+/// condemned; what it throws leaves the store as it was.
 RetentionOutcome apply_retention(repository::Repository& repository, model::RetentionQuestion question,
-                                 repository::PruneRequest options, std::stop_token stop);
+                                 repository::PruneRequest options, std::stop_token stop,
+                                 const RetentionListener& decided = {});
 
 }  // namespace backstay::backup

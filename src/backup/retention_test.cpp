@@ -283,5 +283,25 @@ TEST_F(ManyWeeksTest, AClockThatTheStoreContradictsRemovesNothing) {
   EXPECT_EQ(repository_->backup_ids(repository::testing::kInstance).size(), 11U);
 }
 
+TEST_F(ManyWeeksTest, WhoeverObjectsToTheDecisionFindsTheStoreAsItWas) {
+  for (int day = 0; day < 10; ++day) {
+    take_backup();
+    clock_.advance(hours(24));
+  }
+  question_.now = {clock_.now()};
+  question_.backups = known_;
+  question_.keep_at_least = 0;
+  const auto before = memory_->keys();
+  std::size_t going = 0;
+  const auto object = [&](const auto& asked, const auto& decision) {
+    EXPECT_EQ(asked.now.size(), 2U) << "the store's clock was asked";
+    going = static_cast<std::size_t>(std::ranges::count_if(decision.backups, &model::BackupVerdict::goes));
+    throw core::Error(core::Code::kNotYet, "a pin came in between");
+  };
+  EXPECT_THROW(apply_retention(*repository_, question_, {}, {}, object), core::Error);
+  EXPECT_GT(going, 0U);
+  EXPECT_EQ(memory_->keys(), before);
+}
+
 }  // namespace
 }  // namespace backstay::backup

@@ -7,26 +7,12 @@
 #include "control/service_commands.h"
 #include "core/error.h"
 #include "metadata/backups.h"
-#include "metadata/operations.h"
 #include "metadata/services.h"
 
 namespace backstay::control {
 namespace {
 
 constexpr std::size_t kLongestLabel = 200;
-
-/// What it has decided must not change under it: it may rest on the very backup that would go.
-void require_no_retention(metadata::Transaction& tx, const model::Backup& backup) {
-  metadata::OperationFilter filter;
-  filter.service_id = backup.service_id;
-  filter.kind = kinds::kRetention;
-  filter.open_only = true;
-  for (const auto& operation : metadata::Operations(tx).list(filter)) {
-    if (operation.attempts == 0) continue;
-    throw core::Error(core::Code::kConflict, "old backups of the service are being removed right now")
-        .with_hint("send the change again in a moment");
-  }
-}
 
 void check_change(const ChangeBackupRequest& request, core::Timestamp now) {
   Refusals refusals;
@@ -65,7 +51,7 @@ model::Backup ServiceCommands::require_backup(metadata::Transaction& tx, const s
 
 model::Backup ServiceCommands::change_backup(const std::string& id, const ChangeBackupRequest& request,
                                              const Principal& principal) {
-  require_write(principal);
+  require_scope(principal, model::kScopeBackupsWrite);
   check_change(request, deps_.clock.now());
   return deps_.database.write([&](auto& tx) {
     auto backup = require_backup(tx, id, principal);
@@ -73,11 +59,12 @@ model::Backup ServiceCommands::change_backup(const std::string& id, const Change
       throw core::Error(core::Code::kConflict,
                         fmt::format("the backup '{}' is being deleted: {}", id, backup.removal_reason));
     }
-    require_no_retention(tx, backup);
     const auto before = backup;
     if (request.pinned) backup.pinned = *request.pinned;
     if (request.expires_at) backup.expires_at = *request.expires_at;
     if (request.label) backup.label = *request.label;
+    backup.labels = model::changed(std::move(backup.labels), request.labels);
+    model::check_labels(backup.labels);
     metadata::Backups(tx).update(backup);
     tell_change(tx, before, backup);
     return backup;
@@ -106,7 +93,7 @@ void ServiceCommands::tell_change(metadata::Transaction& tx, const model::Backup
 }
 
 model::Backup ServiceCommands::delete_backup(const std::string& id, const Principal& principal, Effect effect) {
-  require_delete(principal);
+  require_scope(principal, model::kScopeBackupsDelete);
   auto tx = deps_.database.begin(metadata::Access::kWrite);
   auto backup = require_backup(tx, id, principal);
   if (backup.state == model::BackupState::kDeleting) return backup;
@@ -116,7 +103,6 @@ model::Backup ServiceCommands::delete_backup(const std::string& id, const Princi
     throw core::Error(core::Code::kConflict, fmt::format("the backup '{}' must stay: {}", id, *obstacle))
         .with_hint(backup.pinned ? "unpin it first" : "wait until that is over, or until a newer one is confirmed");
   }
-  require_no_retention(tx, backup);
   if (effect == Effect::kDryRun) return backup;
   backup.state = model::BackupState::kDeleting;
   backup.removal_reason = "its deletion was asked for";

@@ -188,26 +188,66 @@ void once(ControlWorld& world, const std::string& what, const std::function<void
   });
 }
 
-TEST_F(BackupCommandsTest, NothingIsChangedUnderARetentionAtWork) {
+std::size_t count(ControlWorld& world, const std::string& call) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(world.calls(), [&](const auto& made) { return made.starts_with(call + " "); }));
+}
+
+TEST_F(BackupCommandsTest, APinBetweenQuestionAndDecisionIsHonoured) {
   const auto id = take();
+  take();
+  world_.clock.advance(hours(24 * 10));
+  const auto condemned = count(world_, "condemn");
+  once(world_, "decide", [&] { EXPECT_TRUE(change(id, {.pinned = true}).pinned); });
+  world_.settle();
+  EXPECT_EQ(count(world_, "condemn"), condemned) << "nothing was hidden";
+  live(world_, hours(72));
+  EXPECT_GT(count(world_, "condemn"), condemned) << "it is decided anew soon";
+  EXPECT_EQ(world_.queries->backup(id, world_.admin).state, model::BackupState::kCompleted);
+  EXPECT_EQ(world_.count_events(service_, "backups.removal_failed"), 0u);
+}
+
+TEST_F(BackupCommandsTest, ALongerRetentionBetweenQuestionAndDecisionIsHonoured) {
+  const auto id = take();
+  take();
+  world_.clock.advance(hours(24 * 10));
+  once(world_, "decide", [&] {
+    UpdateServiceRequest longer;
+    longer.backups.emplace().retention_days = 30;
+    world_.commands->update_service(service_, longer, world_.admin);
+  });
+  live(world_, hours(72));
+  EXPECT_EQ(world_.queries->backup(id, world_.admin).state, model::BackupState::kCompleted);
+}
+
+TEST_F(BackupCommandsTest, WhatWasDecidedIsInTheStateAlthoughTheStoreFailsMidway) {
+  const auto id = take();
+  take();
+  world_.clock.advance(hours(24 * 10));
+  bool away = true;
+  world_.provider->on_call([&](const std::string& what, WorkContext&) {
+    if (what == "condemn" && away) throw core::Error(core::Code::kStoreUnreachable, "no answer");
+  });
+  world_.settle();
+  const auto backup = world_.queries->backup(id, world_.admin);
+  EXPECT_EQ(backup.state, model::BackupState::kDeleting);
+  EXPECT_EQ(backup.removal_reason, "it is older than 7 days, and newer ones are confirmed");
+  EXPECT_EQ(error_of([&] { change(id, {.pinned = true}); }).code(), core::Code::kConflict);
+  away = false;
+  live(world_, hours(72));
+  EXPECT_FALSE(there(id));
+  EXPECT_GE(world_.count_events(service_, "backups.removed"), 1u);
+}
+
+TEST_F(BackupCommandsTest, ABackupThatStaysIsChangedWhileOthersAreRemoved) {
   world_.clock.advance(hours(24 * 10));
   bool tried = false;
-  world_.provider->on_call([&](const std::string& what, WorkContext&) {
-    if (what != "apply_retention" || tried) return;
-    tried = true;
-    EXPECT_EQ(error_of([&] { change(id, {.pinned = true}); }).code(), core::Code::kConflict);
+  once(world_, "condemn", [&] {
+    const auto newest = world_.queries->backups(service_, world_.admin).front().id;
+    tried = change(newest, {.pinned = true}).pinned;
   });
   world_.settle();
   EXPECT_TRUE(tried);
-}
-
-TEST_F(BackupCommandsTest, TheBackupThatARetentionRestsOnIsNotDeletedMeanwhile) {
-  const auto id = take();
-  once(world_, "apply_retention", [&] { EXPECT_EQ(error_of([&] { remove(id); }).code(), core::Code::kConflict); });
-  const auto newest = take();
-  EXPECT_NE(remove(id).state, model::BackupState::kCompleted);
-  world_.settle();
-  EXPECT_TRUE(there(newest));
 }
 
 TEST_F(BackupCommandsTest, ATurnAskedForDuringARetentionComesRightAfterIt) {

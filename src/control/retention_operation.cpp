@@ -5,6 +5,7 @@
 
 #include "control/body_loader.h"
 #include "control/operation_queue.h"
+#include "control/retention_decision.h"
 #include "control/retention_elsewhere.h"
 #include "control/retention_question.h"
 #include "control/retention_schedule.h"
@@ -47,7 +48,7 @@ void settle(const WorkDependencies& deps, metadata::Transaction& tx, const model
       backups.remove(backup->id);
     } else if (outcome.condemned.contains(backup->id) && backup->state != model::BackupState::kDeleting) {
       backup->state = model::BackupState::kDeleting;
-      backup->removal_reason = verdict.goes ? verdict.reason : "it was deleted in its store";
+      backup->removal_reason = "it was deleted in its store";
       backups.update(*backup);
     }
   }
@@ -82,9 +83,13 @@ void apply_at(const WorkDependencies& deps, StepContext& context, const model::S
               const RetentionCase& place, Round& round) {
   const auto at = deps.database.read([&](auto& tx) { return load_target(tx, place.destination_id, service.team_id); });
   context.progress(at.destination.url, 0, 0);
+  const auto decided = [&](const model::RetentionQuestion& asked, const model::RetentionDecision& decision) {
+    deps.database.write([&](auto& tx) { settle_decision(tx, service.id, place.destination_id, asked, decision); });
+  };
   const auto outcome =
       deps.providers.of_kind(service.provider.kind)
-          .apply_retention(at, place.question, {.grace = deps.removal_grace, .ended = place.ended}, context);
+          .apply_retention(at, place.question, {.grace = deps.removal_grace, .ended = place.ended, .decided = decided},
+                           context);
   round.empty = round.empty && outcome.empty;
   round.waits = round.waits || !outcome.condemned.empty();
   deps.database.write([&](auto& tx) { settle(deps, tx, service, outcome); });
@@ -111,7 +116,8 @@ void apply_retention(const WorkDependencies& deps, StepContext& context) {
       apply_at(deps, context, *service, place, round);
     } catch (const core::Error& error) {
       if (context.stop().stop_requested()) throw;
-      if (!round.failure) round.failure = error;
+      // What is only put off is told last.
+      if (!round.failure || round.failure->code() == core::Code::kNotYet) round.failure = error;
     }
   }
   deps.database.write([&](auto& tx) {

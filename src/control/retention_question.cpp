@@ -38,6 +38,12 @@ std::string holder_of(metadata::Transaction& tx, const model::Service& service) 
   return {};
 }
 
+/// An attempt that is over although something of it may have been left behind.
+bool has_ended(const model::Backup& backup) {
+  const bool goes = backup.state == model::BackupState::kDeleting && !backup.stored_at;
+  return goes || backup.state == model::BackupState::kFailed;
+}
+
 model::RetainedBackup retained(const model::Backup& backup) {
   model::RetainedBackup result;
   result.id = backup.id;
@@ -83,7 +89,7 @@ RetentionCase case_at(metadata::Transaction& tx, const model::Service& service, 
   for (const auto& backup : backups) {
     if (backup.destination_id != place) continue;
     made.question.backups.push_back(retained(backup));
-    if (backup.state == model::BackupState::kFailed) made.ended.insert(backup.id);
+    if (has_ended(backup)) made.ended.insert(backup.id);
   }
   const std::string holder = holder_of(tx, service);
   for (const auto& instance : metadata::Instances(tx).list_of_service(service.id)) {
@@ -121,7 +127,7 @@ std::set<std::string> ended_attempts(metadata::Transaction& tx, const std::strin
   filter.destination_id = destination_id;
   std::set<std::string> ended;
   for (const auto& backup : metadata::Backups(tx).list(filter)) {
-    if (backup.state == model::BackupState::kFailed) ended.insert(backup.id);
+    if (has_ended(backup)) ended.insert(backup.id);
   }
   return ended;
 }

@@ -134,6 +134,13 @@ class ServiceCommands {
   void tell_change(metadata::Transaction& tx, const model::Backup& before, const model::Backup& after);
   model::Backup require_backup(metadata::Transaction& tx, const std::string& id, const Principal& principal);
   void write_destination(metadata::Transaction& tx, const NamedDestination& named, std::int64_t team_id);
+  /// One that the principal may change.
+  model::Destination require_destination(const std::string& id, const Principal& principal);
+  /// Throws Error(conflict) if `after` is another place and backups lie in the one before.
+  void require_may_move(const model::Destination& before, const model::Destination& after);
+  /// What the teams have of an operator's place that has changed.
+  static void update_parts(metadata::Transaction& tx, const model::Destination& before,
+                           const model::Destination& after);
   void write_new_instance(metadata::Transaction& tx, const model::Service& service, const std::string& instance_id);
   /// Cancels the service's open operations of these kinds; returns the ids, to be told to workers after the commit.
   std::vector<std::string> cancel_open(metadata::Transaction& tx, const std::string& service_id,

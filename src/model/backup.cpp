@@ -41,7 +41,8 @@ bool may_change(BackupState from, BackupState to) {
     case BackupState::kCompleted: return to == BackupState::kDeleting || to == BackupState::kLost;
     case BackupState::kFailed: return to == BackupState::kDeleting;
     case BackupState::kLost: return to == BackupState::kDeleted;
-    case BackupState::kDeleting: return to == BackupState::kDeleted;
+    // Back: whoever holds it does not let it go.
+    case BackupState::kDeleting: return to == BackupState::kDeleted || to == BackupState::kCompleted;
     case BackupState::kDeleted: return false;
   }
   return false;

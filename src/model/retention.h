@@ -95,6 +95,7 @@ struct WalVerdict {
   std::optional<WalStart> from{};
   std::vector<WalStart> earlier{};
   std::string reason{};
+  friend bool operator==(const WalVerdict&, const WalVerdict&) = default;
 };
 
 struct RetentionDecision {

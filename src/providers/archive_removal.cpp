@@ -14,8 +14,10 @@ repository::PruneRequest request_of(const control::RemovalTerms& terms) {
 }
 
 /// Where nothing was ever stored, the rule has nothing to remove.
-control::RetentionOutcome without_repository(const model::RetentionQuestion& question) {
+control::RetentionOutcome without_repository(const model::RetentionQuestion& question,
+                                             const control::RemovalTerms& terms) {
   control::RetentionOutcome outcome{.decision = model::decide_retention(question), .empty = true};
+  if (terms.decided) terms.decided(question, outcome.decision);
   for (const auto& verdict : outcome.decision.backups) {
     if (verdict.goes) outcome.gone.insert(verdict.backup_id);
   }
@@ -38,8 +40,8 @@ control::RetentionOutcome PostgresqlArchives::apply_retention(const control::Bac
                                                               const control::RemovalTerms& terms,
                                                               std::stop_token stop) {
   const auto repository = find_repository(at);
-  if (!repository) return without_repository(question);
-  auto done = backup::apply_retention(*repository, question, request_of(terms), std::move(stop));
+  if (!repository) return without_repository(question, terms);
+  auto done = backup::apply_retention(*repository, question, request_of(terms), std::move(stop), terms.decided);
   return {.decision = std::move(done.decision),
           .condemned = std::move(done.report.backups_condemned),
           .gone = std::move(done.gone),

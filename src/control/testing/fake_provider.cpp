@@ -261,6 +261,9 @@ RetentionOutcome FakeProvider::apply_retention(const BackupTarget& at, const mod
                                                const RemovalTerms& terms, WorkContext& context) {
   begin("apply_retention", at.destination.id, context);
   RetentionOutcome outcome{.decision = model::decide_retention(question)};
+  begin("decide", at.destination.id, context);
+  if (terms.decided) terms.decided(question, outcome.decision);
+  begin("condemn", at.destination.id, context);
   const auto now = question.now.front();
   const core::LockGuard lock(mutex_);
   for (std::size_t i = 0; i < question.backups.size(); ++i) {
@@ -336,6 +339,17 @@ std::vector<ProbeCheck> FakeStoreGate::probe(const model::Destination&) {
   const core::LockGuard lock(mutex_);
   if (refusal_) throw core::Error(core::Code::kStoreRefused, *refusal_);
   return {{"put", true, true, "an object was written"}};
+}
+
+bool FakeStoreGate::holds_repository(const model::Destination& destination, const std::string& repository_id) {
+  const core::LockGuard lock(mutex_);
+  const auto found = repositories_.find(destination.url);
+  return found != repositories_.end() && found->second == repository_id;
+}
+
+void FakeStoreGate::hold_repository(const std::string& url, const std::string& repository_id) {
+  const core::LockGuard lock(mutex_);
+  repositories_[url] = repository_id;
 }
 
 std::string FakeStoreGate::recovery_kit(const model::Team& team, const std::vector<model::Destination>&) const {

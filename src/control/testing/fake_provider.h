@@ -119,6 +119,9 @@ class FakeStoreGate final : public StoreGate {
   /// Refuses an endpoint without a scheme.
   void check(const model::Destination& destination) override;
   std::vector<ProbeCheck> probe(const model::Destination& destination) override;
+  /// Only where hold_repository() put it.
+  bool holds_repository(const model::Destination& destination, const std::string& repository_id) override;
+  void hold_repository(const std::string& url, const std::string& repository_id);
   [[nodiscard]] std::string recovery_kit(const model::Team& team,
                                          const std::vector<model::Destination>& destinations) const override;
   core::Secret make_recovery_key() override;
@@ -126,6 +129,7 @@ class FakeStoreGate final : public StoreGate {
  private:
   core::Mutex mutex_;
   std::optional<std::string> refusal_ GUARDED_BY(mutex_);
+  std::map<std::string, std::string> repositories_ GUARDED_BY(mutex_);
   int keys_ GUARDED_BY(mutex_) = 0;
 };
 
