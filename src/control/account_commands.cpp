@@ -1,4 +1,4 @@
-// The part of ServiceCommands that speaks of teams, tokens and destinations.
+// The part of ServiceCommands that speaks of teams, tokens and recovery kits.
 #include "codec/hash.h"
 #include "control/idempotency.h"
 #include "control/refusals.h"
@@ -15,7 +15,9 @@ namespace {
 constexpr std::size_t kTokenLength = 40;
 constexpr std::string_view kTokenPrefix = "bst_";
 constexpr std::size_t kLongestName = 100;
-constexpr std::string_view kScopeWords = "read, write, change, delete, recover-in-place, admin or metrics";
+constexpr std::string_view kScopeWords =
+    "read, write, change, delete, recover-in-place, admin or metrics, or for a part services:read, services:write, "
+    "services:delete, backups:read, backups:write, backups:recover or backups:delete";
 /// When a token was last used is known to the minute: not every request writes.
 constexpr auto kTouchInterval = std::chrono::minutes(1);
 
@@ -62,6 +64,9 @@ Principal to_principal(const model::Token& token) {
   principal.may_read_metrics = model::allows_scope(token, model::kScopeMetrics);
   principal.all_teams = token.all_teams || principal.admin;
   principal.team_ids.insert(token.team_ids.begin(), token.team_ids.end());
+  for (const auto scope : model::permissions(token)) {
+    if (model::whole_of(scope)) principal.parts.emplace(scope);
+  }
   return principal;
 }
 
@@ -167,74 +172,6 @@ std::optional<core::Secret> ServiceCommands::bootstrap() {
   Principal self;
   self.admin = true;
   return create_token({"admin", {std::string(model::kScopeAdmin)}, true, {}, {}}, self).text;
-}
-
-CreatedDestination ServiceCommands::create_destination(const CreateDestinationRequest& request,
-                                                       const Principal& principal) {
-  if (request.team_id == 0) {
-    require_admin(principal);
-  } else {
-    require_write(principal);
-  }
-  Refusals refusals;
-  check_name(refusals, request.name);
-  const bool is_known = request.team_id == 0 || deps_.database.read([&](auto& tx) {
-    return metadata::Teams(tx).find(request.team_id).has_value();
-  });
-  if (!is_known || !principal.sees_team(request.team_id)) {
-    refusals.add("/teamId", fmt::format("there is no team {} that this token may use", request.team_id));
-  }
-  refusals.raise();
-  auto [destination, checks] = admission_.probe_new(request.team_id, request.config, request.secrets);
-  destination.id = deps_.random.uuid();
-  destination.team_id = request.team_id;
-  destination.name = request.name;
-  destination.is_default = request.is_default;
-  destination.probe = probe_to_json(checks);
-  destination.created_at = deps_.clock.now();
-  destination.probed_at = destination.created_at;
-  deps_.database.write([&](auto& tx) {
-    if (metadata::Destinations(tx).find_place(request.team_id, destination.url, destination.endpoint_url)) {
-      throw core::Error(core::Code::kAlreadyExists,
-                        fmt::format("the destination '{}' is entered already", destination.url));
-    }
-    write_destination(tx, {destination, true, false}, request.team_id);
-    take_effect(tx, principal, destination.id);
-  });
-  return {std::move(destination), std::move(checks)};
-}
-
-void ServiceCommands::write_destination(metadata::Transaction& tx, const NamedDestination& named,
-                                        std::int64_t team_id) {
-  if (named.is_new) {
-    metadata::Destinations(tx).insert(named.destination);
-    events_.record(tx, team_id, events::kDestinationCreated,
-                   fmt::format("backups can go to '{}'", named.destination.url));
-  } else if (named.is_changed) {
-    metadata::Destinations(tx).update(named.destination);
-  }
-  // Whoever sends backups somewhere needs a key of their own; the operator (team 0) has none.
-  auto team = team_id == 0 ? std::nullopt : metadata::Teams(tx).find(team_id);
-  if (!team || !team->recovery_key.empty()) return;
-  team->recovery_key = deps_.stores.make_recovery_key();
-  metadata::Teams(tx).update(*team);
-}
-
-Preview ServiceCommands::delete_destination(const std::string& id, const Principal& principal, Effect effect) {
-  require_delete(principal);
-  auto tx = deps_.database.begin(metadata::Access::kWrite);
-  const auto found = metadata::Destinations(tx).find(id);
-  if (!found || !principal.sees_team(found->team_id)) {
-    throw core::Error(core::Code::kNotFound, fmt::format("there is no destination '{}'", id));
-  }
-  if (found->team_id == 0) require_admin(principal);
-  metadata::Destinations(tx).remove(id);
-  Preview preview{.effects = {fmt::format("the destination '{}' is removed; what is stored there stays", found->url)}};
-  if (effect == Effect::kDryRun) return preview;
-  events_.record(tx, found->team_id, events::kDestinationDeleted,
-                 fmt::format("the destination '{}' was removed; what is stored there stays", found->url));
-  tx.commit();
-  return preview;
 }
 
 std::string ServiceCommands::export_recovery_kit(std::int64_t team_id, const Principal& principal) {

@@ -185,9 +185,19 @@ std::pair<model::Destination, std::vector<ProbeCheck>> Admission::probe_new(std:
   return {std::move(destination), std::move(checks)};
 }
 
+std::vector<ProbeCheck> Admission::probe_again(const model::Destination& changed) {
+  judge_store(changed, "");
+  return probe(changed, "");
+}
+
 model::Destination Admission::check_store(const core::json::object& config, const model::Secrets& secrets,
                                           std::string_view pointer) {
   auto destination = parse_destination(config, secrets, pointer);
+  judge_store(destination, pointer);
+  return destination;
+}
+
+void Admission::judge_store(const model::Destination& destination, std::string_view pointer) {
   Refusals refusals;
   refusals.check([&] { require_keys(destination, pointer); });
   refusals.check([&] {
@@ -198,7 +208,6 @@ model::Destination Admission::check_store(const core::json::object& config, cons
     }
   });
   refusals.raise();
-  return destination;
 }
 
 std::vector<ProbeCheck> Admission::probe(const model::Destination& destination, std::string_view pointer) {
@@ -231,10 +240,14 @@ NamedDestination Admission::resolve_destination(std::int64_t team_id, const core
   return named(team_id, check_store(config, secrets, pointer), pointer);
 }
 
+std::string Admission::part_url(const std::string& url, std::int64_t team_id) {
+  return fmt::format("{}{}team-{}", url, url.ends_with('/') ? "" : "/", team_id);
+}
+
 NamedDestination Admission::part_of_team(model::Destination place, std::int64_t team_id, std::string_view pointer) {
   if (place.team_id == team_id) return {std::move(place)};
   model::Destination part;
-  part.url = fmt::format("{}{}team-{}", place.url, place.url.ends_with('/') ? "" : "/", team_id);
+  part.url = part_url(place.url, team_id);
   part.endpoint_url = std::move(place.endpoint_url);
   part.region = std::move(place.region);
   part.path_style = place.path_style;

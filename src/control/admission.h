@@ -62,6 +62,10 @@ class Admission {
   std::pair<model::Destination, std::vector<ProbeCheck>> probe_new(std::int64_t team_id,
                                                                    const core::json::object& config,
                                                                    const model::Secrets& secrets);
+  /// The same for one that is entered already and changes.
+  std::vector<ProbeCheck> probe_again(const model::Destination& changed);
+  /// Where in the operator's place a team has its part.
+  static std::string part_url(const std::string& url, std::int64_t team_id);
   /// Finds the place or probes it. `config` may be {"destinationId"}.
   NamedDestination resolve_destination(std::int64_t team_id, const core::json::object& config,
                                        const model::Secrets& secrets, std::string_view pointer);
@@ -94,6 +98,7 @@ class Admission {
   /// What config and secrets below `pointer` name, judged without a look at it.
   model::Destination check_store(const core::json::object& config, const model::Secrets& secrets,
                                  std::string_view pointer);
+  void judge_store(const model::Destination& destination, std::string_view pointer);
   std::vector<ProbeCheck> probe(const model::Destination& destination, std::string_view pointer);
 
   AdmissionDependencies deps_;

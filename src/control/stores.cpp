@@ -1,6 +1,7 @@
 #include "control/stores.h"
 
 #include "core/error.h"
+#include "model/destination_provider.h"
 
 namespace backstay::control {
 namespace {
@@ -62,6 +63,10 @@ model::Destination parse_destination(const core::json::object& config, const mod
   destination.endpoint_url = core::find_string(config, "endpointUrl", config_pointer).value_or("");
   while (destination.endpoint_url.ends_with('/')) destination.endpoint_url.pop_back();
   destination.region = core::find_string(config, "region", config_pointer).value_or("");
+  destination.provider = core::find_string(config, "provider", config_pointer).value_or("");
+  destination.account_id = core::find_string(config, "accountId", config_pointer).value_or("");
+  destination.jurisdiction = core::find_string(config, "jurisdiction", config_pointer).value_or("");
+  model::complete_destination(destination, config_pointer);
   destination.path_style = core::find_bool(config, "pathStyle", config_pointer).value_or(true);
   destination.access_key = find_key(config, secrets, {"accessKey", "accessKeyId"}, pointer);
   destination.secret_key = find_key({}, secrets, {"secretKey"}, pointer);

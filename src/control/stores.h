@@ -15,9 +15,9 @@
 
 namespace backstay::control {
 
-/// Reads the keys of backups.config and backups.secrets: destinationPath, endpointUrl, region, pathStyle, accessKeyId
-/// or accessKey in config or secrets, secretKey in secrets. Sets only where it is and how to open it. Throws
-/// Error(invalid_argument) with a field below `pointer`.
+/// Reads the keys of backups.config and backups.secrets: destinationPath, endpointUrl, region, pathStyle, provider,
+/// accountId, jurisdiction (model/destination_provider.h), accessKeyId or accessKey in config or secrets, secretKey in
+/// secrets. Sets only where it is and how to open it. Throws Error(invalid_argument) with a field below `pointer`.
 model::Destination parse_destination(const core::json::object& config, const model::Secrets& secrets,
                                      std::string_view pointer);
 /// Throws the same if an S3 store is named without its keys.
@@ -43,6 +43,8 @@ class StoreGate {
   /// not work, naming what to change, and what opening it throws (a path outside the allowed roots, an address that may
   /// not be reached).
   virtual std::vector<ProbeCheck> probe(const model::Destination& destination) = 0;
+  /// True if the place can be read and holds the repository of this id.
+  virtual bool holds_repository(const model::Destination& destination, const std::string& repository_id) = 0;
   /// The team's recovery kit as text for people: what it is, the recovery key, how it is used.
   [[nodiscard]] virtual std::string recovery_kit(const model::Team& team,
                                                  const std::vector<model::Destination>& destinations) const = 0;

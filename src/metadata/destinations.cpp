@@ -131,13 +131,30 @@ void Destinations::remember_repository(const std::string& id, const std::string&
                    Values().set("id", id));
 }
 
-std::optional<std::string> Destinations::find_user(const std::string& id) {
-  return Query(tx_,
-               "SELECT id FROM services WHERE destination_id = :id UNION ALL "
-               "SELECT id FROM backups WHERE destination_id = :id AND state <> 'deleted' UNION ALL "
-               "SELECT id FROM instances WHERE destination_id = :id AND state <> 'removed' LIMIT 1")
+void Destinations::forget_repository(const std::string& id) {
+  metadata::update(tx_, "destinations", Values().set("repository_id", std::string()), "id = :id",
+                   Values().set("id", id));
+}
+
+std::vector<DestinationUser> Destinations::users(const std::string& id) {
+  return Query(
+             tx_,
+             "SELECT 1 AS rank, 'service' AS kind, id, name FROM services WHERE destination_id = :id UNION ALL "
+             "SELECT 2 AS rank, 'schedule' AS kind, id, CASE name WHEN '' THEN id ELSE name END AS name FROM schedules "
+             "WHERE destination_id = :id AND deleted_at IS NULL UNION ALL "
+             "SELECT 3 AS rank, 'backup' AS kind, id, id AS name FROM backups "
+             "WHERE destination_id = :id AND state <> 'deleted' UNION ALL "
+             "SELECT 4 AS rank, 'instance' AS kind, id, id AS name FROM instances "
+             "WHERE destination_id = :id AND state <> 'removed' ORDER BY rank, name LIMIT 5")
       .bind(Values().set("id", id))
-      .first<std::string>([](const Row& row) { return row.text("id"); });
+      .list<DestinationUser>(
+          [](const Row& row) { return DestinationUser{row.text("kind"), row.text("id"), row.text("name")}; });
+}
+
+std::optional<std::string> Destinations::find_user(const std::string& id) {
+  const auto found = users(id);
+  if (found.empty()) return std::nullopt;
+  return found.front().id;
 }
 
 void Destinations::remove(const std::string& id) {

@@ -10,6 +10,14 @@
 
 namespace backstay::metadata {
 
+/// What refers to a destination.
+struct DestinationUser {
+  std::string kind{};  ///< "service", "schedule", "backup" or "instance"
+  std::string id{};
+  /// What people know it by.
+  std::string name{};
+};
+
 class Destinations {
  public:
   explicit Destinations(Transaction& tx) : tx_(tx) {}
@@ -30,7 +38,11 @@ class Destinations {
   std::optional<std::string> repository_id(const std::string& id);
   /// Keeps the first that is given for a destination. Nothing happens if the destination is gone.
   void remember_repository(const std::string& id, const std::string& repository_id);
-  /// The id of a service, a backup or an instance that refers to it, if any does.
+  /// It may become another place, with another repository.
+  void forget_repository(const std::string& id);
+  /// A few of those that refer to it, those that people know first.
+  std::vector<DestinationUser> users(const std::string& id);
+  /// The id of something that refers to it, if anything does.
   std::optional<std::string> find_user(const std::string& id);
   /// Throws Error(conflict) while a service or a backup refers to it.
   void remove(const std::string& id);

@@ -1,7 +1,9 @@
 #include "providers/store_gate.h"
 
 #include "blob/probe.h"
+#include "core/error.h"
 #include "repository/keys.h"
+#include "repository/repository.h"
 
 namespace backstay::providers {
 
@@ -31,6 +33,19 @@ std::vector<control::ProbeCheck> BlobStoreGate::probe(const model::Destination& 
   }
   for (const auto& note : report.notes) checks.push_back({"note", false, true, note});
   return checks;
+}
+
+bool BlobStoreGate::holds_repository(const model::Destination& destination, const std::string& repository_id) {
+  const auto turn = turns_.take(destination.team_id);
+  auto policy = policy_;
+  policy.create_directories = false;
+  try {
+    repository::Repository::check_present(*blob::open_store(to_blob(destination), policy, context_), repository_id);
+    return true;
+  } catch (const core::Error& error) {
+    if (error.code() != core::Code::kStoreUnreachable) throw;
+    return false;
+  }
 }
 
 std::string BlobStoreGate::recovery_kit(const model::Team& team,

@@ -14,6 +14,7 @@ class BlobStoreGate final : public control::StoreGate {
       : policy_(std::move(policy)), context_(std::move(context)), turns_(turns) {}
   void check(const model::Destination& destination) override;
   std::vector<control::ProbeCheck> probe(const model::Destination& destination) override;
+  bool holds_repository(const model::Destination& destination, const std::string& repository_id) override;
   [[nodiscard]] std::string recovery_kit(const model::Team& team,
                                          const std::vector<model::Destination>& destinations) const override;
   core::Secret make_recovery_key() override;
