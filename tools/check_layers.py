@@ -20,6 +20,7 @@ HOMES = {
     "soci/": {"metadata"},
     "sqlite3.h": {"metadata"},
     "zstd": {"codec"},
+    "zlib": {"codec"},
     "lz4": {"codec"},
     "pugixml": {"blob"},
     "date/": {"model"},
