@@ -5,7 +5,9 @@
 #include "control/service_operations.h"
 #include "core/text.h"
 #include "metadata/backups.h"
+#include "metadata/schedules.h"
 #include "metadata/services.h"
+#include "model/schedule.h"
 
 namespace backstay::control {
 namespace {
@@ -100,6 +102,7 @@ void confirm_backup(const WorkDependencies& deps, StepContext& context) {
   backup.state = model::BackupState::kCompleted;
   deps.database.write([&](auto& tx) {
     note_facts(tx, backup);
+    metadata::Schedules(tx).set_outcome(backup.schedule_id, backup.id, model::RunOutcome::kCompleted);
     hurry_retention(tx, backup.service_id, deps.clock.now());
     deps.events.record(tx, body.service, events::kBackupConfirmed,
                        "the backup was read back from the store and is whole", {{"backup.id", backup.id}});
@@ -114,6 +117,7 @@ void note_backup_failed(const NoteDependencies& deps, metadata::Transaction& tx,
   backup.error = reason;
   backup.next_step = next_step;
   metadata::Backups(tx).update(backup);
+  metadata::Schedules(tx).set_outcome(backup.schedule_id, backup.id, model::RunOutcome::kFailed);
   const auto service = metadata::Services(tx).find(operation.service_id);
   if (!service) return;
   deps.events.record(tx, *service, kind, fmt::format("{}; earlier backups are untouched; {}", reason, next_step),
@@ -128,6 +132,10 @@ OperationKind backup_kind(const WorkDependencies& deps) {
   kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
     note_backup_failed({deps.events, deps.clock}, tx, operation, events::kBackupFailed,
                        "the backup failed: " + error.message(), error.hint());
+    // A schedule that runs once a month must not wait for the next one because its store was away for an hour.
+    const auto backup = metadata::Backups(tx).require(backup_of(operation));
+    if (backup.origin != model::BackupOrigin::kScheduled) return;
+    metadata::Schedules(tx).hurry(backup.schedule_id, deps.clock.now() + model::kRetryAfter);
   };
   kind.on_cancelled = [deps](auto& tx, const auto& operation) {
     note_cancelled({deps.events, deps.clock}, tx, operation);

@@ -2,6 +2,7 @@
 
 #include "metadata/backups.h"
 #include "metadata/operations.h"
+#include "metadata/schedules.h"
 #include "metadata/waiting_backups.h"
 #include "model/schedule.h"
 
@@ -12,12 +13,6 @@ constexpr auto kBetweenSafetyBackups = std::chrono::minutes(10);
 /// After a time without the server all services are late at once. More than so many would only stand in the queue, in
 /// front of what owners ask for.
 constexpr std::size_t kScheduledAtOnce = 16;
-
-/// What owners ask for, and what has begun, does not count; and every team has its turn however many wait of another.
-bool has_room(metadata::Transaction& tx, std::int64_t team_id) {
-  const auto waiting = metadata::count_waiting_scheduled(tx, team_id);
-  return waiting.of_all < kScheduledAtOnce || waiting.of_team == 0;
-}
 
 }  // namespace
 
@@ -36,6 +31,7 @@ model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transacti
   backup.schedule_id = wanted.schedule_id;
   backup.scheduled_at = deps.clock.now();
   backup.number = metadata::Backups(tx).insert(backup);
+  if (!backup.schedule_id.empty()) metadata::Schedules(tx).note_run(backup.schedule_id, backup.id, backup.scheduled_at);
   deps.events.record(tx, service, events::kBackupScheduled,
                      fmt::format("a backup was scheduled ({})", model::to_text(wanted.origin)),
                      {{"backup.id", backup.id}});
@@ -53,6 +49,11 @@ std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDepende
                                            .secrets = {},
                                            .not_before = {}});
   return {std::move(backup), std::move(operation)};
+}
+
+bool has_room(metadata::Transaction& tx, std::int64_t team_id) {
+  const auto waiting = metadata::count_waiting_scheduled(tx, team_id);
+  return waiting.of_all < kScheduledAtOnce || waiting.of_team == 0;
 }
 
 bool has_open_backup(metadata::Transaction& tx, const std::string& service_id) {

@@ -42,6 +42,10 @@ model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transacti
 std::pair<model::Backup, model::Operation> schedule_backup(const ScheduleDependencies& deps, metadata::Transaction& tx,
                                                            const model::Service& service, const NewBackup& wanted);
 
+/// True if one more scheduled backup of the team may be entered: not many wait. What owners ask for, and what has
+/// begun, does not count; and every team has its turn however many wait of another.
+bool has_room(metadata::Transaction& tx, std::int64_t team_id);
+
 /// True if a backup of the service is queued or running.
 bool has_open_backup(metadata::Transaction& tx, const std::string& service_id);
 

@@ -11,6 +11,7 @@
 #include "control/operation_runner.h"
 #include "control/reconciler.h"
 #include "control/retention_schedule.h"
+#include "control/schedule_runner.h"
 #include "control/service_operations.h"
 #include "control/webhook_dispatch.h"
 #include "core/error.h"
@@ -40,14 +41,24 @@ class Engine::Life {
         events_(deps_.clock, deps_.random),
         companions_({*database_, events_, deps_.clock}),
         runner_({*database_, deps_.operations, events_, deps_.clock, deps_.metrics},
-                all_kinds({*database_, deps_.providers, events_, deps_.clock, deps_.random, config_.ports,
-                           [this](const auto& instance) { companions_.retire(instance); }, config_.removal_grace}),
+                all_kinds({.database = *database_,
+                           .providers = deps_.providers,
+                           .events = events_,
+                           .clock = deps_.clock,
+                           .random = deps_.random,
+                           .ports = config_.ports,
+                           .operations = deps_.operations,
+                           .stop_companions = [this](const auto& instance) { companions_.retire(instance); },
+                           .readmit_companions = [this](const auto& instance) { companions_.readmit(instance); },
+                           .removal_grace = config_.removal_grace,
+                           .rollback_grace = config_.rollback_grace}),
                 epoch),
         reconciler_({*database_, deps_.providers, deps_.operations, events_, companions_, deps_.clock, deps_.random,
                      deps_.metrics, epoch},
                     {config_.measure_every, config_.behind_after, config_.reconcile_every}),
         housekeeping_(*database_, deps_.clock, config_.keep_history),
-        retention_(*database_, deps_.operations, deps_.clock, epoch) {
+        retention_(*database_, deps_.operations, deps_.clock, epoch),
+        schedules_(*database_, {deps_.operations, events_, deps_.clock, deps_.random}, epoch) {
     // What tidies stores has workers of its own: nobody waits for it, and a store that hangs holds its worker for long.
     const std::vector<std::string> tidying{std::string(kinds::kRetention), std::string(kinds::kPrune)};
     add_workers(config_.workers, runner_.kinds_but(tidying));
@@ -110,6 +121,7 @@ class Engine::Life {
         runner_.heartbeat();
         housekeeping_.tick();
         retention_.tick();
+        schedules_.tick();
       } catch (...) {
         core::log_error("reconciler.failed", core::as_error(std::current_exception()).message());
       }
@@ -153,6 +165,7 @@ class Engine::Life {
   Housekeeping housekeeping_;
   std::set<std::string> leaving_;
   RetentionSchedule retention_;
+  ScheduleRunner schedules_;
   std::vector<std::jthread> threads_;
 };
 

@@ -13,11 +13,14 @@ using metadata::KeyState;
 using Stage = KeyedRequest::Stage;
 
 void require_generation(const Principal& principal, const model::Service& service) {
+  require_generation(principal, service.generation, fmt::format("the service '{}'", service.name));
+}
+
+void require_generation(const Principal& principal, std::int64_t generation, std::string_view what) {
   if (!principal.terms || !principal.terms->generations) return;
-  if (principal.terms->generations->contains(service.generation)) return;
+  if (principal.terms->generations->contains(generation)) return;
   throw Error(Code::kPreconditionFailed,
-              fmt::format("the service '{}' is at generation {}, which If-Match does not name", service.name,
-                          service.generation));
+              fmt::format("{} is at generation {}, which If-Match does not name", what, generation));
 }
 
 void take_effect(metadata::Transaction& tx, const Principal& principal, const std::string& subject) {

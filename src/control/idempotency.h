@@ -35,6 +35,8 @@ struct RequestTerms {
 
 /// Throws Error(precondition_failed) if the terms name other generations.
 void require_generation(const Principal& principal, const model::Service& service);
+/// `what`: "the schedule 'nightly'".
+void require_generation(const Principal& principal, std::int64_t generation, std::string_view what);
 /// To be called in the transaction that writes what the request asked for; `subject` is the id of what was made. Throws
 /// Error(conflict), so that nothing is written, if another attempt has the key by now.
 void take_effect(metadata::Transaction& tx, const Principal& principal, const std::string& subject);

@@ -134,6 +134,8 @@ struct TakeBackupRequest {
   model::Labels labels{};
   /// Instead of the retention.
   std::optional<core::Timestamp> expires_at{};
+  /// The schedule that it is a run of.
+  std::string schedule_id{};
 };
 
 /// What is absent keeps its value.

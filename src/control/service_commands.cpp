@@ -89,7 +89,7 @@ ServiceCommands::ServiceCommands(CommandDependencies dependencies, CommandConfig
 
 ServiceChange ServiceCommands::create_service(const CreateServiceRequest& request, const Principal& principal,
                                               Effect effect) {
-  require_write(principal);
+  require_scope(principal, request.recover_from ? model::kScopeBackupsRecover : model::kScopeServicesWrite);
   auto [service, destination] = admission_.create(request, principal);
   std::optional<AdmittedRecovery> recovery;
   if (request.recover_from) {
@@ -172,13 +172,14 @@ void ServiceCommands::require_changeable(const model::Service& service) {
 
 ServiceChange ServiceCommands::update_service(const std::string& id, const UpdateServiceRequest& request,
                                               const Principal& principal) {
-  require_write(principal);
+  require_scope(principal, model::kScopeServicesWrite);
   const auto before = require_service(id, principal);
   require_generation(principal, before);
   require_changeable(before);
   auto [service, destination] = admission_.update(before, request);
   const bool turns = before.pause != service.pause;
-  const bool needs_work = request.config || request.secrets || request.plan || request.backups || turns;
+  const bool needs_work = request.config || request.secrets || request.plan || request.backups || turns ||
+                          before.app_version != service.app_version;
 
   const auto changes = needs_work ? setting_changes(before, service).effects : std::vector<std::string>();
 
@@ -263,7 +264,7 @@ std::vector<std::string> ServiceCommands::cancel_open(metadata::Transaction& tx,
 
 ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup final_backup,
                                               const Principal& principal) {
-  require_delete(principal);
+  require_scope(principal, model::kScopeServicesDelete);
   auto service = require_service(id, principal);
   require_deletable(service);
   std::vector<std::string> to_cancel;
@@ -313,7 +314,7 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup
 
 model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal,
                                                const TakeBackupRequest& request) {
-  require_write(principal);
+  require_scope(principal, model::kScopeBackupsWrite);
   require_changeable(require_service(service_id, principal));
   auto backup = deps_.database.write([&](auto& tx) {
     // As it is now, not as it was seen a moment ago.
@@ -325,7 +326,8 @@ model::Backup ServiceCommands::schedule_backup(const std::string& service_id, co
                                                .mechanism = request.mechanism,
                                                .label = request.label,
                                                .labels = request.labels,
-                                               .expires_at = request.expires_at})
+                                               .expires_at = request.expires_at,
+                                               .schedule_id = request.schedule_id})
                          .first;
     take_effect(tx, principal, scheduled.id);
     return scheduled;

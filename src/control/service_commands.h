@@ -96,6 +96,9 @@ class ServiceCommands {
   /// of the same service. conflict while the deletion runs, for a service that is not deleted, or whose backups were
   /// off.
   ServiceChange undelete_service(const std::string& id, const Principal& principal);
+  /// Ends the server within seconds, after a checkpoint, and starts it again; one that waits already is answered.
+  /// conflict for a service that is paused or not made yet, not_supported for what a backend elsewhere runs.
+  ServiceChange restart_service(const std::string& id, const Principal& principal);
   /// conflict if backups are off and no destination is named; not_supported with the reason where no logical one can be
   /// taken, or no other destination than the service's first can be used.
   model::Backup schedule_backup(const std::string& service_id, const Principal& principal,
@@ -125,6 +128,8 @@ class ServiceCommands {
                                         const Principal& principal);
   /// conflict while something needs it, naming what.
   Preview delete_destination(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
+  /// What admission found or probed, for the other commands.
+  void write_destination(metadata::Transaction& tx, const NamedDestination& named, std::int64_t team_id);
   /// The recovery kit of a team, as text; remembers that it was fetched.
   std::string export_recovery_kit(std::int64_t team_id, const Principal& principal);
 
@@ -133,7 +138,6 @@ class ServiceCommands {
   Preview setting_changes(const model::Service& before, const model::Service& after);
   void tell_change(metadata::Transaction& tx, const model::Backup& before, const model::Backup& after);
   model::Backup require_backup(metadata::Transaction& tx, const std::string& id, const Principal& principal);
-  void write_destination(metadata::Transaction& tx, const NamedDestination& named, std::int64_t team_id);
   /// One that the principal may change.
   model::Destination require_destination(const std::string& id, const Principal& principal);
   /// Throws Error(conflict) if `after` is another place and backups lie in the one before.

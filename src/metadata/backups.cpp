@@ -165,7 +165,7 @@ void Backups::remove(const std::string& id) {
 
 std::optional<model::Backup> Backups::last_of(const std::string& service_id, model::BackupOrigin origin) {
   return Query(tx_,
-               "SELECT * FROM backups WHERE service_id = :service_id AND origin = :origin "
+               "SELECT * FROM backups WHERE service_id = :service_id AND origin = :origin AND schedule_id = '' "
                "ORDER BY scheduled_at DESC, id DESC LIMIT 1")
       .bind(Values().set("service_id", service_id).set("origin", model::to_text(origin)))
       .first<model::Backup>(read_backup);

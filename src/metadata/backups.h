@@ -44,7 +44,7 @@ class Backups {
   void move(const std::string& from_service, const std::string& instance_id, const std::string& to_service);
   /// Missing is fine.
   void remove(const std::string& id);
-  /// The service's last backup of this origin, whatever became of it.
+  /// The service's last backup of this origin, whatever became of it; those of schedules do not count.
   std::optional<model::Backup> last_of(const std::string& service_id, model::BackupOrigin origin);
   /// When the newest one that is confirmed and still there was read back.
   std::optional<core::Timestamp> last_confirmed_at(const std::string& service_id);

@@ -88,6 +88,8 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
                                                CommandConfig{kPorts, 70000, 70999});
   provider_commands =
       std::make_unique<ProviderCommands>(ProviderCommandDependencies{*database, *registry, backends, clock, random});
+  schedule_commands = std::make_unique<ScheduleCommands>(
+      ScheduleCommandDependencies{*database, *registry, gate, *commands, clock, random});
   queries = std::make_unique<Queries>(*database, *registry);
   companions = std::make_unique<CompanionSupervisor>(SupervisorDependencies{*database, *log, clock});
   runner = std::make_unique<OperationRunner>(RunnerDependencies{*database, *queue, *log, clock, metrics},
@@ -98,6 +100,7 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
       ReconcilerDependencies{*database, *registry, *queue, *log, *companions, clock, random, metrics, server},
       ReconcilerConfig{});
   retention = std::make_unique<RetentionSchedule>(*database, *queue, clock, server);
+  schedules = std::make_unique<ScheduleRunner>(*database, ScheduleDependencies{*queue, *log, clock, random}, server);
   admin.token_name = "test";
   admin.admin = admin.may_read = admin.may_write = admin.all_teams = true;
   commands->bootstrap();
@@ -147,6 +150,7 @@ void ControlWorld::settle() {
   while (worked) {
     tick();
     retention->tick();
+    schedules->tick();
     worked = false;
     while (run_one()) worked = true;
   }

@@ -14,6 +14,8 @@
 #include "control/queries.h"
 #include "control/reconciler.h"
 #include "control/retention_schedule.h"
+#include "control/schedule_commands.h"
+#include "control/schedule_runner.h"
 #include "control/service_commands.h"
 #include "control/testing/fake_provider.h"
 #include "core/metrics.h"
@@ -63,11 +65,13 @@ class ControlWorld {
   std::unique_ptr<EventLog> log;
   std::unique_ptr<ServiceCommands> commands;
   std::unique_ptr<ProviderCommands> provider_commands;
+  std::unique_ptr<ScheduleCommands> schedule_commands;
   std::unique_ptr<Queries> queries;
   std::unique_ptr<CompanionSupervisor> companions;
   std::unique_ptr<OperationRunner> runner;
   std::unique_ptr<Reconciler> reconciler;
   std::unique_ptr<RetentionSchedule> retention;
+  std::unique_ptr<ScheduleRunner> schedules;
   Principal admin;
   /// Its epoch.
   std::int64_t server = 0;
