@@ -146,7 +146,7 @@ void Admission::judge_backups(model::Service& service, const BackupsRequest& req
   if (is_local && backups.config.contains("destinationId")) {
     refusals.check([&] {
       find_destination(service.team_id, core::require_string(backups.config, "destinationId", "/backups/config"),
-                       "/backups");
+                       "/backups/config/destinationId");
     });
   } else if (!is_local || !backups.config.empty() || !backups.secrets.empty()) {
     refusals.check([&] { model::check_backup_store(offer, backups.config, backups.secrets); });
@@ -218,11 +218,11 @@ std::vector<ProbeCheck> Admission::probe(const model::Destination& destination, 
   }
 }
 
-model::Destination Admission::find_destination(std::int64_t team_id, const std::string& id, std::string_view pointer) {
+model::Destination Admission::find_destination(std::int64_t team_id, const std::string& id, std::string_view field) {
   const auto found = deps_.database.read([&](auto& tx) { return metadata::Destinations(tx).find(id); });
   if (!found || (found->team_id != 0 && found->team_id != team_id)) {
     throw core::Error(core::Code::kInvalidArgument, fmt::format("there is no destination '{}' for this team", id))
-        .with_field(std::string(pointer) + "/config/destinationId", "names no destination of the team");
+        .with_field(std::string(field), "names no destination of the team");
   }
   return *found;
 }
@@ -230,14 +230,23 @@ model::Destination Admission::find_destination(std::int64_t team_id, const std::
 NamedDestination Admission::resolve_destination(std::int64_t team_id, const core::json::object& config,
                                                 const model::Secrets& secrets, std::string_view pointer) {
   if (const auto id = core::find_string(config, "destinationId", std::string(pointer) + "/config")) {
-    return part_of_team(find_destination(team_id, *id, pointer), team_id, pointer);
+    return part_of_team(find_destination(team_id, *id, std::string(pointer) + "/config/destinationId"), team_id,
+                        pointer);
   }
   if (config.empty() && secrets.empty()) {
-    if (auto found = deps_.database.read([&](auto& tx) { return metadata::Destinations(tx).find_default(team_id); })) {
-      return part_of_team(std::move(*found), team_id, pointer);
-    }
+    if (auto found = default_destination(team_id, pointer)) return std::move(*found);
   }
   return named(team_id, check_store(config, secrets, pointer), pointer);
+}
+
+NamedDestination Admission::destination_of(std::int64_t team_id, const std::string& id, std::string_view field) {
+  return part_of_team(find_destination(team_id, id, field), team_id, "");
+}
+
+std::optional<NamedDestination> Admission::default_destination(std::int64_t team_id, std::string_view pointer) {
+  auto found = deps_.database.read([&](auto& tx) { return metadata::Destinations(tx).find_default(team_id); });
+  if (!found) return std::nullopt;
+  return part_of_team(std::move(*found), team_id, pointer);
 }
 
 std::string Admission::part_url(const std::string& url, std::int64_t team_id) {

@@ -69,6 +69,10 @@ class Admission {
   /// Finds the place or probes it. `config` may be {"destinationId"}.
   NamedDestination resolve_destination(std::int64_t team_id, const core::json::object& config,
                                        const model::Secrets& secrets, std::string_view pointer);
+  /// The destination with this id, the operator's as the team's part of it. A refusal names `field`.
+  NamedDestination destination_of(std::int64_t team_id, const std::string& id, std::string_view field);
+  /// What is used where nothing is named; nothing if nobody named a default.
+  std::optional<NamedDestination> default_destination(std::int64_t team_id, std::string_view pointer);
 
  private:
   struct Source;
@@ -94,7 +98,7 @@ class Admission {
   NamedDestination part_of_team(model::Destination place, std::int64_t team_id, std::string_view pointer);
   /// The team's destination of this place, found or probed.
   NamedDestination named(std::int64_t team_id, model::Destination wanted, std::string_view pointer);
-  model::Destination find_destination(std::int64_t team_id, const std::string& id, std::string_view pointer);
+  model::Destination find_destination(std::int64_t team_id, const std::string& id, std::string_view field);
   /// What config and secrets below `pointer` name, judged without a look at it.
   model::Destination check_store(const core::json::object& config, const model::Secrets& secrets,
                                  std::string_view pointer);

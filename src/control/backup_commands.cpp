@@ -1,12 +1,16 @@
-// The part of ServiceCommands that speaks of single backups: pins, expiries, labels and deletion.
+// The part of ServiceCommands that speaks of single backups: taking one, pins, expiries, labels and deletion.
 #include <fmt/format.h>
 
+#include "control/backup_schedule.h"
+#include "control/dump_download.h"
+#include "control/idempotency.h"
 #include "control/refusals.h"
 #include "control/retention_question.h"
 #include "control/retention_schedule.h"
 #include "control/service_commands.h"
 #include "core/error.h"
 #include "metadata/backups.h"
+#include "metadata/destinations.h"
 #include "metadata/services.h"
 
 namespace backstay::control {
@@ -14,15 +18,44 @@ namespace {
 
 constexpr std::size_t kLongestLabel = 200;
 
+void check_expiry(Refusals& refusals, const std::optional<core::Timestamp>& expires_at, core::Timestamp now) {
+  if (expires_at && *expires_at <= now) refusals.add("/expiresAt", "has passed already");
+}
+
+void check_label(Refusals& refusals, std::string_view label) {
+  if (label.size() > kLongestLabel) refusals.add("/label", fmt::format("has at most {} bytes", kLongestLabel));
+}
+
+void check_wish(const TakeBackupRequest& request, core::Timestamp now) {
+  Refusals refusals;
+  check_expiry(refusals, request.expires_at, now);
+  check_label(refusals, request.label);
+  refusals.check([&] { model::check_labels(request.labels); });
+  refusals.raise();
+}
+
 void check_change(const ChangeBackupRequest& request, core::Timestamp now) {
   Refusals refusals;
-  if (request.expires_at && *request.expires_at && **request.expires_at <= now) {
-    refusals.add("/expiresAt", "has passed already; delete the backup if it is not wanted any more");
-  }
-  if (request.label && request.label->size() > kLongestLabel) {
-    refusals.add("/label", fmt::format("has at most {} bytes", kLongestLabel));
-  }
+  check_expiry(refusals, request.expires_at.value_or(std::nullopt), now);
+  check_label(refusals, request.label.value_or(""));
   refusals.raise();
+}
+
+/// `alone`: the backup goes elsewhere than the instance's WAL, which then need not go anywhere.
+void require_can_back_up(const model::Service& service, bool alone) {
+  if (service.delete_requested_at) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is being deleted", service.name));
+  }
+  if (!service.backups.enabled && !alone) {
+    throw core::Error(core::Code::kConflict, fmt::format("backups of the service '{}' are off", service.name))
+        .with_hint(
+            "turn backups on (PATCH with backups.enabled true and a destination), or name a destination for "
+            "this one");
+  }
+  if (service.pause) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is paused", service.name))
+        .with_hint("resume it (PATCH with pause false); all it wrote was archived before it was paused");
+  }
 }
 
 /// Of a service that is not there any more nothing is promised.
@@ -47,6 +80,53 @@ model::Backup ServiceCommands::require_backup(metadata::Transaction& tx, const s
     throw core::Error(core::Code::kNotFound, fmt::format("there is no backup '{}'", id));
   }
   return std::move(*backup);
+}
+
+std::optional<NamedDestination> ServiceCommands::place_for(const model::Service& service,
+                                                           const TakeBackupRequest& request) {
+  if (!deps_.providers.of_kind(service.provider.kind).is_local()) {
+    if (!request.destination_id) return std::nullopt;
+    throw core::Error(core::Code::kNotSupported,
+                      fmt::format("where backups of '{}' go, only its provider's backend knows", service.name))
+        .with_field("/destinationId", "is not offered by this provider");
+  }
+  if (request.destination_id)
+    return admission_.destination_of(service.team_id, *request.destination_id, "/destinationId");
+  return service.backups.enabled ? std::nullopt : admission_.default_destination(service.team_id, "");
+}
+
+model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal,
+                                               const TakeBackupRequest& request) {
+  require_scope(principal, model::kScopeBackupsWrite);
+  check_wish(request, deps_.clock.now());
+  const auto seen = require_service(service_id, principal);
+  require_changeable(seen);
+  const auto place = place_for(seen, request);
+  auto backup = deps_.database.write([&](auto& tx) {
+    // As it is now, not as it was seen a moment ago.
+    const auto service = metadata::Services(tx).require(service_id);
+    require_can_back_up(service, place.has_value());
+    // Those of a service that is switched over wait for its end; a candidate has an end itself.
+    if (!service.candidate_of.empty()) require_no_switch(tx, service);
+    if (request.mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
+    if (place) write_destination(tx, *place, service.team_id);
+    auto scheduled =
+        control::schedule_backup(
+            {deps_.operations, events_, deps_.clock, deps_.random}, tx, service,
+            {.id = request.id,
+             .mechanism = request.mechanism,
+             .destination_id = place ? metadata::Destinations(tx).require(place->destination.id).id : std::string(),
+             .label = request.label,
+             .labels = request.labels,
+             .expires_at = request.expires_at,
+             .pinned = request.pinned,
+             .schedule_id = request.schedule_id})
+            .first;
+    take_effect(tx, principal, scheduled.id);
+    return scheduled;
+  });
+  deps_.operations.ring();
+  return backup;
 }
 
 model::Backup ServiceCommands::change_backup(const std::string& id, const ChangeBackupRequest& request,
@@ -92,11 +172,22 @@ void ServiceCommands::tell_change(metadata::Transaction& tx, const model::Backup
   }
 }
 
-model::Backup ServiceCommands::delete_backup(const std::string& id, const Principal& principal, Effect effect) {
+model::Backup ServiceCommands::delete_backup(const std::string& id, const Principal& principal, Effect effect,
+                                             const BackupDeletion& which) {
   require_scope(principal, model::kScopeBackupsDelete);
   auto tx = deps_.database.begin(metadata::Access::kWrite);
   auto backup = require_backup(tx, id, principal);
+  if (which.only_manual && backup.origin != model::BackupOrigin::kManual) {
+    throw core::Error(core::Code::kConflict,
+                      fmt::format("the backup '{}' is automatic ({}): it is managed by the system", id,
+                                  model::to_text(backup.origin)))
+        .with_hint("only backups that were asked for can be deleted; this one goes when its retention ends");
+  }
   if (backup.state == model::BackupState::kDeleting) return backup;
+  if (which.pinned_too && backup.pinned) {
+    backup.pinned = false;
+    metadata::Backups(tx).update(backup);
+  }
   const auto service = metadata::Services(tx).require(backup.service_id);
   const auto now = deps_.clock.now();
   if (const auto obstacle = obstacle_of(tx, backup, now)) {

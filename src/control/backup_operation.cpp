@@ -31,7 +31,12 @@ Loaded load(const WorkDependencies& deps, const model::Operation& operation) {
       throw core::Error(core::Code::kConflict, fmt::format("the service '{}' has no data yet", service.name))
           .with_hint("wait until the service is synchronized");
     }
-    return Loaded{std::move(backup), load_body(tx, service, instance)};
+    auto body = load_body(tx, service, instance);
+    if (backup.stands_alone) {
+      body.instance.destination_id = backup.destination_id;
+      body.backups = load_target(tx, backup.destination_id, service.team_id);
+    }
+    return Loaded{std::move(backup), std::move(body)};
   });
 }
 

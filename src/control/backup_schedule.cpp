@@ -23,6 +23,8 @@ model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transacti
   backup.service_id = service.id;
   backup.team_id = service.team_id;
   backup.destination_id = wanted.destination_id.empty() ? service.backups.destination_id : wanted.destination_id;
+  backup.stands_alone = !wanted.destination_id.empty() &&
+                        (!service.backups.enabled || wanted.destination_id != service.backups.destination_id);
   backup.mechanism = wanted.mechanism;
   backup.origin = wanted.origin;
   backup.label = wanted.label;

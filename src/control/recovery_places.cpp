@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "control/instance_records.h"
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/destinations.h"
@@ -60,12 +59,15 @@ std::vector<RecoveryPlace> recovery_places(metadata::Transaction& tx, const mode
   const auto backups = metadata::Backups(tx).list(filter);
   const auto key = recovery_key_of(tx, service.team_id);
   std::vector<RecoveryPlace> places;
-  for (const auto& instance : archived_instances(tx, service.id)) {
+  auto instances = metadata::Instances(tx).list_of_service(service.id);
+  std::ranges::reverse(instances);
+  for (const auto& instance : instances) {
+    const auto known_places = destinations_of(instance, backups);
     if (elsewhere) {
-      places.push_back(at(service, instance, {*elsewhere, key}));
+      if (!known_places.empty()) places.push_back(at(service, instance, {*elsewhere, key}));
       continue;
     }
-    for (const auto& id : destinations_of(instance, backups)) {
+    for (const auto& id : known_places) {
       if (const auto known = metadata::Destinations(tx).find(id))
         places.push_back(at(service, instance, {*known, key}));
     }

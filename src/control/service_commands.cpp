@@ -36,20 +36,6 @@ model::ServiceState state_while_updating(model::ServiceState now, bool turns, bo
   return now == kSynchronized ? kUpdating : now;
 }
 
-void require_can_back_up(const model::Service& service) {
-  if (service.delete_requested_at) {
-    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is being deleted", service.name));
-  }
-  if (!service.backups.enabled) {
-    throw core::Error(core::Code::kConflict, fmt::format("backups of the service '{}' are off", service.name))
-        .with_hint("turn backups on (PATCH with backups.enabled true and a destination)");
-  }
-  if (service.pause) {
-    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is paused", service.name))
-        .with_hint("resume it (PATCH with pause false); all it wrote was archived before it was paused");
-  }
-}
-
 /// As much of the changes as an event should hold.
 std::string update_body(const std::vector<std::string>& changes, bool paused) {
   constexpr std::size_t kLongest = 1000;
@@ -310,30 +296,6 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup
   for (const auto& cancelled : to_cancel) deps_.operations.cancel(cancelled);
   deps_.operations.ring();
   return {std::move(service), std::move(operation)};
-}
-
-model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal,
-                                               const TakeBackupRequest& request) {
-  require_scope(principal, model::kScopeBackupsWrite);
-  require_changeable(require_service(service_id, principal));
-  auto backup = deps_.database.write([&](auto& tx) {
-    // As it is now, not as it was seen a moment ago.
-    const auto service = metadata::Services(tx).require(service_id);
-    require_can_back_up(service);
-    if (request.mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
-    auto scheduled = control::schedule_backup({deps_.operations, events_, deps_.clock, deps_.random}, tx, service,
-                                              {.id = request.id,
-                                               .mechanism = request.mechanism,
-                                               .label = request.label,
-                                               .labels = request.labels,
-                                               .expires_at = request.expires_at,
-                                               .schedule_id = request.schedule_id})
-                         .first;
-    take_effect(tx, principal, scheduled.id);
-    return scheduled;
-  });
-  deps_.operations.ring();
-  return backup;
 }
 
 void ServiceCommands::request_cancel(metadata::Transaction& tx, const model::Operation& operation) {

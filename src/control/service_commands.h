@@ -138,6 +138,9 @@ class ServiceCommands {
   Preview setting_changes(const model::Service& before, const model::Service& after);
   void tell_change(metadata::Transaction& tx, const model::Backup& before, const model::Backup& after);
   model::Backup require_backup(metadata::Transaction& tx, const std::string& id, const Principal& principal);
+  /// Where a backup goes whose destination is named, or whose service has none; nothing for one that follows the
+  /// service's WAL.
+  std::optional<NamedDestination> place_for(const model::Service& service, const TakeBackupRequest& request);
   /// One that the principal may change.
   model::Destination require_destination(const std::string& id, const Principal& principal);
   /// Throws Error(conflict) if `after` is another place and backups lie in the one before.

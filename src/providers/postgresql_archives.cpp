@@ -131,6 +131,17 @@ std::optional<backup::ArchiveEnd> PostgresqlArchives::live_end(const std::string
   return found->status().proven_end;
 }
 
+std::shared_ptr<backup::WalReceiver> PostgresqlArchives::require_receiver(const control::ServiceBody& body,
+                                                                          std::stop_token stop) const {
+  auto connected = connected_receiver(body.instance.id, kReceiverPatience, std::move(stop));
+  if (connected) return connected;
+  const auto risk = at_risk(body.instance.id);
+  throw core::Error(core::Code::kUnavailable,
+                    "the WAL of the service is not being received: " +
+                        (risk && !risk->last_error.empty() ? risk->last_error : "its receiver has not connected yet"))
+      .with_hint("look at the service's events; the backup is tried again");
+}
+
 control::BackupOutcome PostgresqlArchives::take(const control::ServiceBody& body, const model::Backup& backup,
                                                 control::WorkContext& context) {
   const auto repository = prepared(repositories_.create_or_open(target_of(body)), body);
@@ -139,14 +150,8 @@ control::BackupOutcome PostgresqlArchives::take(const control::ServiceBody& body
   if (backup.mechanism == model::BackupMechanism::kLogical) {
     return outcome_of(take_service_dump(world_, environment(), *repository, body, backup, context));
   }
-  const auto connected = connected_receiver(body.instance.id, kReceiverPatience, context.stop());
-  if (!connected) {
-    const auto risk = at_risk(body.instance.id);
-    throw core::Error(core::Code::kUnavailable,
-                      "the WAL of the service is not being received: " +
-                          (risk && !risk->last_error.empty() ? risk->last_error : "its receiver has not connected yet"))
-        .with_hint("look at the service's events; the backup is tried again");
-  }
+  // One that stands alone streams its WAL itself: the receiver's goes elsewhere, or there is none.
+  const auto connected = backup.stands_alone ? nullptr : require_receiver(body, context.stop());
   PostgresqlInstance instance(world_, body);
   const backup::BaseBackupRequest request{.repository = *repository,
                                           .instance = body.instance.id,
@@ -154,6 +159,7 @@ control::BackupOutcome PostgresqlArchives::take(const control::ServiceBody& body
                                           .data_directory = instance.paths().data(),
                                           .connection = instance.server().management_target(),
                                           .receiver = connected.get(),
+                                          .spool_directory = instance.paths().root / "backup-spool",
                                           .label = "backstay " + backup.id,
                                           .origin = std::string(model::to_text(backup.origin))};
   return outcome_of(backup::take_base_backup(environment(), request, report_to(context), context.stop()));
@@ -253,19 +259,20 @@ bool PostgresqlArchives::send_all(const control::ServiceBody& body, std::stop_to
 
 backup::RecoveryPlan PostgresqlArchives::plan(const control::RecoveryQuestion& question) {
   const auto& instance = question.instances.front();
+  const bool grows = question.from.destination.id == question.source.backups.destination_id;
   backup::RecoveryTarget target = backup::ToLatest{};
   if (question.backup_id) target = backup::ToBackup{*question.backup_id};
   if (question.time) target = backup::ToTime{*question.time};
   const auto plan_now = [&] {
     const auto open = repositories_.archive(question.from, instance.id);
-    return open.archive->plan(target, world_.deps.clock.now(), live_end(instance.id));
+    return open.archive->plan(target, world_.deps.clock.now(), grows ? live_end(instance.id) : std::nullopt);
   };
   if (question.time) {
     try {
       return plan_now();
     } catch (const core::Error& error) {
-      const bool may_come =
-          question.source.backups.enabled && !question.source.pause && *question.time <= world_.deps.clock.now();
+      const bool may_come = grows && question.source.backups.enabled && !question.source.pause &&
+                            *question.time <= world_.deps.clock.now();
       if (error.code() != core::Code::kRecoveryOutOfReach || !may_come) throw;
     }
     // A time that has just passed is within reach as soon as the running source has sent everything before it.

@@ -72,6 +72,8 @@ class PostgresqlArchives {
   static void tell_of_backups(repository::Repository& repository, const std::string& instance_id,
                               backup::WalReceiver& running);
   [[nodiscard]] std::shared_ptr<backup::WalReceiver> receiver(const std::string& instance_id) const;
+  /// Throws Error(unavailable) if it does not connect in time.
+  std::shared_ptr<backup::WalReceiver> require_receiver(const control::ServiceBody& body, std::stop_token stop) const;
   /// Waits for the companion to be connected; nothing if that takes longer than `patience`.
   std::shared_ptr<backup::WalReceiver> connected_receiver(const std::string& instance_id, core::Duration patience,
                                                           std::stop_token stop) const;

@@ -164,8 +164,29 @@ control::ChangeBackupRequest change_backup_request(const core::json::object& bod
   return request;
 }
 
-model::BackupMechanism backup_mechanism(const core::json::value& body) {
-  return model::backup_mechanism_from_text(core::find_string(body.as_object(), "mechanism").value_or("physical"));
+control::TakeBackupRequest take_backup_request(const core::json::object& body) {
+  Refused refused;
+  Fields fields(body, "", refused);
+  control::TakeBackupRequest request;
+  request.mechanism = model::backup_mechanism_from_text(fields.text("mechanism").value_or("physical"));
+  request.destination_id = fields.text("destinationId");
+  request.label = text_or_empty(fields, "label");
+  request.labels = model::changed({}, label_changes(fields));
+  request.expires_at = fields.time("expiresAt");
+  require_none_refused(refused);
+  return request;
+}
+
+control::UpdateDestinationRequest update_destination_request(const core::json::object& body) {
+  Refused refused;
+  Fields fields(body, "", refused);
+  control::UpdateDestinationRequest request;
+  request.name = fields.text("name");
+  request.config = fields.object("config");
+  request.secrets = fields.secrets("secrets");
+  request.is_default = fields.flag("isDefault");
+  require_none_refused(refused);
+  return request;
 }
 
 }  // namespace backstay::api::house

@@ -21,6 +21,7 @@ control::CreateDestinationRequest create_destination_request(const core::json::o
 control::ChangeBackupRequest change_backup_request(const core::json::object& body);
 
 /// How a backup is to be taken.
-model::BackupMechanism backup_mechanism(const core::json::value& body);
+control::TakeBackupRequest take_backup_request(const core::json::object& body);
+control::UpdateDestinationRequest update_destination_request(const core::json::object& body);
 
 }  // namespace backstay::api::house

@@ -34,6 +34,20 @@ Response list(const Context& context, const Request& request, const Principal& p
                    [](const model::Destination& destination) { return destination.id; });
 }
 
+http::Response answer_of(const control::CreatedDestination& saved) {
+  auto resource = destination_resource(saved.destination);
+  if (!saved.checks.empty()) resource["checks"] = checks_resource(saved.checks);
+  return json_response(resource);
+}
+
+/// Its id, once If-Match holds.
+std::string matched_destination(const Context& context, const Request& request, const Principal& principal) {
+  auto id = path_uuid(request, "destination");
+  const auto seen = destination_resource(context.queries.destination(id, principal));
+  require_match(request, body_tag(core::to_text(seen)), "destination");
+  return id;
+}
+
 }  // namespace
 
 void add_destination_routes(RouteTable& routes, const Context& context) {
@@ -57,11 +71,8 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
        .body = ref("CreateDestination"),
        .answer = ref("Destination")},
       [context](const Request& request, const Principal& principal) {
-        const auto created =
-            context.commands.create_destination(create_destination_request(json_body(request)), principal);
-        auto resource = destination_resource(created.destination);
-        resource["checks"] = checks_resource(created.checks);
-        return json_response(resource);
+        return answer_of(
+            context.commands.create_destination(create_destination_request(json_body(request)), principal));
       },
       [context](const Request& /*request*/, const Principal& principal, const std::string& id) {
         return json_response(destination_resource(context.queries.destination(id, principal)));
@@ -77,6 +88,23 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
                return json_response(
                    destination_resource(context.queries.destination(path_uuid(request, "destination"), principal)));
              });
+  routes.add({.method = "PATCH",
+              .path = "/destinations/{id}",
+              .operation = "destinations-update",
+              .tag = "Destinations",
+              .summary = "Give a destination another name, other keys or another place, which is probed first",
+              .description = "Another place is refused while backups lie in this one, unless it holds the same "
+                             "repository. New keys reach what runs by themselves.",
+              .scope = Scope::kWrite,
+              .conditional = true,
+              .body = ref("UpdateDestination"),
+              .answer = ref("Destination"),
+              .more_refusals = {{409, "backups lie in the place that it has, or the other one is entered already"}}},
+             [context](const Request& request, const Principal& principal) {
+               const auto id = matched_destination(context, request, principal);
+               return answer_of(
+                   context.commands.update_destination(id, update_destination_request(json_body(request)), principal));
+             });
   routes.add(
       {.method = "DELETE",
        .path = "/destinations/{id}",
@@ -86,11 +114,10 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
        .scope = Scope::kDelete,
        .previewed = true,
        .conditional = true,
-       .answer = ref("Empty")},
+       .answer = ref("Empty"),
+       .more_refusals = {{409, "a service, a schedule or a backup needs it; the answer says which"}}},
       [context](const Request& request, const Principal& principal) {
-        const std::string id = path_uuid(request, "destination");
-        const auto seen = destination_resource(context.queries.destination(id, principal));
-        require_match(request, body_tag(core::to_text(seen)), "destination");
+        const auto id = matched_destination(context, request, principal);
         const auto effect = query_effect(request);
         const auto preview = context.commands.delete_destination(id, principal, effect);
         return json_response(effect == control::Effect::kDryRun ? preview_resource(preview) : core::json::object());

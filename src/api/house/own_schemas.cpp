@@ -36,9 +36,34 @@ constexpr std::string_view kRequests = R"json({
     "properties": {
       "teamId": {"type": "integer", "minimum": 0, "description": "0: of the operator, for every team"},
       "name": {"type": "string"},
-      "config": {"type": "object", "description": "where: destinationPath, endpointUrl, region"},
+      "config": {"$ref": "#/components/schemas/DestinationConfig"},
       "secrets": {"$ref": "#/components/schemas/SecretValues"},
       "isDefault": {"type": ["boolean", "null"]}
+    }
+  },
+  "UpdateDestination": {
+    "type": "object",
+    "description": "what is absent stays; config and secrets are merged key by key, a null in config removes the key",
+    "additionalProperties": false,
+    "properties": {
+      "name": {"type": ["string", "null"]},
+      "config": {"oneOf": [{"$ref": "#/components/schemas/DestinationConfig"}, {"type": "null"}]},
+      "secrets": {"$ref": "#/components/schemas/SecretValues"},
+      "isDefault": {"type": ["boolean", "null"]}
+    }
+  },
+  "DestinationConfig": {
+    "type": "object",
+    "properties": {
+      "destinationPath": {"type": ["string", "null"], "description": "s3://bucket/prefix or file:///directory"},
+      "endpointUrl": {"type": ["string", "null"], "description": "made from the provider where that says it"},
+      "region": {"type": ["string", "null"]},
+      "pathStyle": {"type": ["boolean", "null"]},
+      "provider": {"type": ["string", "null"], "description": "s3, r2, backblaze, minio or custom"},
+      "accountId": {"type": ["string", "null"], "description": "of r2"},
+      "jurisdiction": {"type": ["string", "null"], "description": "of r2: eu, fedramp or default"},
+      "accessKey": {"type": ["string", "null"], "description": "here or in the secrets"},
+      "accessKeyId": {"type": ["string", "null"], "description": "the same"}
     }
   }
 })json";
@@ -88,7 +113,13 @@ constexpr std::string_view kAnswers = R"json({
   "TakeBackup": {
     "type": "object",
     "properties": {
-      "mechanism": {"type": "string", "enum": ["physical", "logical"], "default": "physical"}
+      "mechanism": {"type": ["string", "null"], "enum": ["physical", "logical", null], "default": "physical"},
+      "destinationId": {"type": ["string", "null"], "format": "uuid",
+                        "description": "where it goes; without one where the service's backups go, else the default"},
+      "label": {"type": ["string", "null"], "maxLength": 200},
+      "labels": {"$ref": "#/components/schemas/LabelChoice"},
+      "expiresAt": {"type": ["string", "null"], "format": "date-time",
+                    "description": "kept until then instead of for the retention"}
     }
   },
   "Backup": {
@@ -100,6 +131,7 @@ constexpr std::string_view kAnswers = R"json({
       "teamId": {"type": "integer"},
       "instanceId": {"type": "string", "format": "uuid"},
       "destinationId": {"type": "string", "format": "uuid"},
+      "standsAlone": {"type": "boolean", "description": "sent elsewhere than the service's WAL: only its own state can be reached from it"},
       "mechanism": {"type": "string", "enum": ["physical", "logical"]},
       "origin": {"type": "string", "enum": ["scheduled", "manual", "final", "safety"]},
       "state": {"type": "string", "enum": ["scheduled", "running", "completed", "failed", "deleting", "deleted", "lost"]},
@@ -276,15 +308,19 @@ constexpr std::string_view kAnswers = R"json({
       "teamId": {"type": "integer"},
       "name": {"type": "string"},
       "url": {"type": "string"},
+      "provider": {"type": "string", "description": "s3, r2, backblaze, minio or custom"},
+      "accountId": {"type": "string"},
+      "jurisdiction": {"type": "string"},
       "endpointUrl": {"type": "string"},
       "region": {"type": "string"},
+      "pathStyle": {"type": "boolean"},
       "isDefault": {"type": "boolean"},
       "probe": {"type": "object", "additionalProperties": true},
       "probedAt": {"type": "string", "format": "date-time"},
       "createdAt": {"type": "string", "format": "date-time"},
       "checks": {
         "type": "array",
-        "description": "in the answer of its creation only",
+        "description": "in the answers of its creation and of changes of its place or its keys",
         "items": {
           "type": "object",
           "required": ["name", "essential", "passed", "message"],

@@ -116,6 +116,7 @@ json::object backup_resource(const model::Backup& backup) {
   object["teamId"] = backup.team_id;
   put_text(object, "instanceId", backup.instance_id);
   put_text(object, "destinationId", backup.destination_id);
+  object["standsAlone"] = backup.stands_alone;
   object["mechanism"] = model::to_text(backup.mechanism);
   object["origin"] = model::to_text(backup.origin);
   object["state"] = model::to_text(backup.state);
@@ -215,8 +216,12 @@ json::object destination_resource(const model::Destination& destination) {
                       {"isDefault", destination.is_default},
                       {"probe", destination.probe},
                       {"createdAt", core::format_time(destination.created_at)}};
+  put_text(object, "provider", destination.provider);
+  put_text(object, "accountId", destination.account_id);
+  put_text(object, "jurisdiction", destination.jurisdiction);
   put_text(object, "endpointUrl", destination.endpoint_url);
   put_text(object, "region", destination.region);
+  object["pathStyle"] = destination.path_style;
   put_time(object, "probedAt", destination.probed_at);
   return object;
 }

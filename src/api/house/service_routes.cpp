@@ -77,11 +77,15 @@ class ServiceHandlers {
     return changed(context_.commands.undelete_service(path_uuid(request, kService), principal), request, principal);
   }
 
+  [[nodiscard]] Response restart(const Request& request, const Principal& principal) const {
+    return changed(context_.commands.restart_service(path_uuid(request, kService), principal), request, principal);
+  }
+
   [[nodiscard]] Response schedule_backup(const Request& request, const Principal& principal) const {
-    auto mechanism = model::BackupMechanism::kPhysical;
-    if (!request.body.empty()) mechanism = backup_mechanism(json_body(request));
-    return json_response(backup_entry(
-        context_.commands.schedule_backup(path_uuid(request, kService), principal, {.mechanism = mechanism})));
+    control::TakeBackupRequest wanted;
+    if (!request.body.empty()) wanted = take_backup_request(json_body(request));
+    return json_response(
+        backup_entry(context_.commands.schedule_backup(path_uuid(request, kService), principal, wanted)));
   }
 
   /// What a request made whose answer was lost.
@@ -211,8 +215,9 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .summary = "Take a backup now",
        .description =
            "A physical one, unless the body says 'logical': a dump by pg_dump, which any later major version "
-           "takes and which can be had as SQL.",
-       .scope = Scope::kWrite,
+           "takes and which can be had as SQL. Sent to another destination than the service's own it carries its "
+           "WAL from start to stop and stands alone.",
+       .scope = Scope::kWriteBackups,
        .body = ref("TakeBackup"),
        .body_optional = true,
        .answer = ref("BackupEntry")},
