@@ -46,6 +46,9 @@ void Session::start() {
 void Session::wind_down() {
   if (phase_ == Phase::kIdle || phase_ == Phase::kHandshake || phase_ == Phase::kLingering) return close();
   if (phase_ == Phase::kStreaming) stream_stop_.request_stop();
+  if (phase_ != Phase::kUploading) return;
+  ErrorCode ignored;
+  socket_.cancel(ignored);  // the pending read ends, and its handler learns why
 }
 
 void Session::close() {
@@ -111,7 +114,13 @@ void Session::parse() {
   read_more();
 }
 
+bool Session::expects_continue() const {
+  const auto expect = parser_->get().find(beast_http::field::expect);
+  return expect != parser_->get().end() && core::to_lower(std::string_view(expect->value())) == "100-continue";
+}
+
 void Session::on_header() {
+  if (!parser_->is_done() && begin_upload()) return;
   const std::size_t limit = host_.core().config().body_limit;
   if (parser_->content_length() && *parser_->content_length() > limit) {
     return refuse(Error(Code::kBodyTooLarge, fmt::format("the body of {} bytes is larger than {} bytes",
@@ -120,8 +129,7 @@ void Session::on_header() {
   parser_->body_limit(limit);
   parser_->eager(true);
   if (parser_->is_done()) return on_request();
-  const auto expect = parser_->get().find(beast_http::field::expect);
-  if (expect == parser_->get().end() || core::to_lower(std::string_view(expect->value())) != "100-continue") {
+  if (!expects_continue()) {
     return input_.size() > 0 ? parse() : read_more();
   }
   out_head_ = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -307,25 +315,6 @@ void Session::end_stream(bool complete) {
 
 // --- the wire and the timer ----------------------------------------------------------------------------------------
 
-template <typename Buffers, typename Handler>
-void Session::async_write(const Buffers& buffers, Handler handler) {
-  if (tls_) {
-    asio::async_write(*tls_, buffers, std::move(handler));
-  } else {
-    asio::async_write(socket_, buffers, std::move(handler));
-  }
-}
-
-template <typename Handler>
-void Session::async_read_some(std::size_t size, Handler handler) {
-  const auto buffer = input_.prepare(size);
-  if (tls_) {
-    tls_->async_read_some(buffer, std::move(handler));
-  } else {
-    socket_.async_read_some(buffer, std::move(handler));
-  }
-}
-
 void Session::arm(Phase phase, std::chrono::milliseconds time) {
   phase_ = phase;
   const std::uint64_t generation = ++timer_generation_;
@@ -342,7 +331,7 @@ void Session::disarm(Phase phase) {
 }
 
 void Session::on_deadline() {
-  if (phase_ != Phase::kReading) return close();
+  if (phase_ != Phase::kReading && phase_ != Phase::kUploading) return close();
   timed_out_ = true;
   ErrorCode ignored;
   socket_.cancel(ignored);  // the pending read ends, and on_read answers

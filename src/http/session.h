@@ -4,6 +4,8 @@
 // it does depends on the phase.
 #pragma once
 
+#include <exception>
+#include <future>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -14,7 +16,9 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
@@ -53,8 +57,11 @@ class Session final : public std::enable_shared_from_this<Session> {
  private:
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using ErrorCode = boost::system::error_code;
-  enum class Phase { kHandshake, kIdle, kReading, kHandling, kWriting, kStreaming, kLingering, kClosed };
+  using UploadParser = boost::beast::http::request_parser<boost::beast::http::buffer_body>;
+  using Piece = std::promise<std::string>;
+  enum class Phase { kHandshake, kIdle, kReading, kHandling, kUploading, kWriting, kStreaming, kLingering, kClosed };
   class ChunkWriter;
+  class UploadReader;
 
   void await_request(std::chrono::milliseconds idle);
   void read_more();
@@ -65,6 +72,17 @@ class Session final : public std::enable_shared_from_this<Session> {
   /// Answers an error of the request itself and closes the connection.
   void refuse(const core::Error& error, std::optional<int> status = std::nullopt);
   Request make_request();
+  [[nodiscard]] bool expects_continue() const;
+
+  // An upload, whose handler reads the body piece by piece; see session_upload.cpp.
+  /// False for any other request.
+  bool begin_upload();
+  void pull(std::shared_ptr<Piece> piece);
+  void parse_upload();
+  void on_upload_read(const ErrorCode& error, std::size_t size);
+  void give_piece(std::string bytes);
+  void fail_piece(const core::Error& error);
+  void end_upload(Response response);
 
   void send(Response response, bool keep_alive);
   void on_sent(bool keep_alive, const ErrorCode& error);
@@ -101,9 +119,32 @@ class Session final : public std::enable_shared_from_this<Session> {
 
   boost::beast::flat_buffer input_;
   std::optional<Parser> parser_;
+  std::optional<UploadParser> upload_;
+  /// What the handler of an upload waits for. Shared, because set_value may still be at work when get returns.
+  std::shared_ptr<Piece> wanted_;
+  bool continue_expected_ = false;
   std::string out_head_;
   std::string out_body_;
   std::stop_source stream_stop_;
 };
+
+template <typename Buffers, typename Handler>
+void Session::async_write(const Buffers& buffers, Handler handler) {
+  if (tls_) {
+    boost::asio::async_write(*tls_, buffers, std::move(handler));
+  } else {
+    boost::asio::async_write(socket_, buffers, std::move(handler));
+  }
+}
+
+template <typename Handler>
+void Session::async_read_some(std::size_t size, Handler handler) {
+  const auto buffer = input_.prepare(size);
+  if (tls_) {
+    tls_->async_read_some(buffer, std::move(handler));
+  } else {
+    socket_.async_read_some(buffer, std::move(handler));
+  }
+}
 
 }  // namespace backstay::http
