@@ -169,6 +169,7 @@ void ExternalServices::create(const ExternalProvider& provider, const ExternalCr
   request.plan = {wanted.plan.id.value_or(offer.plans.front().id), wanted.plan.parameters};
   request.config = wanted.config;
   request.secrets = wanted.secrets;
+  request.app_version = wanted.app_version;
   try {
     if (wanted.recover_from) request.recover_from = recovery_of(*wanted.recover_from, team);
     deps_.commands.create_service(request, principal);
@@ -191,8 +192,9 @@ void ExternalServices::change(const ExternalProvider& provider, const std::strin
   if (wanted.config && *wanted.config != service.config) request.config = replacing(service.config, *wanted.config);
   if (wanted.secrets && !same(*wanted.secrets, service.secrets)) request.secrets = wanted.secrets;
   if (wanted.pause && *wanted.pause != service.pause) request.pause = wanted.pause;
+  if (wanted.app_version && *wanted.app_version != service.app_version) request.app_version = wanted.app_version;
   // Callers repeat what they are not sure of; that is no change.
-  if (!request.plan && !request.config && !request.secrets && !request.pause) return;
+  if (!request.plan && !request.config && !request.secrets && !request.pause && !request.app_version) return;
   deps_.commands.update_service(service.id, request, principal);
 }
 

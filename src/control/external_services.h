@@ -48,6 +48,8 @@ struct ExternalCreation {
   core::json::object config;
   model::Secrets secrets;
   std::optional<ExternalRecovery> recover_from;
+  /// An application version; not_supported where the provider has none.
+  std::optional<std::string> app_version{};
 };
 
 /// A section that is given is the whole section, but for secrets, of which those that are not named stay.
@@ -56,6 +58,7 @@ struct ExternalChange {
   std::optional<core::json::object> config;
   std::optional<model::Secrets> secrets;
   std::optional<bool> pause;
+  std::optional<std::string> app_version{};
 };
 
 struct ExternalBackupOrder {

@@ -75,5 +75,22 @@ TEST_F(ExternalServicesTest, ARetentionThatTheCallerLeavesOpenIsTheLongest) {
   EXPECT_EQ(backups().retention_days, 365);
 }
 
+TEST_F(ExternalServicesTest, AVersionThatNobodyOffersIsRefused) {
+  ExternalCreation wanted{.id = "db-2",
+                          .team_id = 4711,
+                          .plan = {},
+                          .config = {},
+                          .secrets = {},
+                          .recover_from = {},
+                          .app_version = "1.0.0"};
+  EXPECT_EQ(code_of([&] { services_.create(offer_, wanted, caller_); }), core::Code::kNotSupported);
+  EXPECT_EQ(code_of([&] {
+              services_.change(offer_, "db-1",
+                               {.plan = {}, .config = {}, .secrets = {}, .pause = {}, .app_version = "1.0.0"}, caller_);
+            }),
+            core::Code::kNotSupported);
+  EXPECT_EQ(services_.list(offer_, caller_), std::vector<std::string>{"db-1"});
+}
+
 }  // namespace
 }  // namespace backstay::control

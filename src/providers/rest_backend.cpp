@@ -95,6 +95,9 @@ BackendReport read_report(const json::object& object) {
     throw Error(Code::kInvalidArgument, fmt::format("/details is larger than {} KiB", kLargestDetails / 1024));
   }
   report.pause = core::find_bool(object, "pause");
+  // The contract has no such field: whoever means something else by it is not held to it.
+  const auto* version = object.if_contains("version");
+  if (version != nullptr && version->is_string()) report.version = as_words(version->as_string());
   report.error = as_words(core::find_string(object, "error").value_or(""));
   return report;
 }

@@ -20,6 +20,7 @@ struct BackendReport {
   std::optional<core::json::object> config{};
   core::json::object details{};
   std::optional<bool> pause{};
+  std::optional<std::string> version{};
   /// The backend's own words, cut to a length for people.
   std::string error{};
 };

@@ -44,6 +44,10 @@ std::string config_difference(const RestWish& wish, const BackendReport& report)
   return first_difference("config", wish.asked_config, *report.config);
 }
 
+bool version_differs(const RestWish& wish, const BackendReport& report) {
+  return !wish.version.empty() && report.version && *report.version != wish.version;
+}
+
 bool pause_differs(const RestWish& wish, const BackendReport& report) {
   return report.pause && *report.pause != wish.pause;
 }
@@ -57,29 +61,37 @@ RestWish wish_of(const control::ServiceBody& body, const model::ProviderDefiniti
           .config = model::with_defaults(offer.config_schema, body.service.config),
           .asked_config = body.service.config,
           .secrets = model::reveal_all(body.service.secrets),
-          .pause = body.service.pause};
+          .pause = body.service.pause,
+          .version = body.service.app_version};
 }
 
 json::object fingerprints(const RestWish& wish, const control::ServiceBody& body) {
   const auto& key = body.instance_secret.reveal();
-  return {{"plan", digest(key, wish.plan)},
-          {"config", digest(key, wish.config)},
-          {"secrets", digest(key, wish.secrets)},
-          {"pause", wish.pause}};
+  json::object made{{"plan", digest(key, wish.plan)},
+                    {"config", digest(key, wish.config)},
+                    {"secrets", digest(key, wish.secrets)},
+                    {"pause", wish.pause}};
+  if (!wish.version.empty()) made["version"] = wish.version;
+  return made;
 }
 
 std::string difference(const RestWish& wish, const BackendReport& report) {
   if (auto text = plan_difference(wish, report); !text.empty()) return text;
   if (auto text = config_difference(wish, report); !text.empty()) return text;
+  if (version_differs(wish, report)) {
+    return fmt::format("version is {}, {} is wanted", *report.version, wish.version);
+  }
   return pause_differs(wish, report) ? fmt::format("pause is {}, {} is wanted", *report.pause, wish.pause) : "";
 }
 
 json::object creation(const RestWish& wish, const model::Service& service) {
-  return {{"id", service.id},
-          {"teamId", service.team_id},
-          {"plan", wish.plan},
-          {"config", wish.config},
-          {"secrets", wish.secrets}};
+  json::object made{{"id", service.id},
+                    {"teamId", service.team_id},
+                    {"plan", wish.plan},
+                    {"config", wish.config},
+                    {"secrets", wish.secrets}};
+  if (!wish.version.empty()) made["version"] = wish.version;
+  return made;
 }
 
 json::object change(const RestWish& wish, const control::ServiceBody& body, const json::object& sent,
@@ -88,11 +100,13 @@ json::object change(const RestWish& wish, const control::ServiceBody& body, cons
   const auto now = fingerprints(wish, body);
   const auto changed = [&](std::string_view section) {
     const auto* before = sent.if_contains(section);
-    return before == nullptr || *before != now.at(section);
+    const auto* after = now.if_contains(section);
+    return after != nullptr && (before == nullptr || *before != *after);
   };
   if (changed("plan") || (report && !plan_difference(wish, *report).empty())) made["plan"] = wish.plan;
   if (changed("config") || (report && !config_difference(wish, *report).empty())) made["config"] = wish.config;
   if (changed("secrets")) made["secrets"] = wish.secrets;
+  if (changed("version") || (report && version_differs(wish, *report))) made["version"] = wish.version;
   if (changed("pause") || (report && pause_differs(wish, *report))) made["pause"] = wish.pause;
   return made;
 }

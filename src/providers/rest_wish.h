@@ -21,6 +21,8 @@ struct RestWish {
   core::json::object asked_config{};
   core::json::object secrets{};
   bool pause = false;
+  /// The application version that was chosen; empty if none was.
+  std::string version{};
 };
 
 RestWish wish_of(const control::ServiceBody& body, const model::ProviderDefinition& offer);

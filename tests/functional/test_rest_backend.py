@@ -308,6 +308,37 @@ def test_the_store_is_judged_by_the_providers_schema(api, team, backend, provide
     assert answer.body["errors"][0]["pointer"] == "/backups/config/bucket"
 
 
+def test_a_version_is_chosen_and_changed(api, team, backend):
+    name = "v" + secrets.token_hex(6)
+    versions = {number: {"gitRef": number, "ciProfile": "prod"} for number in ("1.0.0", "1.1.0")}
+    api.post(PROVIDERS, definition(name, backend.url, backend.KEY, versions=versions))
+
+    refused = api.raw("POST", "/managed-services", service(team, "n-" + name, name, version="9.0.0"))
+    assert (refused.status, refused.body["code"]) == (400, "invalid_argument")
+    assert refused.body["errors"] == [{"pointer": "/version", "message": "must be one of 1.0.0, 1.1.0"}]
+    assert backend.count("POST") == 0
+
+    created = made(api, team, name, version="1.0.0")
+    assert backend.bodies("POST")[0]["version"] == "1.0.0" and api.service(created)["version"] == "1.0.0"
+
+    preview = api.patch(f"/managed-services/{created}?dryRun=true", {"version": "1.1.0"})
+    assert "version 1.0.0 becomes 1.1.0" in preview["effects"]
+    answer = api.patch(f"/managed-services/{created}", {"version": "1.1.0"})
+    assert (answer["version"], answer["status"]["state"]) == ("1.1.0", "updating")
+    api.wait_for_state(created, "synchronized", 60)
+    assert backend.bodies("PATCH")[-1] == {"id": created, "teamId": team, "version": "1.1.0"}
+    assert api.raw("PATCH", f"/managed-services/{created}", {"version": "2.0.0"}).status == 400
+
+    backend.services[created]["version"] = "1.0.0"
+    wait_for("the drift", lambda: backend.services[created]["version"] == "1.1.0", 60)
+    api.patch(f"/managed-services/{created}", {"version": "1.0.0"})
+    api.wait_for_state(created, "synchronized", 60)
+    assert backend.services[created]["version"] == "1.0.0"
+
+    plain = made(api, team, name)
+    assert "version" not in backend.services[plain] and "version" not in api.service(plain)
+
+
 def test_nothing_is_lost_when_backstay_is_killed(own_server, backend):
     api = own_server.api()
     team = api.get("/teams")[0]["id"]

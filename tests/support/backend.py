@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Callable, Optional
 
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
-SECTIONS = {"plan", "config", "secrets", "pause"}
+SECTIONS = {"plan", "config", "secrets", "pause", "version"}
 
 
 class FakeBackend:
@@ -109,7 +109,7 @@ class FakeBackend:
                 return 200, sorted(self.services)
             return 200, {name: self.report(self.services[name]) for name in query["id"] if name in self.services}
         if path == "" and method == "POST":
-            self.check(body, {"id", "teamId", "plan", "config", "secrets"}, {"recoverFrom"})
+            self.check(body, {"id", "teamId", "plan", "config", "secrets"}, {"recoverFrom", "version"})
             self.services.setdefault(body["id"], {**body, "pause": False})
             return 201, None
         name = path.removeprefix("/")
@@ -152,6 +152,8 @@ class FakeBackend:
     def report(self, service: dict) -> dict:
         report = {"plan": {"parameters": service["plan"]["parameters"]}, "config": service["config"],
                   "details": {"hostname": "fake.example", "ready": self.ready}, "pause": service["pause"]}
+        if "version" in service:
+            report["version"] = service["version"]
         if self.error:
             report["error"] = self.error
         return report

@@ -63,6 +63,7 @@ json::object creation_schema() {
             {"plan", plan_schema()},
             {"config", object_schema()},
             {"secrets", secrets_schema()},
+            {"version", text_schema("one of the provider's versions; refused where it has none")},
             {"recoverFrom", std::move(recovery)}}}};
 }
 
@@ -75,6 +76,7 @@ json::object change_schema() {
             {"plan", plan_schema()},
             {"config", object_schema()},
             {"secrets", secrets_schema()},
+            {"version", text_schema("one of the provider's versions; refused where it has none")},
             {"pause", {{"type", json::array{"boolean", "null"}}}}}}};
 }
 
@@ -126,6 +128,7 @@ control::ExternalCreation creation_of(const Request& request) {
   wanted.plan = body.plan().value_or(control::ExternalPlan());
   wanted.config = body.object("config");
   wanted.secrets = body.secrets();
+  wanted.app_version = body.fields().text("version");
   if (const auto object = body.fields().object("recoverFrom")) {
     Body from(*object, "/recoverFrom");
     wanted.recover_from = control::ExternalRecovery{.backup_id = from.fields().text("id"),
@@ -145,7 +148,8 @@ control::ExternalChange change_of(const Request& request) {
   control::ExternalChange wanted{.plan = body.plan(),
                                  .config = body.fields().object("config"),
                                  .secrets = body.fields().secrets("secrets"),
-                                 .pause = body.fields().flag("pause")};
+                                 .pause = body.fields().flag("pause"),
+                                 .app_version = body.fields().text("version")};
   body.finish();
   return wanted;
 }
