@@ -14,6 +14,7 @@
 #include "metadata/backups.h"
 #include "metadata/destinations.h"
 #include "metadata/retention_turns.h"
+#include "metadata/schedules.h"
 #include "metadata/services.h"
 
 namespace backstay::control {
@@ -123,6 +124,7 @@ void apply_retention(const WorkDependencies& deps, StepContext& context) {
   deps.database.write([&](auto& tx) {
     const auto latest = metadata::Services(tx).find(id);
     if (!latest) return;
+    metadata::Schedules(tx).remove_forgotten(id);
     const bool over = !round.failure && is_over(tx, *latest, deps.clock.now(), round.empty);
     over ? end_record(deps, tx, *latest) : set_next_turn(deps, tx, *latest, round.waits);
   });

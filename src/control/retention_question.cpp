@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "control/instance_records.h"
 #include "control/operation_queue.h"
 #include "metadata/backups.h"
 #include "metadata/instances.h"
 #include "metadata/operations.h"
+#include "metadata/schedules.h"
 #include "metadata/services.h"
 
 namespace backstay::control {
@@ -54,7 +56,8 @@ model::RetainedBackup retained(const model::Backup& backup) {
   result.confirmed = backup.confirmed_at.has_value();
   result.pinned = backup.pinned;
   result.expires_at = backup.expires_at;
-  result.counts = backup.origin == model::BackupOrigin::kScheduled;
+  result.counts = backup.origin == model::BackupOrigin::kScheduled && backup.schedule_id.empty();
+  result.schedule_id = backup.schedule_id;
   result.timeline = backup.timeline;
   result.start_lsn = backup.start_lsn;
   result.stop_lsn = backup.stop_lsn;
@@ -63,6 +66,22 @@ model::RetainedBackup retained(const model::Backup& backup) {
   }
   if (result.stamps.empty()) result.stamps.push_back(backup.initiated_at.value_or(backup.scheduled_at));
   return result;
+}
+
+bool is_good(const model::Backup& backup) {
+  return backup.confirmed_at && backup.state == model::BackupState::kCompleted;
+}
+
+/// The rule of the schedule that made it, deleted or not.
+void add_rule(model::RetainedBackup& result, const model::Backup& backup, const std::vector<model::Backup>& all,
+              const std::vector<model::BackupSchedule>& schedules) {
+  const auto schedule = std::ranges::find(schedules, backup.schedule_id, &model::BackupSchedule::id);
+  if (schedule == schedules.end()) return;
+  result.keep = schedule->keep;
+  result.newer_elsewhere = static_cast<std::size_t>(std::ranges::count_if(all, [&](const auto& other) {
+    return other.schedule_id == backup.schedule_id && other.destination_id != backup.destination_id &&
+           other.scheduled_at > backup.scheduled_at && is_good(other);
+  }));
 }
 
 /// What is the same for every place.
@@ -86,13 +105,15 @@ bool is_of(const model::Instance& instance, const RetentionCase& place) {
 RetentionCase case_at(metadata::Transaction& tx, const model::Service& service, const std::string& place,
                       const std::vector<model::Backup>& backups, core::Timestamp now) {
   RetentionCase made{.destination_id = place, .question = question_of(service, now), .ended = {}};
+  const auto schedules = metadata::Schedules(tx).list({.service_id = service.id, .include_deleted = true});
   for (const auto& backup : backups) {
     if (backup.destination_id != place) continue;
     made.question.backups.push_back(retained(backup));
+    add_rule(made.question.backups.back(), backup, backups, schedules);
     if (has_ended(backup)) made.ended.insert(backup.id);
   }
   const std::string holder = holder_of(tx, service);
-  for (const auto& instance : metadata::Instances(tx).list_of_service(service.id)) {
+  for (const auto& instance : instances_as_served(tx, service.id)) {
     if (!is_of(instance, made)) continue;
     made.question.instances.push_back({.id = instance.id, .served_until = instance.served_until, .held_by = holder});
   }

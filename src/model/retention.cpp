@@ -36,6 +36,7 @@ class Retention {
     make_lines();
     for (Line& line : lines_) date(line);
     count_floor();
+    count_schedules();
     find_newest();
     find_hold();
     for (Line& line : lines_) judge_line(line);
@@ -136,6 +137,25 @@ class Retention {
     }
   }
 
+  /// The confirmed ones of each schedule, in the order in which they were taken.
+  void count_schedules() {
+    std::map<std::string_view, std::vector<std::pair<core::Timestamp, std::size_t>>> taken;
+    std::vector<const RetainedBackup*> all;
+    for (const Line& line : lines_) {
+      for (const RetainedBackup* backup : line.backups) {
+        if (backup->keep.count == 0) continue;
+        if (counts_as_good(*backup)) taken[backup->schedule_id].emplace_back(times_.at(backup), all.size());
+        all.push_back(backup);
+      }
+    }
+    for (auto& [schedule, backups] : taken) std::ranges::sort(backups);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const auto& backups = taken[all[i]->schedule_id];
+      const auto newer = backups.end() - std::ranges::upper_bound(backups, std::pair(times_.at(all[i]), i));
+      newer_[all[i]] = static_cast<std::size_t>(newer) + all[i]->newer_elsewhere;
+    }
+  }
+
   void find_newest() {
     for (auto line = lines_.rbegin(); line != lines_.rend(); ++line) {
       for (auto it = line->backups.rbegin(); it != line->backups.rend(); ++it) {
@@ -224,7 +244,7 @@ class Retention {
       return verdict(false, begins_window());
     }
     if (backup.expires_at) return verdict(true, "its own expiry has passed");
-    return judge_age(backup, verdict);
+    return backup.keep.empty() ? judge_age(backup, verdict) : judge_schedule(backup, verdict);
   }
 
   [[nodiscard]] std::string begins_window() const {
@@ -244,8 +264,23 @@ class Retention {
                    fmt::format("it is older than {} days, and newer ones are confirmed", question_.retention_days));
   }
 
+  template <typename Verdict>
+  BackupVerdict judge_schedule(const RetainedBackup& backup, const Verdict& verdict) const {
+    const auto [count, days] = backup.keep;
+    if (!question_.enabled) return verdict(false, "backups are switched off, so nothing newer comes");
+    if (count > 0 && newer_.at(&backup) >= static_cast<std::size_t>(count)) {
+      return verdict(true, fmt::format("its schedule keeps the newest {}", count));
+    }
+    if (days > 0 && times_.at(&backup) <= now_ - std::chrono::days(days)) {
+      return verdict(true, fmt::format("it is older than the {} days that its schedule keeps", days));
+    }
+    return verdict(false, "its schedule keeps it");
+  }
+
   /// A backup that stays for its own sake needs no more WAL than its own.
-  static bool stands_alone(const RetainedBackup& backup) { return backup.pinned || backup.expires_at; }
+  static bool stands_alone(const RetainedBackup& backup) {
+    return backup.pinned || backup.expires_at || !backup.keep.empty();
+  }
 
   [[nodiscard]] std::optional<WalVerdict> judge_wal(const Line& line) const {
     if (!line.instance->held_by.empty() || hold_ || line.being_taken) return std::nullopt;
@@ -280,6 +315,8 @@ class Retention {
   bool any_physical_ = false;
   std::map<const RetainedBackup*, core::Timestamp> times_;
   std::set<const RetainedBackup*> floor_;
+  /// How many confirmed ones its schedule has made since, for those of which it keeps a number.
+  std::map<const RetainedBackup*, std::size_t> newer_;
   const RetainedBackup* newest_ = nullptr;
   /// Those that a confirmed one follows.
   std::set<const RetainedBackup*> succeeded_;

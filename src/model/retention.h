@@ -10,6 +10,9 @@
 //  - while backups are off nothing goes because of its age: nothing newer comes
 //  - the newest confirmed backup stays; with continuous WAL also the newest confirmed one that is older than the cut
 //    (now minus the retention), and all WAL from its start, so that every time after the cut stays within reach
+//  - what a schedule with a rule of its own has made goes by that rule alone: beyond its count of confirmed ones, or
+//  when
+//    it is older than its days
 //  - so many of the newest scheduled backups as the retention holds intervals stay whatever a clock says
 //  - what else is older than the cut goes
 //
@@ -24,6 +27,7 @@
 
 #include "core/time.h"
 #include "model/backup.h"
+#include "model/backup_schedule.h"
 
 namespace backstay::model {
 
@@ -38,8 +42,12 @@ struct RetainedBackup {
   bool pinned = false;
   /// An expiry of its own, which takes the place of the service's retention.
   std::optional<core::Timestamp> expires_at{};
-  /// True for those that a schedule made: they alone count towards keep_at_least.
+  /// True for those that the service's own interval made: they alone count towards keep_at_least.
   bool counts = true;
+  /// The schedule that made it, its rule, and how many confirmed ones it has made since that lie in other places.
+  std::string schedule_id{};
+  KeepRule keep{};
+  std::size_t newer_elsewhere = 0;
   /// When it was taken or tried, by every clock that said so: the server's, Backstay's, the store's.
   std::vector<core::Timestamp> stamps{};
   std::uint32_t timeline = 0;

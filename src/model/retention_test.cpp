@@ -268,10 +268,71 @@ TEST(RetentionTest, AJumpOfEveryClockLeavesAsManyAsTheRetentionHolds) {
   EXPECT_EQ(wal_from(asked), 4001U);
 }
 
+/// One that a schedule made.
+RetainedBackup run_of(const std::string& id, double taken, KeepRule keep, const std::string& schedule = "s") {
+  RetainedBackup result = backup(id, taken);
+  result.counts = false;
+  result.schedule_id = schedule;
+  result.keep = keep;
+  return result;
+}
+
+TEST(RetentionTest, AScheduleKeepsItsNewestOnesWhateverTheServiceKeeps) {
+  const KeepRule two{.count = 2};
+  auto asked = question(40, {run_of("r1", 1, two), run_of("r2", 10, two), run_of("r3", 20, two), backup("b1", 32),
+                             run_of("r4", 39, two), backup("b2", 39.5)});
+  EXPECT_EQ(gone(asked), "r1 r2") << "twenty days old, and kept";
+  EXPECT_EQ(reason(asked, "r2"), "its schedule keeps the newest 2");
+  EXPECT_EQ(reason(asked, "r3"), "its schedule keeps it");
+  EXPECT_EQ(wal_from(asked), 32001U) << "what stays for its schedule's sake needs no more WAL than its own";
+  asked.backups[4].confirmed = false;
+  EXPECT_EQ(gone(asked), "r1") << "only confirmed ones count";
+  asked.backups[1].pinned = true;
+  asked.backups[0].newer_elsewhere = 0;
+  asked.backups[2].newer_elsewhere = 2;
+  EXPECT_EQ(gone(asked), "r1 r3") << "two have been taken in another place since";
+}
+
+TEST(RetentionTest, SchedulesAreCountedEachByItself) {
+  const KeepRule one{.count = 1};
+  const auto asked = question(40, {run_of("r1", 1, one, "s"), run_of("q1", 2, one, "q"), run_of("r2", 3, one, "s"),
+                                   backup("b1", 32), backup("b2", 39)});
+  EXPECT_EQ(gone(asked), "r1");
+}
+
+TEST(RetentionTest, AScheduleKeepsForSoManyDays) {
+  const KeepRule month{.days = 30};
+  auto asked = question(40, {run_of("r1", 9, month), run_of("r2", 11, month), backup("b1", 32), backup("b2", 39)});
+  EXPECT_EQ(gone(asked), "r1");
+  EXPECT_EQ(reason(asked, "r1"), "it is older than the 30 days that its schedule keeps");
+  const KeepRule day{.days = 1};
+  asked = question(40, {backup("b1", 32), run_of("r1", 38, day), run_of("r2", 38.5, day), backup("b2", 39.5)});
+  EXPECT_EQ(gone(asked), "r1 r2") << "younger than what the service keeps";
+  asked = question(40, {run_of("r1", 1, {.count = 3, .days = 30}), run_of("r2", 12, {.count = 1, .days = 30}),
+                        run_of("r3", 13, {.count = 1, .days = 30}), backup("b1", 32), backup("b2", 39)});
+  EXPECT_EQ(gone(asked), "r1 r2") << "either limit ends it";
+}
+
+TEST(RetentionTest, NoRuleOfAScheduleTouchesTheWindowOrTheLastGoodBackup) {
+  const KeepRule one{.count = 1};
+  auto asked = question(10, {run_of("r1", 1, one), run_of("r2", 2, one), run_of("r3", 4, one), run_of("r4", 9, one)});
+  EXPECT_EQ(gone(asked), "r1 r3");
+  EXPECT_EQ(reason(asked, "r2"), "the recovery window of 7 days begins with it");
+  EXPECT_EQ(wal_from(asked), 2001U);
+  EXPECT_EQ(deletion_obstacle(asked, "r2"), "the recovery window of 7 days begins with it");
+  asked.enabled = false;
+  EXPECT_EQ(gone(asked), "") << "nothing newer comes";
+  asked = question(400, {run_of("r1", 1, {.days = 2})});
+  EXPECT_EQ(gone(asked), "");
+  EXPECT_EQ(reason(asked, "r1"), "it is the newest confirmed backup");
+}
+
 /// A service of which everything happens at random for three months of hours.
 class World {
  public:
-  explicit World(unsigned seed) : random_(seed) { asked_.instances = {{.id = "a"}}; }
+  explicit World(unsigned seed, bool schedules = false) : random_(seed), schedules_(schedules) {
+    asked_.instances = {{.id = "a"}};
+  }
 
   void step() {
     now_ += hours(1);
@@ -280,6 +341,9 @@ class World {
       take(true);
     }
     if (chance(100)) take(false);
+    for (const Rule& rule : kRules) {
+      if (schedules_ && now_.time_since_epoch() % hours(rule.every) == hours(0)) take(false, &rule);
+    }
     if (chance(700)) switch_over();
     if (chance(300)) skew_ = chance(2) ? hours(0) : hours(static_cast<int>(random_() % 40000)) - hours(20000);
     prune();
@@ -290,11 +354,32 @@ class World {
       if (first_confirmed_ && time >= *first_confirmed_) EXPECT_TRUE(reachable(time)) << core::format_time(time);
     }
   }
+  /// What each schedule promises is there, and not much more.
+  void check_schedules() const {
+    for (const Rule& rule : kRules) {
+      std::vector<const Kept*> mine;
+      for (const Kept& one : kept_) {
+        if (one.seen.schedule_id == rule.id) mine.push_back(&one);
+      }
+      const auto extra = std::ranges::count_if(mine, [&](const Kept* one) {
+        return one->seen.confirmed && !one->seen.pinned && !one->seen.expires_at && !is_promised(rule, *one, mine);
+      });
+      // Where the window begins, the newest confirmed one, and what nothing newer follows.
+      if (asked_.instances.size() == 1) EXPECT_LE(extra, 2) << rule.id;
+    }
+  }
   [[nodiscard]] std::size_t scheduled() const {
     return static_cast<std::size_t>(std::ranges::count_if(kept_, [](const Kept& b) { return b.seen.counts; }));
   }
 
  private:
+  struct Rule {
+    std::string_view id;
+    int every;
+    KeepRule keep;
+  };
+  static constexpr Rule kRules[] = {
+      {"often", 3, {.count = 4}}, {"daily", 24, {.count = 30, .days = 20}}, {"weekly", 168, {.days = 60}}};
   static constexpr int kInterval = 12;
   static constexpr int kRetention = 7;
   struct Kept {
@@ -303,8 +388,23 @@ class World {
   };
   bool chance(unsigned one_in) { return random_() % one_in == 0; }
 
-  void take(bool scheduled) {
+  /// By its rule, told by when it was really taken.
+  template <typename Others>
+  [[nodiscard]] bool is_promised(const Rule& rule, const Kept& backup, const Others& others) const {
+    const auto newer = std::ranges::count_if(others, [&](const auto& other) {
+      const Kept& one = *other;
+      return one.seen.confirmed && one.taken > backup.taken;
+    });
+    if (rule.keep.count > 0 && newer >= rule.keep.count) return false;
+    return rule.keep.days == 0 || backup.taken > now_ - days(rule.keep.days);
+  }
+
+  void take(bool scheduled, const Rule* rule = nullptr) {
     RetainedBackup backup;
+    if (rule != nullptr) {
+      backup.schedule_id = rule->id;
+      backup.keep = rule->keep;
+    }
     backup.id = std::to_string(++count_);
     backup.instance_id = asked_.instances.back().id;
     backup.counts = scheduled;
@@ -336,11 +436,24 @@ class World {
       std::uint64_t& from = wal_from_[wal.instance_id];
       from = std::max(from, wal.from ? wal.from->lsn : UINT64_MAX);
     }
+    const bool any = std::ranges::any_of(decision.backups, &BackupVerdict::goes);
+    const auto before = any ? kept_ : std::vector<Kept>();
     std::erase_if(kept_, [&](const Kept& backup) {
       const auto verdict = std::ranges::find(decision.backups, backup.seen.id, &BackupVerdict::backup_id);
       if (verdict->goes) EXPECT_FALSE(backup.seen.pinned);
-      return verdict->goes;
+      return verdict->goes && check_gone(backup, before);
     });
+  }
+  /// True; what its schedule promised does not go, but for an expiry of its own.
+  [[nodiscard]] bool check_gone(const Kept& gone, const std::vector<Kept>& before) const {
+    const auto rule = std::ranges::find(kRules, gone.seen.schedule_id, &Rule::id);
+    if (rule == std::end(kRules) || !gone.seen.confirmed || gone.seen.expires_at) return true;
+    std::vector<const Kept*> others;
+    for (const Kept& one : before) {
+      if (one.seen.schedule_id == rule->id) others.push_back(&one);
+    }
+    EXPECT_FALSE(is_promised(*rule, gone, others)) << gone.seen.id << " of " << rule->id;
+    return true;
   }
   [[nodiscard]] bool reachable(core::Timestamp time) const {
     const auto serving = std::ranges::find_if(asked_.instances, [&](const auto& instance) {
@@ -357,6 +470,7 @@ class World {
   }
 
   std::mt19937 random_;
+  bool schedules_;
   core::Timestamp now_ = kStart;
   core::Timestamp next_ = kStart + hours(1);
   core::Duration skew_{};
@@ -378,6 +492,22 @@ TEST(RetentionTest, NoTimeOfTheWindowIsEverLost) {
       ASSERT_FALSE(HasFailure()) << "seed " << seed + run << ", hour " << hour;
     }
     EXPECT_LT(world.scheduled(), 60U) << "what is not needed goes";
+  }
+}
+
+TEST(RetentionTest, EverySchedulePromiseHoldsBesideTheWindow) {
+  const unsigned seed = std::random_device()();
+  RecordProperty("seed", static_cast<int>(seed));
+  for (unsigned run = 0; run < 2; ++run) {
+    World world(seed + run, true);
+    for (int hour = 0; hour < 24 * 50; ++hour) {
+      world.step();
+      if (hour % 7 == 0) {
+        world.check();
+        world.check_schedules();
+      }
+      ASSERT_FALSE(HasFailure()) << "seed " << seed + run << ", hour " << hour;
+    }
   }
 }
 
