@@ -83,6 +83,11 @@ const std::array kSettings = {
         "how long what is reading a backup may go on after the backup was to go: it is hidden at once and removed so "
         "much later",
         0, 8760},
+    Setting{"control", "rollback_grace_hours", &C::control_rollback_grace_hours,
+            "how long the data of an instance that was switched away from is kept, to be switched back to", 0, 8760},
+    Setting{"accounts", "open_registration", &C::accounts_open_registration,
+            "whether the first account, a superadmin's, may be made by whoever comes first; else it takes the "
+            "administrator's token"},
     Setting{"postgres", "service_address", &C::postgres_service_address,
             "the address that database services listen on and that their details name"},
     Setting{"postgres", "installation_roots", &C::postgres_installation_roots,

@@ -35,6 +35,8 @@ struct Configuration {
   std::int64_t control_worker_threads = 4;
   std::int64_t control_keep_history_days = 90;
   std::int64_t control_removal_grace_hours = 24;
+  std::int64_t control_rollback_grace_hours = 24;
+  bool accounts_open_registration = false;
   std::string postgres_service_address = "127.0.0.1";
   std::vector<std::string> postgres_installation_roots = {"/usr/lib/postgresql"};
   std::string postgres_restore_helper_file;

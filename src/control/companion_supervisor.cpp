@@ -92,6 +92,11 @@ void CompanionSupervisor::retire(const std::string& instance_id) {
   }
 }
 
+void CompanionSupervisor::readmit(const std::string& instance_id) {
+  const core::LockGuard lock(mutex_);
+  retired_.erase(instance_id);
+}
+
 bool CompanionSupervisor::release(const std::string& service_id) {
   std::vector<std::stop_source> told;
   {

@@ -35,8 +35,10 @@ class CompanionSupervisor {
   /// Brings what runs beside the instance nearer to exactly `wanted`: tells what is no longer wanted to end, starts
   /// what is missing once its predecessor has ended. True if nothing is left to do; else it wants to be called again.
   bool reconcile(const std::string& service_id, const std::string& instance_id, const std::vector<Companion>& wanted);
-  /// Ends the instance's companions for good, and waits: nothing is started for it any more.
+  /// Ends the instance's companions, and waits: nothing is started for it any more, unless it is readmitted.
   void retire(const std::string& instance_id);
+  /// One that was retired may have companions again.
+  void readmit(const std::string& instance_id);
   /// Tells what runs beside the service's instances to end, for another server to start it. True once it has ended.
   bool release(const std::string& service_id);
   /// Waits.

@@ -1,4 +1,5 @@
 // Deleting a service: a final backup and the rest of its WAL first, where backups are on; then its data.
+#include "control/former_instances.h"
 #include "control/instance_records.h"
 #include "control/operation_work.h"
 #include "control/requests.h"
@@ -75,16 +76,35 @@ void take_final_backup(const WorkDependencies& deps, StepContext& context) {
   });
 }
 
+std::vector<model::Instance> kept_of(const WorkDependencies& deps, const StepContext& context) {
+  return deps.database.read([&](auto& tx) { return kept_instances(tx, context.operation().service_id); });
+}
+
 /// What was written after the final backup is in the store too, before the data goes.
 void archive_the_rest(const WorkDependencies& deps, StepContext& context) {
   as_wished(deps, context, [&] {
     const auto body = body_of(deps, context.operation());
     auto& provider = provider_of(deps, body);
+    for (const auto& kept : kept_of(deps, context)) store_rest(deps, context, kept.id);
     provider.start(body, context);
     if (provider.pause(body, context)) return;
     throw core::Error(core::Code::kUnavailable, "the store does not take the last writes of the service")
         .with_hint("check the store and its network");
   });
+}
+
+/// The instance that serves, and those that are kept for switching back.
+void destroy_all(const WorkDependencies& deps, StepContext& context) {
+  const bool is_tended = deps.database.read([&](auto& tx) {
+    metadata::OperationFilter open;
+    open.service_id = context.operation().service_id;
+    open.kind = kinds::kFormer;
+    open.open_only = true;
+    return !metadata::Operations(tx).list(open).empty();
+  });
+  if (is_tended) throw core::Error(core::Code::kNotYet, "an instance that served before is still being tended");
+  for (const auto& kept : kept_of(deps, context)) destroy_instance(deps, context, kept.id);
+  destroy_instance(deps, context);
 }
 
 bool left_something(metadata::Transaction& tx, const std::string& service_id) {
@@ -117,6 +137,7 @@ void forget(const WorkDependencies& deps, StepContext& context) {
     auto service = metadata::Services(tx).find(context.operation().service_id);
     if (!service) return;  // an attempt before this one came to its end
     retire_instance(tx, instance_of(context.operation()), deps.clock.now());
+    for (const auto& kept : kept_instances(tx, service->id)) retire_instance(tx, kept.id, deps.clock.now());
     deps.events.record(tx, *service, events::kServiceDeleted, "the service and its data are gone");
     metadata::BackupFilter filter;
     filter.service_id = service->id;
@@ -144,7 +165,7 @@ OperationKind delete_kind(const WorkDependencies& deps) {
   kind.max_failures = 10;
   kind.steps = {{"final-backup", [deps](StepContext& context) { take_final_backup(deps, context); }},
                 {"archive", [deps](StepContext& context) { archive_the_rest(deps, context); }},
-                {"destroy", [deps](StepContext& context) { destroy_instance(deps, context); }},
+                {"destroy", [deps](StepContext& context) { destroy_all(deps, context); }},
                 {"forget", [deps](StepContext& context) { forget(deps, context); }}};
   kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
     auto service = metadata::Services(tx).require(operation.service_id);

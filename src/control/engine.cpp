@@ -7,6 +7,7 @@
 
 #include "control/companion_supervisor.h"
 #include "control/event_log.h"
+#include "control/former_instances.h"
 #include "control/housekeeping.h"
 #include "control/operation_runner.h"
 #include "control/reconciler.h"
@@ -58,6 +59,7 @@ class Engine::Life {
                     {config_.measure_every, config_.behind_after, config_.reconcile_every}),
         housekeeping_(*database_, deps_.clock, config_.keep_history),
         retention_(*database_, deps_.operations, deps_.clock, epoch),
+        former_(*database_, deps_.operations, deps_.clock, epoch),
         schedules_(*database_, {deps_.operations, events_, deps_.clock, deps_.random}, epoch) {
     // What tidies stores has workers of its own: nobody waits for it, and a store that hangs holds its worker for long.
     const std::vector<std::string> tidying{std::string(kinds::kRetention), std::string(kinds::kPrune)};
@@ -121,6 +123,7 @@ class Engine::Life {
         runner_.heartbeat();
         housekeeping_.tick();
         retention_.tick();
+        former_.tick();
         schedules_.tick();
       } catch (...) {
         core::log_error("reconciler.failed", core::as_error(std::current_exception()).message());
@@ -165,6 +168,7 @@ class Engine::Life {
   Housekeeping housekeeping_;
   std::set<std::string> leaving_;
   RetentionSchedule retention_;
+  FormerInstances former_;
   ScheduleRunner schedules_;
   std::vector<std::jthread> threads_;
 };

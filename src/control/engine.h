@@ -30,6 +30,8 @@ struct EngineConfig {
   std::chrono::hours keep_history{24 * 90};
   /// How long work that reads a backup may go on after the backup was to go.
   std::chrono::seconds removal_grace{std::chrono::hours(24)};
+  /// How long the data of an instance that was switched away from is kept.
+  std::chrono::seconds rollback_grace{std::chrono::hours(24)};
   MembershipConfig membership{};
 };
 

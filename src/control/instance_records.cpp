@@ -1,6 +1,7 @@
 #include "control/instance_records.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "control/archive_memory.h"
 #include "control/body_loader.h"
@@ -10,8 +11,20 @@
 
 namespace backstay::control {
 
-std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const std::string& service_id) {
+std::vector<model::Instance> instances_as_served(metadata::Transaction& tx, const std::string& service_id) {
   auto instances = metadata::Instances(tx).list_of_service(service_id);
+  const auto last_served = [](const model::Instance& instance) {
+    if (instance.served_until) return *instance.served_until;
+    return instance.served_from ? core::Timestamp::max() : instance.created_at;
+  };
+  std::ranges::sort(instances, {}, [&](const model::Instance& instance) {
+    return std::tuple(last_served(instance), instance.created_at, std::string_view(instance.id));
+  });
+  return instances;
+}
+
+std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const std::string& service_id) {
+  auto instances = instances_as_served(tx, service_id);
   std::erase_if(instances, [](const auto& instance) { return instance.destination_id.empty(); });
   std::ranges::reverse(instances);
   return instances;
@@ -27,7 +40,8 @@ void retire_instance(metadata::Transaction& tx, const std::string& instance_id, 
   auto instance = metadata::Instances(tx).require(instance_id);
   if (instance.state == model::InstanceState::kRemoved) return;
   instance.state = model::InstanceState::kRemoved;
-  if (instance.served_from) instance.served_until = now;
+  if (instance.served_from && !instance.served_until) instance.served_until = now;
+  instance.kept_until.reset();
   metadata::Instances(tx).update(instance);
 }
 

@@ -10,7 +10,10 @@
 
 namespace backstay::control {
 
-/// The service's instances that ever had an archive, the newest first.
+/// The service's instances in the order in which they last served; the one that serves comes last.
+std::vector<model::Instance> instances_as_served(metadata::Transaction& tx, const std::string& service_id);
+
+/// The service's instances that ever had an archive, the one that served last first.
 std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const std::string& service_id);
 
 /// The instance's data is gone: it is kRemoved, its numbers are free, and its secret and what was remembered of it are

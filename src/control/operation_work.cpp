@@ -21,7 +21,13 @@ Provider& provider_of(const WorkDependencies& deps, const ServiceBody& body) {
 }
 
 void destroy_instance(const WorkDependencies& deps, StepContext& context) {
-  const auto body = body_of(deps, context.operation());
+  destroy_instance(deps, context, instance_of(context.operation()));
+}
+
+void destroy_instance(const WorkDependencies& deps, StepContext& context, const std::string& instance_id) {
+  const auto body = deps.database.read([&](auto& tx) {
+    return load_body(tx, metadata::Services(tx).require(context.operation().service_id), instance_id);
+  });
   deps.stop_companions(body.instance.id);
   provider_of(deps, body).destroy(body, context);
 }

@@ -14,8 +14,9 @@ std::string instance_of(const model::Operation& operation);
 /// The service as it is now and the instance that the operation speaks of.
 ServiceBody body_of(const WorkDependencies& deps, const model::Operation& operation);
 Provider& provider_of(const WorkDependencies& deps, const ServiceBody& body);
-/// Ends what runs beside the instance, and removes it.
+/// Ends what runs beside the instance, the operation's or the one named, and removes it.
 void destroy_instance(const WorkDependencies& deps, StepContext& context);
+void destroy_instance(const WorkDependencies& deps, StepContext& context, const std::string& instance_id);
 
 /// The two halves of a backup, the one that the operation's request names; see backup_operation.cpp.
 void take_backup(const WorkDependencies& deps, StepContext& context);

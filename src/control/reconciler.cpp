@@ -2,6 +2,7 @@
 
 #include "control/body_loader.h"
 #include "control/storage_use.h"
+#include "control/switch_plan.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -30,6 +31,15 @@ constexpr std::int64_t kLongestRestartDelaySeconds = 300;
 
 bool has_open(const std::vector<model::Operation>& open, std::string_view kind) {
   return std::any_of(open.begin(), open.end(), [&](const auto& operation) { return operation.kind == kind; });
+}
+
+/// Of a change that is being applied, a switch-over, or a restart that somebody asked for: the server may be down on
+/// purpose.
+bool may_be_down(const std::vector<model::Operation>& open) {
+  return std::any_of(open.begin(), open.end(), [](const auto& operation) {
+    return operation.kind == kinds::kUpdate || operation.kind == kinds::kSwitch ||
+           (operation.kind == kinds::kRestart && operation.request.contains("fence"));
+  });
 }
 
 /// How full the storage is, as far as anything happens: 0 fits, 1 high, 2 full.
@@ -77,8 +87,15 @@ void Reconciler::take_and_follow() {
   changes_seen_ = changes.until;
 }
 
-bool Reconciler::is_there(const std::string& service_id) {
-  return deps_.database.read([&](auto& tx) { return metadata::Services(tx).find(service_id).has_value(); });
+Reconciler::Pace Reconciler::leave_alone(const std::string& service_id) {
+  const auto service = deps_.database.read([&](auto& tx) { return metadata::Services(tx).find(service_id); });
+  if (!service) return Pace::kGone;
+  // A candidate that took its original's place has no instance any more; whoever drives that one starts what is beside
+  // the instance.
+  if (service->deleted_at && service->status.instance_id.empty()) {
+    return deps_.companions.release(service_id) ? Pace::kIdle : Pace::kSoon;
+  }
+  return Pace::kIdle;
 }
 
 Reconciler::Pace Reconciler::look_at(const std::string& service_id) {
@@ -128,7 +145,7 @@ std::optional<Reconciler::Look> Reconciler::load(const std::string& service_id) 
 
 Reconciler::Pace Reconciler::reconcile(const std::string& service_id) {
   const auto look = load(service_id);
-  if (!look) return is_there(service_id) ? Pace::kIdle : Pace::kGone;
+  if (!look) return leave_alone(service_id);
   Watch& watch = watches_[service_id];
   show_gauges(*look, watch);
   Provider& provider = deps_.providers.of_kind(look->body.service.provider.kind);
@@ -150,15 +167,14 @@ Reconciler::Pace Reconciler::reconcile(const std::string& service_id) {
   const bool measure = !watch.measured_at || now - *watch.measured_at >= config_.measure_every;
   const auto seen = provider.observe(look->body, measure);
   if (measure) watch.measured_at = now;
-  // While a change is being applied the server may be down on purpose.
-  if (!has_open(look->open, kinds::kUpdate)) judge(*look, seen, watch);
+  if (!may_be_down(look->open)) judge(*look, seen, watch);
   if (seen.storage_used && seen.liveness == Liveness::kRunning) judge_storage(*look, *seen.storage_used);
 
   const bool settled = settle_companions(*look, provider.companions(look->body));
   judge_risk(*look, watch);
   if (seen.liveness == Liveness::kRunning) schedule(*look, model::BackupOrigin::kScheduled);
   // While a change is being applied, that has the settings in its hands.
-  if (measure && seen.liveness == Liveness::kRunning && !has_open(look->open, kinds::kUpdate)) {
+  if (measure && seen.liveness == Liveness::kRunning && !may_be_down(look->open)) {
     provider.adjust(look->body);
   }
   return seen.liveness == Liveness::kRunning && look->open.empty() && settled ? Pace::kRoutine : Pace::kSoon;
@@ -220,8 +236,17 @@ void Reconciler::set_unknown(const Look& look, EventKind kind, const std::string
   });
 }
 
+/// A switch-over may have begun since the look.
+bool Reconciler::still_serves(const Look& look) {
+  return deps_.database.read([&](auto& tx) {
+    const auto instance = metadata::Instances(tx).find(look.body.instance.id);
+    return instance && instance->state == model::InstanceState::kServing &&
+           instance->service_id == look.body.service.id;
+  });
+}
+
 void Reconciler::restart(const Look& look, const std::string& reason, Watch& watch) {
-  if (has_open(look.open, kinds::kRestart)) return;
+  if (has_open(look.open, kinds::kRestart) || !still_serves(look)) return;
   const auto now = deps_.clock.steady_now();
   while (!watch.restarts.empty() && now - watch.restarts.front() > kRestartMemory) watch.restarts.pop_front();
   const auto before = static_cast<std::int64_t>(std::min<std::size_t>(watch.restarts.size(), 16));
@@ -330,6 +355,7 @@ void Reconciler::judge_risk(const Look& look, Watch& watch) {
 void Reconciler::schedule(const Look& look, model::BackupOrigin origin) {
   const auto now = deps_.clock.now();
   const auto wanted = [&](auto& tx, const model::Service& service) {
+    if (open_switch(tx, service)) return false;
     if (origin == model::BackupOrigin::kScheduled) return scheduled_backup_due(tx, service, now);
     return safety_backup_due(tx, service, now);
   };

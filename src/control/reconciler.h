@@ -86,7 +86,8 @@ class Reconciler {
 
   std::optional<Look> load(const std::string& service_id);
   void take_and_follow();
-  bool is_there(const std::string& service_id);
+  /// Nothing of it should run, or somebody else has it in hands.
+  Pace leave_alone(const std::string& service_id);
   Pace look_at(const std::string& service_id);
   core::Duration pause_after(const std::string& service_id, Pace pace);
   Pace reconcile(const std::string& service_id);
@@ -99,6 +100,7 @@ class Reconciler {
   /// True if nothing runs beside it but what is wanted.
   bool settle_companions(const Look& look, const std::vector<Companion>& wanted);
   void judge(const Look& look, const Observation& seen, Watch& watch);
+  bool still_serves(const Look& look);
   void restart(const Look& look, const std::string& reason, Watch& watch);
   void set_unknown(const Look& look, EventKind kind, const std::string& reason, const std::string& next_step);
   void settle_running(const Look& look, Watch& watch);

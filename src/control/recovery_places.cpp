@@ -36,9 +36,30 @@ core::Secret recovery_key_of(metadata::Transaction& tx, std::int64_t team_id) {
   return team ? team->recovery_key : core::Secret();
 }
 
+/// When the service pointed at the instance, oldest first; the last span may go on.
+std::vector<model::ServedSpan> spans_of(const model::Instance& instance) {
+  auto spans = instance.served_before;
+  if (instance.served_from) {
+    spans.push_back({*instance.served_from, instance.served_until.value_or(core::Timestamp::max())});
+  }
+  return spans;
+}
+
 bool served_at(const model::Instance& instance, core::Timestamp time) {
-  return instance.served_from && *instance.served_from <= time &&
-         (!instance.served_until || time <= *instance.served_until);
+  return std::ranges::any_of(spans_of(instance),
+                             [&](const auto& span) { return span.from <= time && time <= span.until; });
+}
+
+/// What lies between the spans is another instance's.
+void cut_to_spans(model::RecoveryWindow& window, const std::vector<model::ServedSpan>& spans) {
+  window.earliest = std::max(*window.earliest, spans.front().from);
+  window.latest = std::min(*window.latest, spans.back().until);
+  for (std::size_t i = 1; i < spans.size(); ++i) {
+    const auto from = std::max(spans[i - 1].until, *window.earliest);
+    const auto to = std::min(spans[i].from, *window.latest);
+    if (from < to) window.gaps.push_back({from, to, "another instance served the service then"});
+  }
+  std::ranges::sort(window.gaps, {}, &model::RecoveryGap::from);
 }
 
 std::string nearest_in_words(const model::NearestTimes& nearest) {
@@ -85,8 +106,8 @@ RecoveryPlace place_of_backup(metadata::Transaction& tx, const model::Service& s
 model::RecoveryWindow window_of(const ProviderRegistry& providers, const RecoveryPlace& place) {
   const auto& instance = place.body.instance;
   auto window = providers.of_kind(place.body.service.provider.kind).recovery_window(place.body);
-  if (window.earliest && instance.served_from) window.earliest = std::max(*window.earliest, *instance.served_from);
-  if (window.latest && instance.served_until) window.latest = std::min(*window.latest, *instance.served_until);
+  const auto spans = spans_of(instance);
+  if (window.earliest && window.latest && !spans.empty()) cut_to_spans(window, spans);
   if (window.earliest && window.latest && *window.latest < *window.earliest) {
     window.earliest = window.latest = std::nullopt;
   }

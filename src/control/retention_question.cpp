@@ -7,6 +7,7 @@
 #include "control/instance_records.h"
 #include "control/operation_queue.h"
 #include "metadata/backups.h"
+#include "metadata/destinations.h"
 #include "metadata/instances.h"
 #include "metadata/operations.h"
 #include "metadata/schedules.h"
@@ -120,6 +121,25 @@ RetentionCase case_at(metadata::Transaction& tx, const model::Service& service, 
   return made;
 }
 
+bool is_lost(metadata::Transaction& tx, const std::string& place) {
+  const auto found = metadata::Destinations(tx).find(place);
+  return found && found->lost_at;
+}
+
+/// Which of the places the service has left, and from when on the present one covers them.
+void note_left(metadata::Transaction& tx, const model::Service& service, std::vector<RetentionCase>& cases) {
+  std::set<std::string> used{service.backups.destination_id};
+  for (const auto& schedule : metadata::Schedules(tx).list({.service_id = service.id})) {
+    if (schedule.enabled) used.insert(schedule.destination_id);
+  }
+  const auto present = std::ranges::find(cases, service.backups.destination_id, &RetentionCase::destination_id);
+  if (present == cases.end()) return;
+  for (auto& place : cases) {
+    if (used.contains(place.destination_id)) continue;
+    place.question.covered_since = model::covered_since(present->question, place.question);
+  }
+}
+
 }  // namespace
 
 std::vector<RetentionCase> retention_cases(metadata::Transaction& tx, const model::Service& service,
@@ -132,8 +152,10 @@ std::vector<RetentionCase> retention_cases(metadata::Transaction& tx, const mode
   for (const auto& backup : backups) places.insert(backup.destination_id);
   for (const auto& instance : instances) places.insert(instance.destination_id);
   places.erase("");
+  std::erase_if(places, [&](const auto& place) { return is_lost(tx, place); });
   std::vector<RetentionCase> cases;
   for (const auto& place : places) cases.push_back(case_at(tx, service, place, backups, now));
+  note_left(tx, service, cases);
   return cases;
 }
 

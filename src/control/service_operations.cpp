@@ -1,8 +1,10 @@
 #include "control/service_operations.h"
 
 #include "control/body_loader.h"
+#include "control/former_instances.h"
 #include "control/operation_queue.h"
 #include "control/operation_work.h"
+#include "control/switch_operation.h"
 #include "core/log.h"
 #include "metadata/backups.h"
 #include "metadata/instances.h"
@@ -14,21 +16,6 @@ namespace {
 
 void write_status(core::Clock& clock, metadata::Transaction& tx, const model::Service& service) {
   metadata::Services(tx).update_status(service.id, service.status, clock.now());
-}
-
-/// The service points at the instance, which runs, or is paused, and is what was asked for.
-void mark_synchronized(const WorkDependencies& deps, metadata::Transaction& tx, const ServiceBody& body) {
-  model::Service service = metadata::Services(tx).require(body.service.id);
-  if (service.status.state == model::ServiceState::kDeleting) return;
-  const bool runs = !body.service.pause;
-  service.status.state = runs ? model::ServiceState::kSynchronized : model::ServiceState::kPaused;
-  service.status.observed_generation = body.service.generation;
-  service.status.instance_id = body.instance.id;
-  service.status.details = provider_of(deps, body).details(body, runs);
-  service.status.reason.clear();
-  service.status.next_step.clear();
-  service.status.last_error.clear();
-  write_status(deps.clock, tx, service);
 }
 
 constexpr int kPortAttempts = 10;
@@ -105,6 +92,32 @@ void mark_not_made(const NoteDependencies& deps, metadata::Transaction& tx, cons
   deps.events.record(tx, service, kind, fmt::format("{}; {}", reason, next_step), {{"operation.id", operation.id}});
 }
 
+/// A restart that nobody needs any more.
+bool is_over(const ServiceBody& body) {
+  return body.service.delete_requested_at || body.service.pause ||
+         body.instance.state != model::InstanceState::kServing;
+}
+
+/// Else the reconciler saw the server dead.
+bool was_asked_for(const model::Operation& operation) { return operation.request.contains("fence"); }
+
+void stop_if_asked(const WorkDependencies& deps, StepContext& context) {
+  if (!was_asked_for(context.operation())) return;
+  const auto body = body_of(deps, context.operation());
+  if (is_over(body)) return;
+  auto& provider = provider_of(deps, body);
+  provider.checkpoint(body, context);
+  provider.fence(body, context);
+}
+
+void mark_restarted(const WorkDependencies& deps, const ServiceBody& body) {
+  deps.database.write([&](auto& tx) {
+    auto service = metadata::Services(tx).require(body.service.id);
+    // Of a change that waits, its own operation tells.
+    if (service.status.observed_generation == service.generation) mark_synchronized(deps, tx, body);
+  });
+}
+
 /// `meaning`: for the data.
 OperationKind making_kind(const WorkDependencies& deps, EventKind failure, const std::string& what,
                           const std::string& meaning) {
@@ -122,6 +135,20 @@ OperationKind making_kind(const WorkDependencies& deps, EventKind failure, const
 }
 
 }  // namespace
+
+void mark_synchronized(const WorkDependencies& deps, metadata::Transaction& tx, const ServiceBody& body) {
+  model::Service service = metadata::Services(tx).require(body.service.id);
+  if (service.status.state == model::ServiceState::kDeleting) return;
+  const bool runs = !body.service.pause;
+  service.status.state = runs ? model::ServiceState::kSynchronized : model::ServiceState::kPaused;
+  service.status.observed_generation = body.service.generation;
+  service.status.instance_id = body.instance.id;
+  service.status.details = provider_of(deps, body).details(body, runs);
+  service.status.reason.clear();
+  service.status.next_step.clear();
+  service.status.last_error.clear();
+  write_status(deps.clock, tx, service);
+}
 
 void note_cancelled(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation) {
   if (operation.kind == kinds::kBackup) {
@@ -158,7 +185,12 @@ OperationKind recover_kind(const WorkDependencies& deps) {
          });
          context.event(events::kRecoveryFinished, fmt::format("recovered from {}", source.second.description));
        }},
-      {"serve", [deps](StepContext& context) { serve(deps, context, "was recovered and is ready for its clients"); }}};
+      {"serve", [deps](StepContext& context) { serve(deps, context, "was recovered and is ready for its clients"); }},
+      {"switch", [deps](StepContext& context) {
+         context.result()["serviceId"] = context.operation().service_id;
+         if (!core::find_bool(context.operation().request, kThenSwitch).value_or(false)) return;
+         if (const auto id = switch_to_recovered(deps, context)) context.result()["switchOperationId"] = *id;
+       }}};
   return kind;
 }
 
@@ -193,16 +225,21 @@ OperationKind update_kind(const WorkDependencies& deps) {
 
 OperationKind restart_kind(const WorkDependencies& deps) {
   OperationKind kind;
-  kind.steps = {{"start", [deps](StepContext& context) {
+  kind.steps = {{"stop", [deps](StepContext& context) { stop_if_asked(deps, context); }},
+                {"start", [deps](StepContext& context) {
                    const auto body = body_of(deps, context.operation());
-                   if (body.service.delete_requested_at || body.instance.state != model::InstanceState::kServing)
-                     return;
+                   if (is_over(body)) return;
                    provider_of(deps, body).start(body, context);
+                   if (was_asked_for(context.operation())) mark_restarted(deps, body);
                    context.event(events::kServerRestarted, "the server runs again; clients can connect");
                  }}};
   kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
-    const auto service = metadata::Services(tx).find(operation.service_id);
+    auto service = metadata::Services(tx).find(operation.service_id);
     if (!service) return;  // deleted meanwhile
+    if (was_asked_for(operation) && service->status.state == model::ServiceState::kUpdating) {
+      service->status.state = model::ServiceState::kUnknown;  // the reconciler goes on from what it sees
+      write_status(deps.clock, tx, *service);
+    }
     deps.events.record(
         tx, *service, events::kServerRestartFailed,
         fmt::format("the server does not start: {}; its data is untouched and its backups can be recovered "
@@ -220,6 +257,8 @@ OperationKinds all_kinds(const WorkDependencies& deps) {
   kinds.emplace(kinds::kDelete, delete_kind(deps));
   kinds.emplace(kinds::kUndelete, undelete_kind(deps));
   kinds.emplace(kinds::kRestart, restart_kind(deps));
+  kinds.emplace(kinds::kSwitch, switch_kind(deps));
+  kinds.emplace(kinds::kFormer, former_kind(deps));
   for (auto& [name, kind] : kinds) {
     kind.on_waiting = [deps](auto& tx, const auto& operation, const core::Error& error) {
       note_waiting(deps, tx, operation, error);

@@ -6,6 +6,7 @@
 
 #include "control/event_log.h"
 #include "control/operation_kind.h"
+#include "control/operation_queue.h"
 #include "control/ports.h"
 #include "control/provider.h"
 #include "control/provider_registry.h"
@@ -23,8 +24,11 @@ struct WorkDependencies {
   core::Clock& clock;
   core::Random& random;
   PortRange ports;
-  /// Ends what runs beside an instance and waits for its end.
+  OperationQueue& operations;
+  /// Ends what runs beside an instance and waits for its end: nothing is started beside it any more, until it is
+  /// readmitted.
   std::function<void(const std::string& instance_id)> stop_companions;
+  std::function<void(const std::string& instance_id)> readmit_companions;
   /// How long work that reads a backup may go on after the backup was to go.
   core::Duration removal_grace = std::chrono::hours(24);
   /// How long the data of an instance that was switched away from is kept.
@@ -59,9 +63,15 @@ void note_cancelled(const NoteDependencies& deps, metadata::Transaction& tx, con
 void note_backup_failed(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
                         EventKind kind, const std::string& reason, const std::string& next_step);
 
+/// The service points at the instance, which runs, or is paused, and is what was asked for.
+void mark_synchronized(const WorkDependencies& deps, metadata::Transaction& tx, const ServiceBody& body);
+
 /// What an operation waits for becomes the reason of its service's state. See waiting.cpp.
 void note_waiting(const WorkDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
                   const core::Error& error);
+
+/// In a recovery's request: what was recovered takes its original's place at once.
+inline constexpr std::string_view kThenSwitch = "thenSwitch";
 
 OperationKinds all_kinds(const WorkDependencies& deps);
 

@@ -17,6 +17,10 @@ void require_deleted(metadata::Transaction& tx, const model::Service& service, c
   if (!service.delete_requested_at) {
     throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is not deleted", service.name));
   }
+  if (service.deleted_at && !service.candidate_of.empty() && service.status.instance_id.empty()) {
+    throw core::Error(core::Code::kConflict,
+                      fmt::format("the service '{}' cannot come back: {}", service.name, service.status.reason));
+  }
   if (service.expires_at && *service.expires_at <= now) {
     throw core::Error(
         core::Code::kRecoveryOutOfReach,

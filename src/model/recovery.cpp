@@ -14,31 +14,49 @@ const RecoveryGap* gap_at(const RecoveryWindow& window, core::Timestamp time) {
 
 bool is_open(const RecoveryWindow& window) { return window.earliest && window.latest; }
 
-/// True if all of the gap can be reached in the window.
-bool covers(const RecoveryWindow& window, const RecoveryGap& gap) {
-  return is_open(window) && *window.earliest <= gap.from && gap.to <= *window.latest &&
-         std::ranges::none_of(window.gaps,
-                              [&](const RecoveryGap& other) { return other.from < gap.to && gap.from < other.to; });
+/// Times from the one to the other, both reachable.
+struct Reach {
+  core::Timestamp from{};
+  core::Timestamp to{};
+};
+
+/// What lies between the window's gaps.
+void add_reaches(const RecoveryWindow& window, std::vector<Reach>& reaches) {
+  auto from = *window.earliest;
+  auto gaps = window.gaps;
+  std::ranges::sort(gaps, {}, &RecoveryGap::from);
+  for (const auto& gap : gaps) {
+    if (from <= gap.from) reaches.push_back({from, std::min(gap.from, *window.latest)});
+    from = std::max(from, gap.to);
+  }
+  if (from <= *window.latest) reaches.push_back({from, *window.latest});
+}
+
+/// Why nothing reaches the times between the two: what a window says of them, or that there is none.
+std::string reason_between(const std::vector<RecoveryWindow>& windows, core::Timestamp from, core::Timestamp to) {
+  for (const auto& window : windows) {
+    for (const auto& gap : window.gaps) {
+      if (gap.from < to && from < gap.to) return gap.reason;
+    }
+  }
+  return "between two instances of the service: none was archived then";
 }
 
 }  // namespace
 
 RecoveryWindow union_of(std::vector<RecoveryWindow> windows) {
   std::erase_if(windows, [](const auto& window) { return !is_open(window); });
-  std::ranges::sort(windows, {}, [](const auto& window) { return *window.earliest; });
+  std::vector<Reach> reaches;
+  for (const auto& window : windows) add_reaches(window, reaches);
+  std::ranges::sort(reaches, {}, &Reach::from);
   RecoveryWindow all;
-  for (const auto& window : windows) {
-    if (!all.earliest) all.earliest = window.earliest;
-    if (all.latest && *all.latest < *window.earliest) {
-      all.gaps.push_back(
-          {*all.latest, *window.earliest, "between two instances of the service: none was archived then"});
+  for (const auto& reach : reaches) {
+    if (!all.earliest) all.earliest = reach.from;
+    if (all.latest && *all.latest < reach.from) {
+      all.gaps.push_back({*all.latest, reach.from, reason_between(windows, *all.latest, reach.from)});
     }
-    all.latest = std::max(all.latest.value_or(*window.latest), *window.latest);
-    for (const auto& gap : window.gaps) {
-      if (std::ranges::none_of(windows, [&](const auto& other) { return covers(other, gap); })) all.gaps.push_back(gap);
-    }
+    all.latest = std::max(all.latest.value_or(reach.to), reach.to);
   }
-  std::ranges::sort(all.gaps, {}, &RecoveryGap::from);
   return all;
 }
 

@@ -39,6 +39,11 @@ class Borrowed final : public Provider {
   void apply(const ServiceBody& body, WorkContext& context) override { fake_->apply(body, context); }
   void start(const ServiceBody& body, WorkContext& context) override { fake_->start(body, context); }
   bool pause(const ServiceBody& body, WorkContext& context) override { return fake_->pause(body, context); }
+  void checkpoint(const ServiceBody& body, WorkContext& context) override { fake_->checkpoint(body, context); }
+  void fence(const ServiceBody& body, WorkContext& context) override { fake_->fence(body, context); }
+  void store_rest(const ServiceBody& body, std::int64_t epoch, WorkContext& context) override {
+    fake_->store_rest(body, epoch, context);
+  }
   void destroy(const ServiceBody& body, WorkContext& context) override { fake_->destroy(body, context); }
   Observation observe(const ServiceBody& body, bool measure) override { return fake_->observe(body, measure); }
   void set_read_only(const ServiceBody& body, bool read_only) override { fake_->set_read_only(body, read_only); }
@@ -92,14 +97,23 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
       ScheduleCommandDependencies{*database, *registry, gate, *commands, clock, random});
   queries = std::make_unique<Queries>(*database, *registry);
   companions = std::make_unique<CompanionSupervisor>(SupervisorDependencies{*database, *log, clock});
-  runner = std::make_unique<OperationRunner>(RunnerDependencies{*database, *queue, *log, clock, metrics},
-                                             all_kinds({*database, *registry, *log, clock, random, kPorts,
-                                                        [this](const auto& id) { companions->retire(id); }}),
-                                             server);
+  runner = std::make_unique<OperationRunner>(
+      RunnerDependencies{*database, *queue, *log, clock, metrics},
+      all_kinds({.database = *database,
+                 .providers = *registry,
+                 .events = *log,
+                 .clock = clock,
+                 .random = random,
+                 .ports = kPorts,
+                 .operations = *queue,
+                 .stop_companions = [this](const auto& id) { companions->retire(id); },
+                 .readmit_companions = [this](const auto& id) { companions->readmit(id); }}),
+      server);
   reconciler = std::make_unique<Reconciler>(
       ReconcilerDependencies{*database, *registry, *queue, *log, *companions, clock, random, metrics, server},
       ReconcilerConfig{});
   retention = std::make_unique<RetentionSchedule>(*database, *queue, clock, server);
+  former = std::make_unique<FormerInstances>(*database, *queue, clock, server);
   schedules = std::make_unique<ScheduleRunner>(*database, ScheduleDependencies{*queue, *log, clock, random}, server);
   admin.token_name = "test";
   admin.admin = admin.may_read = admin.may_write = admin.all_teams = true;
@@ -150,6 +164,7 @@ void ControlWorld::settle() {
   while (worked) {
     tick();
     retention->tick();
+    former->tick();
     schedules->tick();
     worked = false;
     while (run_one()) worked = true;

@@ -9,6 +9,7 @@
 
 #include "control/companion_supervisor.h"
 #include "control/event_log.h"
+#include "control/former_instances.h"
 #include "control/operation_runner.h"
 #include "control/provider_commands.h"
 #include "control/queries.h"
@@ -71,6 +72,7 @@ class ControlWorld {
   std::unique_ptr<OperationRunner> runner;
   std::unique_ptr<Reconciler> reconciler;
   std::unique_ptr<RetentionSchedule> retention;
+  std::unique_ptr<FormerInstances> former;
   std::unique_ptr<ScheduleRunner> schedules;
   Principal admin;
   /// Its epoch.

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "model/tier.h"
+
 namespace backstay::control::testing {
 namespace {
 
@@ -30,6 +32,9 @@ model::ProviderDefinition offer(const std::string& name, const std::string& vers
   made.secrets_schema = {{"type", "object"}};
   made.details_schema = made.backups_config_schema = made.backups_secrets_schema = object_schema();
   made.plans = {small_plan(0, unit), small_plan(1, unit), small_plan(2, unit)};
+  if (name == model::kTieredOffer) {
+    for (const auto& tier : model::tiers()) made.plans.push_back(model::plan_of(tier));
+  }
   made.capabilities = {.pause = true, .backups = true, .point_in_time_recovery = true};
   return made;
 }
@@ -150,7 +155,25 @@ void FakeProvider::run(const ServiceBody& body) {
   if (occupied_ports_.contains(body.instance.port)) {
     throw core::Error(core::Code::kDatabaseUnavailable, fmt::format("port {} is taken", body.instance.port));
   }
+  // What runs keeps its port; nobody else can have it.
+  const bool runs = liveness_[body.instance.id] == Liveness::kRunning;
+  for (const auto& [id, port] : ports_) {
+    const bool other = id != body.instance.id && liveness_[id] == Liveness::kRunning;
+    if (!runs && other && port == body.instance.port) {
+      throw core::Error(core::Code::kDatabaseUnavailable, fmt::format("'{}' listens on port {}", id, port));
+    }
+  }
+  if (!runs) ports_[body.instance.id] = body.instance.port;
   liveness_[body.instance.id] = Liveness::kRunning;
+}
+
+std::map<std::string, std::uint16_t> FakeProvider::running() const {
+  const core::LockGuard lock(mutex_);
+  std::map<std::string, std::uint16_t> running;
+  for (const auto& [id, port] : ports_) {
+    if (liveness_.at(id) == Liveness::kRunning) running[id] = port;
+  }
+  return running;
 }
 
 void FakeProvider::provision(const ServiceBody& body, WorkContext& context) {
@@ -163,7 +186,25 @@ void FakeProvider::recover(const ServiceBody& body, const BackupTarget&, const R
   run(body);
 }
 
-void FakeProvider::apply(const ServiceBody& body, WorkContext& context) { begin("apply", body.instance.id, context); }
+void FakeProvider::apply(const ServiceBody& body, WorkContext& context) {
+  begin("apply", body.instance.id, context);
+  run(body);
+}
+
+void FakeProvider::checkpoint(const ServiceBody& body, WorkContext& context) {
+  begin("checkpoint", body.instance.id, context);
+}
+
+void FakeProvider::fence(const ServiceBody& body, WorkContext& context) {
+  begin("fence", body.instance.id, context);
+  set_liveness(body.instance.id, Liveness::kDead, "fenced");
+}
+
+void FakeProvider::store_rest(const ServiceBody& body, std::int64_t, WorkContext& context) {
+  begin("store_rest", body.instance.id, context);
+  const core::LockGuard lock(mutex_);
+  if (!store_takes_all_) throw core::Error(core::Code::kUnavailable, "the store does not take the last writes");
+}
 
 void FakeProvider::start(const ServiceBody& body, WorkContext& context) {
   begin("start", body.instance.id, context);

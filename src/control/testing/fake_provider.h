@@ -39,6 +39,8 @@ class FakeProvider final : public Provider {
   /// What was called so far: "provision <instance id>" and so on.
   [[nodiscard]] std::vector<std::string> calls() const;
   [[nodiscard]] bool read_only(const std::string& instance_id) const;
+  /// The instances that run, each with the port that it was started on.
+  [[nodiscard]] std::map<std::string, std::uint16_t> running() const;
   /// The epochs that the companion was started with.
   [[nodiscard]] std::vector<std::int64_t> epochs() const;
 
@@ -56,6 +58,9 @@ class FakeProvider final : public Provider {
   void apply(const ServiceBody& body, WorkContext& context) override;
   void start(const ServiceBody& body, WorkContext& context) override;
   bool pause(const ServiceBody& body, WorkContext& context) override;
+  void checkpoint(const ServiceBody& body, WorkContext& context) override;
+  void fence(const ServiceBody& body, WorkContext& context) override;
+  void store_rest(const ServiceBody& body, std::int64_t epoch, WorkContext& context) override;
   void destroy(const ServiceBody& body, WorkContext& context) override;
   Observation observe(const ServiceBody& body, bool measure) override;
   void set_read_only(const ServiceBody& body, bool read_only) override;
@@ -81,6 +86,7 @@ class FakeProvider final : public Provider {
   std::function<void(const std::string&, WorkContext&)> hook_ GUARDED_BY(mutex_);
   std::map<std::string, Liveness> liveness_ GUARDED_BY(mutex_);
   std::map<std::string, std::string> reasons_ GUARDED_BY(mutex_);
+  std::map<std::string, std::uint16_t> ports_ GUARDED_BY(mutex_);
   std::map<std::string, std::uint64_t> storage_ GUARDED_BY(mutex_);
   std::optional<AtRisk> at_risk_ GUARDED_BY(mutex_);
   std::set<std::uint16_t> occupied_ports_ GUARDED_BY(mutex_);
