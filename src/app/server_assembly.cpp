@@ -15,6 +15,7 @@
 #include "app/master_key.h"
 #include "app/services_directory.h"
 #include "app/state_directory.h"
+#include "control/accounts.h"
 #include "control/archive_memory.h"
 #include "control/engine.h"
 #include "control/provider_commands.h"
@@ -110,6 +111,7 @@ control::PortRange ports(const Configuration& configuration) {
 
 control::CommandConfig command_config(const Configuration& configuration) {
   control::CommandConfig config;
+  config.rollback_grace = std::chrono::hours(configuration.control_rollback_grace_hours);
   config.ports = ports(configuration);
   if (::geteuid() == 0) {
     config.first_uid = static_cast<std::uint32_t>(configuration.postgres_first_uid);
@@ -191,6 +193,8 @@ struct ServerAssembly::Parts {
             {.database = *database, .providers = providers, .commands = commands, .clock = clock, .random = random}),
         queries(*database, providers),
         notifier(backend_client, clock, store_policy(configuration).egress),
+        accounts({.database = *database, .clock = clock, .random = random},
+                 {.open_registration = configuration.accounts_open_registration}),
         engine({.database = *database,
                 .providers = providers,
                 .operations = operations,
@@ -202,6 +206,7 @@ struct ServerAssembly::Parts {
                 .ports = ports(configuration),
                 .keep_history = std::chrono::hours(24 * configuration.control_keep_history_days),
                 .removal_grace = std::chrono::hours(configuration.control_removal_grace_hours),
+                .rollback_grace = std::chrono::hours(configuration.control_rollback_grace_hours),
                 .membership = {.server_id = state.server_id(), .shared = !configuration.server_state.empty()}}),
         authentication([this](std::string_view token) { return commands.authenticate(token); }),
         limits(rate_limits(configuration), clock) {
@@ -216,6 +221,8 @@ struct ServerAssembly::Parts {
                                     .providers = provider_commands,
                                     .queries = queries,
                                     .webhooks = webhooks,
+                                    .schedules = schedules,
+                                    .accounts = accounts,
                                     .feed = feed,
                                     .authentication = authentication,
                                     .streams = streams,
@@ -295,6 +302,8 @@ struct ServerAssembly::Parts {
   control::Queries queries;
   notify::WebhookSender notifier;
   control::WebhookCommands webhooks{{*database, notifier, clock, random}};
+  control::ScheduleCommands schedules{{*database, providers, gate, commands, clock, random}};
+  control::Accounts accounts;
   control::Engine engine;
   api::Authentication authentication;
   api::EventStreams streams{authentication, clock};

@@ -136,6 +136,8 @@ class DocumentTest : public testing::Test {
                          .providers = *world_.provider_commands,
                          .queries = *world_.queries,
                          .webhooks = webhooks_,
+                         .schedules = *world_.schedule_commands,
+                         .accounts = accounts_,
                          .feed = world_.feed,
                          .authentication = authentication_,
                          .streams = streams_,
@@ -168,6 +170,7 @@ class DocumentTest : public testing::Test {
   control::testing::ControlWorld world_;
   Authentication authentication_{[](std::string_view) { return std::nullopt; }};
   control::testing::FakeNotifier notifier_;
+  control::Accounts accounts_{{*world_.database, world_.clock, world_.random}, {}};
   control::WebhookCommands webhooks_{{*world_.database, notifier_, world_.clock, world_.random}};
   EventStreams streams_{authentication_, world_.clock, 2};
   http::Router router_;

@@ -10,7 +10,8 @@ constexpr std::string_view kRequests = R"json({
     "additionalProperties": false,
     "properties": {
       "name": {"type": "string"},
-      "scopes": {"type": ["array", "null"], "items": {"type": "string", "enum": ["read", "write", "change", "delete", "recover-in-place", "admin", "metrics"]}},
+      "scopes": {"type": ["array", "null"], "items": {"type": "string", "enum": ["read", "write", "change", "delete", "recover-in-place", "admin", "metrics",
+        "services:read", "services:write", "services:delete", "backups:read", "backups:write", "backups:recover", "backups:delete"]}},
       "role": {"type": ["string", "null"], "enum": ["viewer", "operator", "admin", null],
         "description": "viewer: read; operator: read and change; admin: everything; scopes are given besides"},
       "allTeams": {"type": ["boolean", "null"]},
@@ -293,6 +294,7 @@ constexpr std::string_view kAnswers = R"json({
       "role": {"type": "string", "enum": ["viewer", "operator", "admin"], "description": "the greatest that it has"},
       "allTeams": {"type": "boolean"},
       "teamIds": {"type": "array", "items": {"type": "integer"}},
+      "accountId": {"type": "string", "format": "uuid", "description": "whose it is; absent: an administrator made it"},
       "createdAt": {"type": "string", "format": "date-time"},
       "expiresAt": {"type": "string", "format": "date-time"},
       "lastUsedAt": {"type": "string", "format": "date-time"},
@@ -347,7 +349,7 @@ core::json::object own_schemas() {
 
 core::json::object component_schemas() {
   auto schemas = contract_schemas();
-  for (const auto& group : {own_schemas(), webhook_schemas(), recovery_schemas()}) {
+  for (const auto& group : {own_schemas(), webhook_schemas(), schedule_schemas(), account_schemas(), recovery_schemas()}) {
     for (const auto& [name, schema] : group) schemas[name] = schema;
   }
   return schemas;

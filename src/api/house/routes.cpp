@@ -14,12 +14,14 @@ void add_routes(RouteTable& routes, const Context& context) {
   add_service_routes(routes, context);
   add_backup_routes(routes, context);
   add_backup_change_routes(routes, context);
+  add_schedule_routes(routes, context);
   add_recovery_routes(routes, context);
   add_event_routes(routes, context);
   add_audit_routes(routes, context);
   add_operation_routes(routes, context);
   add_team_routes(routes, context);
   add_token_routes(routes, context);
+  add_account_routes(routes, context);
   add_destination_routes(routes, context);
   add_webhook_routes(routes, context);
   add_health_routes(routes, context);

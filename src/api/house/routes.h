@@ -7,9 +7,11 @@
 #include "api/authentication.h"
 #include "api/event_streams.h"
 #include "api/route_table.h"
+#include "control/accounts.h"
 #include "control/operation_feed.h"
 #include "control/provider_commands.h"
 #include "control/queries.h"
+#include "control/schedule_commands.h"
 #include "control/service_commands.h"
 #include "control/webhook_commands.h"
 #include "core/metrics.h"
@@ -24,6 +26,8 @@ struct Context {
   control::ProviderCommands& providers;
   control::Queries& queries;
   control::WebhookCommands& webhooks;
+  control::ScheduleCommands& schedules;
+  control::Accounts& accounts;
   control::OperationFeed& feed;
   const Authentication& authentication;
   EventStreams& streams;

@@ -12,6 +12,8 @@ core::json::object component_schemas();
 core::json::object contract_schemas();
 core::json::object own_schemas();
 core::json::object webhook_schemas();
+core::json::object schedule_schemas();
+core::json::object account_schemas();
 core::json::object recovery_schemas();
 
 }  // namespace backstay::api::house

@@ -29,6 +29,7 @@ class HouseApiTest : public ::testing::Test {
             .providers = *world_.provider_commands,
             .queries = *world_.queries,
             .webhooks = webhooks_,
+            .schedules = *world_.schedule_commands,
             .feed = world_.feed,
             .authentication = authentication_,
             .streams = streams_,
