@@ -74,8 +74,7 @@ RetentionOutcome apply_retention(repository::Repository& repository, model::Rete
   outcome.decision = model::decide_retention(question);
   if (decided) decided(question, outcome.decision);
   add_to(options, outcome.decision);
-  const core::Timestamp now = *std::ranges::min_element(question.now);
-  if (question.deleted && question.expires_at && *question.expires_at <= now) options.instances = options.only;
+  if (outcome.decision.finished) options.instances = options.only;
   options.packs = false;
   if (!options.only.empty()) outcome.report = repository::prune(repository, options, std::move(stop));
   for (std::size_t i = 0; i < question.backups.size(); ++i) {

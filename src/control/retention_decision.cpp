@@ -37,9 +37,9 @@ bool still_goes(const model::BackupVerdict& verdict, const model::RetentionDecis
 }
 
 bool holds(const model::RetentionDecision& decision, const model::RetentionDecision& now) {
-  return decision.wal == now.wal && std::ranges::all_of(decision.backups, [&](const auto& verdict) {
-           return !verdict.goes || still_goes(verdict, now);
-         });
+  return decision.wal == now.wal && decision.finished == now.finished &&
+         std::ranges::all_of(decision.backups,
+                             [&](const auto& verdict) { return !verdict.goes || still_goes(verdict, now); });
 }
 
 }  // namespace

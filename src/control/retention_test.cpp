@@ -287,6 +287,27 @@ TEST(RetentionTest, APlaceThatDoesNotAnswerHoldsUpNoOther) {
   EXPECT_GE(world.count_events(before.id, "backups.removal_failed"), 1u);
 }
 
+TEST(RetentionTest, APlaceThatTheServiceHasLeftIsEmptiedAndForgotten) {
+  ControlWorld world;
+  const auto before = world.make_service(true);
+  live(world, hours(24 * 3));
+  UpdateServiceRequest change;
+  change.backups = world.backups_request();
+  (*change.backups->config)["destinationPath"] = "s3://elsewhere/";
+  world.commands->update_service(before.id, change, world.admin);
+  live(world, hours(24 * 6), hours(3));
+  const auto at_old_place = [&] {
+    return std::ranges::count(backups_of(world, before.id), before.backups.destination_id,
+                              &model::Backup::destination_id);
+  };
+  EXPECT_GT(at_old_place(), 0) << "the retention still reaches back to it";
+  live(world, hours(24 * 4), hours(3));
+  EXPECT_EQ(at_old_place(), 0);
+  EXPECT_FALSE(world.database->read(
+      [&](auto& tx) { return metadata::Destinations(tx).find_user(before.backups.destination_id); }));
+  EXPECT_GE(backups_of(world, before.id).size(), 7u);
+}
+
 core::Code refusal_of_undelete(ControlWorld& world, const std::string& id) {
   try {
     world.commands->undelete_service(id, world.admin);

@@ -14,6 +14,13 @@ namespace {
 constexpr core::Duration kClockTolerance = std::chrono::hours(1);
 
 bool is_open(BackupState state) { return state == BackupState::kScheduled || state == BackupState::kRunning; }
+bool is_good(const RetainedBackup& backup) {
+  return backup.confirmed && backup.stored && backup.state != BackupState::kDeleting &&
+         backup.state != BackupState::kDeleted;
+}
+bool is_good_physical(const RetainedBackup& backup) {
+  return is_good(backup) && backup.mechanism == BackupMechanism::kPhysical;
+}
 bool is_being_deleted(BackupState state) { return state == BackupState::kDeleting || state == BackupState::kDeleted; }
 
 /// The stored backups of one instance, in the order in which they were taken.
@@ -35,6 +42,7 @@ class Retention {
         cut_(now_ - std::chrono::days(question.retention_days)) {
     make_lines();
     for (Line& line : lines_) date(line);
+    find_left();
     count_floor();
     count_schedules();
     find_newest();
@@ -52,6 +60,8 @@ class Retention {
     for (const Line& line : lines_) {
       if (auto wal = judge_wal(line)) decision.wal.push_back(std::move(*wal));
     }
+    decision.finished = !hold_ && (expired_ || (left_ && question_.enabled)) &&
+                        std::ranges::all_of(lines_, [](const Line& line) { return line.instance->held_by.empty(); });
     return decision;
   }
 
@@ -61,16 +71,14 @@ class Retention {
     const Line* const line = line_of(backup);
     if (line == nullptr || !backup.stored) return std::nullopt;
     if (!line->instance->held_by.empty()) return line->instance->held_by;
-    if (question_.deleted || !counts_as_good(backup)) return std::nullopt;
+    if (question_.deleted || left_ || !counts_as_good(backup)) return std::nullopt;
     if (std::ranges::count_if(question_.backups, counts_as_good) == 1) return "it is the last good backup";
     if (&backup == line->base && line->instance->continuous && !line->over) return begins_window();
     return std::nullopt;
   }
 
  private:
-  static bool counts_as_good(const RetainedBackup& backup) {
-    return backup.confirmed && backup.stored && !is_being_deleted(backup.state);
-  }
+  static bool counts_as_good(const RetainedBackup& backup) { return is_good(backup); }
 
   /// An instance that has it is provided for. A logical one does that only for a service that has no other kind.
   [[nodiscard]] bool provides(const RetainedBackup& backup) const {
@@ -78,9 +86,7 @@ class Retention {
   }
 
   void make_lines() {
-    any_physical_ = std::ranges::any_of(question_.backups, [](const RetainedBackup& backup) {
-      return counts_as_good(backup) && backup.mechanism == BackupMechanism::kPhysical;
-    });
+    any_physical_ = std::ranges::any_of(question_.backups, is_good_physical);
     for (const RetainedInstance& instance : question_.instances) {
       Line line{.instance = &instance};
       for (const RetainedBackup& backup : question_.backups) {
@@ -126,8 +132,14 @@ class Retention {
     }
   }
 
+  /// The present place reaches the cut, and everything here is older.
+  void find_left() {
+    left_ = question_.covered_since && *question_.covered_since <= cut_ &&
+            std::ranges::all_of(times_, [this](const auto& dated) { return dated.second <= cut_; });
+  }
+
   void count_floor() {
-    std::size_t left = question_.keep_at_least;
+    std::size_t left = left_ ? 0 : question_.keep_at_least;
     for (auto line = lines_.rbegin(); line != lines_.rend(); ++line) {
       for (auto it = line->backups.rbegin(); it != line->backups.rend() && left > 0; ++it) {
         if (!(*it)->counts || !counts_as_good(**it)) continue;
@@ -178,7 +190,7 @@ class Retention {
                                                    core::format_time(*question_.expires_at))
                                      : "the service is deleted and its backups do not expire";
       }
-    } else if (!lines_.empty() && newest_ != nullptr && newest_->instance_id != lines_.back().instance->id) {
+    } else if (!left_ && !lines_.empty() && newest_ != nullptr && newest_->instance_id != lines_.back().instance->id) {
       hold_ = "the instance that serves has no confirmed backup yet";
     }
   }
@@ -197,7 +209,7 @@ class Retention {
         break;
       }
     }
-    if (!serves && !hold_) line.over = expired_ || successor_reaches_cut(line);
+    if (!hold_) line.over = left_ || (!serves && (expired_ || successor_reaches_cut(line)));
   }
 
   /// An instance that was replaced before the cut, by one whose own window begins before the cut.
@@ -238,8 +250,8 @@ class Retention {
     if (!line->instance->held_by.empty()) return verdict(false, line->instance->held_by);
     if (hold_) return verdict(false, *hold_);
     if (expired_) return verdict(true, "the service was deleted and its record has expired");
-    if (&backup == newest_) return verdict(false, "it is the newest confirmed backup");
-    if (!succeeded_.contains(&backup)) return verdict(false, "no newer one is confirmed");
+    if (!left_ && &backup == newest_) return verdict(false, "it is the newest confirmed backup");
+    if (!left_ && !succeeded_.contains(&backup)) return verdict(false, "no newer one is confirmed");
     if (&backup == line->base && line->instance->continuous && !line->over) {
       return verdict(false, begins_window());
     }
@@ -260,8 +272,8 @@ class Retention {
     if (times_.at(&backup) > cut_) {
       return verdict(false, fmt::format("it is not older than {} days", question_.retention_days));
     }
-    return verdict(true,
-                   fmt::format("it is older than {} days, and newer ones are confirmed", question_.retention_days));
+    return verdict(true, fmt::format("it is older than {} days, and newer ones are confirmed{}",
+                                     question_.retention_days, left_ ? " where the service's backups go now" : ""));
   }
 
   template <typename Verdict>
@@ -289,6 +301,7 @@ class Retention {
     const bool floor = std::ranges::any_of(line.backups, [&](const auto* b) { return floor_.contains(b); });
     if (line.over && (expired_ || !floor)) {
       verdict.reason = expired_ ? "the service was deleted and its record has expired"
+                       : left_  ? "the recovery window begins where the service's backups go now"
                                 : "a later instance serves, and the recovery window begins with it";
       return verdict;
     }
@@ -322,6 +335,8 @@ class Retention {
   std::set<const RetainedBackup*> succeeded_;
   std::optional<std::string> hold_;
   bool expired_ = false;
+  /// Nothing goes to this place any more, and no time within the retention needs it.
+  bool left_ = false;
   std::set<const RetainedBackup*> stays_;
 };
 
@@ -329,6 +344,23 @@ class Retention {
 
 std::size_t keep_at_least(std::int64_t retention_days, std::int64_t interval_h) {
   return static_cast<std::size_t>((retention_days * 24 + interval_h - 1) / interval_h);
+}
+
+std::optional<core::Timestamp> covered_since(const RetentionQuestion& present, const RetentionQuestion& left) {
+  if (std::ranges::any_of(left.backups, is_open, &RetainedBackup::state)) return std::nullopt;
+  const bool any_physical =
+      std::ranges::any_of(present.backups, is_good_physical) || std::ranges::any_of(left.backups, is_good_physical);
+  core::Timestamp newest_left = core::Timestamp::min();
+  for (const RetainedBackup& backup : left.backups) {
+    if (backup.stored) newest_left = std::max(newest_left, *std::ranges::max_element(backup.stamps));
+  }
+  std::optional<core::Timestamp> since;
+  for (const RetainedBackup& backup : present.backups) {
+    if (any_physical ? !is_good_physical(backup) : !is_good(backup)) continue;
+    const auto [first, last] = std::ranges::minmax_element(backup.stamps);
+    if (*first > newest_left && (!since || *last < *since)) since = *last;
+  }
+  return since;
 }
 
 RetentionDecision decide_retention(const RetentionQuestion& question) { return Retention(question).decide(); }

@@ -13,6 +13,7 @@
 //  - what a schedule with a rule of its own has made goes by that rule alone: beyond its count of confirmed ones, or
 //  when
 //    it is older than its days
+//  - a place that the service has left keeps nothing for its own sake once the present one alone covers the retention
 //  - so many of the newest scheduled backups as the retention holds intervals stay whatever a clock says
 //  - what else is older than the cut goes
 //
@@ -76,6 +77,9 @@ struct RetentionQuestion {
   /// A deleted service: when its record goes. It has no serving instance any more.
   bool deleted = false;
   std::optional<core::Timestamp> expires_at{};
+  /// Of a place where nothing of the service goes any more: from when on the present one covers it; see
+  /// covered_since().
+  std::optional<core::Timestamp> covered_since{};
   /// Every instance that the service has pointed to, in order; the last one serves.
   std::vector<RetainedInstance> instances{};
   std::vector<RetainedBackup> backups{};
@@ -111,10 +115,16 @@ struct RetentionDecision {
   std::vector<BackupVerdict> backups{};
   /// Instances without an entry keep all WAL.
   std::vector<WalVerdict> wal{};
+  /// Nothing of the instances is wanted here once their last backup is gone.
+  bool finished = false;
 };
 
 /// How many scheduled backups the retention holds.
 std::size_t keep_at_least(std::int64_t retention_days, std::int64_t interval_h);
+
+/// The time of the first confirmed backup at the service's present place that is newer than all that it left at another
+/// one: from then on no time needs that other one. Nothing while there is none, or while one is being taken there.
+std::optional<core::Timestamp> covered_since(const RetentionQuestion& present, const RetentionQuestion& left);
 
 RetentionDecision decide_retention(const RetentionQuestion& question);
 

@@ -573,5 +573,57 @@ TEST(RetentionTest, TheLastGoodBackupIsNotTheOwnersToDelete) {
   EXPECT_EQ(deletion_obstacle(asked, "b2"), std::nullopt) << "nobody promised to keep what was deleted";
 }
 
+/// Days 1 to 3 at a place that the service has left; backups `there` are at its present one.
+RetentionQuestion left_place(double now, std::vector<RetainedBackup> there) {
+  auto asked = question(now, {backup("l1", 1), backup("l2", 2), backup("l3", 3)});
+  asked.keep_at_least = 7;
+  asked.covered_since = covered_since(question(now, std::move(there)), asked);
+  return asked;
+}
+
+TEST(RetentionTest, APlaceThatWasLeftGoesOnceThePresentOneCoversTheRetention) {
+  EXPECT_EQ(gone(left_place(9, {})), "") << "its last good one stays while there is no other";
+  EXPECT_EQ(gone(left_place(10.9, {backup("p1", 4)})), "") << "a time before the first one there is still promised";
+  const auto covered = left_place(11.1, {backup("p1", 4), backup("p2", 5)});
+  EXPECT_EQ(gone(covered), "l1 l2 l3");
+  EXPECT_EQ(reason(covered, "l3"),
+            "it is older than 7 days, and newer ones are confirmed where the service's backups go now");
+  const auto decision = decide_retention(covered);
+  EXPECT_TRUE(decision.finished);
+  ASSERT_EQ(decision.wal.size(), 1U);
+  EXPECT_FALSE(decision.wal[0].from) << "all of it";
+}
+
+TEST(RetentionTest, APlaceThatWasLeftKeepsWhatItsOwnerWantsToKeep) {
+  auto asked = left_place(11.1, {backup("p1", 4)});
+  asked.backups[0].pinned = true;
+  asked.backups[1].expires_at = day(40);
+  EXPECT_EQ(gone(asked), "l3");
+  asked.enabled = false;
+  EXPECT_EQ(gone(asked), "") << "nothing newer comes";
+  EXPECT_FALSE(decide_retention(asked).finished);
+  asked.enabled = true;
+  asked.instances[0].held_by = "a recovery reads it";
+  EXPECT_EQ(gone(asked), "");
+}
+
+TEST(RetentionTest, OnlyWhatIsNewerAndGoodCoversAPlaceThatWasLeft) {
+  auto unconfirmed = backup("p1", 4);
+  unconfirmed.confirmed = false;
+  auto dump = backup("p2", 4);
+  dump.mechanism = BackupMechanism::kLogical;
+  EXPECT_EQ(gone(left_place(20, {backup("p0", 2.5), unconfirmed, dump})), "") << "from before it came here";
+  auto asked = question(20, {backup("l1", 1)});
+  asked.backups[0].state = BackupState::kRunning;
+  EXPECT_FALSE(covered_since(question(20, {backup("p1", 4)}), asked)) << "something is on its way there still";
+}
+
+TEST(RetentionTest, TheLastGoodOneAtAPlaceThatWasLeftMayBeDeletedThen) {
+  auto last = question(12, {backup("l1", 1)});
+  EXPECT_EQ(deletion_obstacle(last, "l1"), "it is the last good backup");
+  last.covered_since = covered_since(question(12, {backup("p1", 4)}), last);
+  EXPECT_EQ(deletion_obstacle(last, "l1"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace backstay::model
