@@ -30,6 +30,15 @@ std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const
   return instances;
 }
 
+std::optional<model::Instance> current_instance(metadata::Transaction& tx, const model::Service& service) {
+  auto instances = metadata::Instances(tx).list_of_service(service.id);
+  if (instances.empty()) return std::nullopt;
+  for (auto& instance : instances) {
+    if (instance.id == service.status.instance_id) return instance;
+  }
+  return instances.back();
+}
+
 void retire_instance(metadata::Transaction& tx, const std::string& instance_id, core::Timestamp now) {
   metadata::Settings settings(tx);
   for (const auto& key : {instance_secret_key(instance_id), known_window_key(instance_id),

@@ -1,12 +1,14 @@
 // What the state keeps of instances: which ones have an archive, and what goes when one is no more.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/time.h"
 #include "metadata/database.h"
 #include "model/instance.h"
+#include "model/service.h"
 
 namespace backstay::control {
 
@@ -15,6 +17,9 @@ std::vector<model::Instance> instances_as_served(metadata::Transaction& tx, cons
 
 /// The service's instances that ever had an archive, the one that served last first.
 std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const std::string& service_id);
+
+/// The instance that serves, or, until there is one, the one that is being made; nothing if there is neither.
+std::optional<model::Instance> current_instance(metadata::Transaction& tx, const model::Service& service);
 
 /// The instance's data is gone: it is kRemoved, its numbers are free, and its secret and what was remembered of it are
 /// forgotten. What is in the store stays. May be repeated.

@@ -4,8 +4,11 @@
 #include "control/body_loader.h"
 #include "control/dump_download.h"
 #include "control/idempotency.h"
+#include "control/instance_records.h"
 #include "control/operation_kind.h"
 #include "control/service_operations.h"
+#include "control/switch_plan.h"
+#include "control/tier_rules.h"
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/destinations.h"
@@ -19,16 +22,6 @@ namespace backstay::control {
 namespace {
 
 constexpr std::size_t kInstanceSecretLength = 40;
-
-/// The instance that the service points at, or the one that is being made for it.
-std::optional<model::Instance> current_instance(metadata::Transaction& tx, const model::Service& service) {
-  auto instances = metadata::Instances(tx).list_of_service(service.id);
-  if (instances.empty()) return std::nullopt;
-  for (auto& instance : instances) {
-    if (instance.id == service.status.instance_id) return instance;
-  }
-  return instances.back();
-}
 
 model::ServiceState state_while_updating(model::ServiceState now, bool turns, bool pause) {
   using enum model::ServiceState;
@@ -76,12 +69,18 @@ ServiceCommands::ServiceCommands(CommandDependencies dependencies, CommandConfig
 ServiceChange ServiceCommands::create_service(const CreateServiceRequest& request, const Principal& principal,
                                               Effect effect) {
   require_scope(principal, request.recover_from ? model::kScopeBackupsRecover : model::kScopeServicesWrite);
+  return make_service(request, {}, principal, effect);
+}
+
+ServiceChange ServiceCommands::make_service(const CreateServiceRequest& request, const Making& making,
+                                            const Principal& principal, Effect effect) {
   auto [service, destination] = admission_.create(request, principal);
   std::optional<AdmittedRecovery> recovery;
   if (request.recover_from) {
     recovery = admission_.recover(*request.recover_from, service, principal);
     service.recovered_from = recovery->recovered_from;
   }
+  service.candidate_of = making.candidate_of;
   const std::string instance_id = deps_.random.uuid();
   NewOperation work;
   work.kind = recovery ? kinds::kRecover : kinds::kCreate;
@@ -89,8 +88,10 @@ ServiceChange ServiceCommands::create_service(const CreateServiceRequest& reques
   work.service_id = service.id;
   work.request["instanceId"] = instance_id;
   if (recovery) store_recovery(recovery->from, recovery->plan, work.request, work.secrets);
+  if (making.then_switch) work.request[kThenSwitch] = true;
 
   auto tx = deps_.database.begin(metadata::Access::kWrite);
+  if (!recovery) require_tier_room(tx, service);
   metadata::Services(tx).insert(service);
   write_new_instance(tx, service, instance_id);
   auto operation = deps_.operations.enqueue(tx, work);
@@ -176,6 +177,8 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
       throw core::Error(core::Code::kConflict, fmt::format("the service '{}' was changed meanwhile", before.name))
           .with_hint("read the service and send the change again");
     }
+    if (needs_work) require_no_switch(tx, latest);
+    require_plan_granted(tx, latest, service);
     if (destination) write_destination(tx, *destination, service.team_id);
     service.generation = before.generation + 1;
     service.updated_at = deps_.clock.now();
@@ -259,6 +262,7 @@ ServiceChange ServiceCommands::delete_service(const std::string& id, FinalBackup
     open.service_id = id;
     open.kind = kinds::kDelete;
     open.open_only = true;
+    require_no_switch(tx, service);
     if (const auto deleting = metadata::Operations(tx).list(open); !deleting.empty()) {
       return delete_again(tx, {events_, deps_.clock}, service, deleting.front(), final_backup);
     }

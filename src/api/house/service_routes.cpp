@@ -155,7 +155,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .path = "/managed-services",
        .operation = "managed-services-create",
        .summary = "Create a managed service, also from a past state",
-       .scope = Scope::kWrite,
+       .scope = Scope::kWriteServices,
        .body = ref("CreateManagedService"),
        .answer = ref("ManagedService")},
       &ServiceHandlers::create, std::bind_front(&ServiceHandlers::created, handlers));
@@ -167,6 +167,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .path = "/managed-services",
        .operation = "managed-services-list",
        .summary = "List managed services",
+       .scope = Scope::kReadServices,
        .query = list_query,
        .paged = true,
        .answer = array_of(ref("ManagedService"))},
@@ -175,6 +176,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .path = "/managed-services/{id}",
        .operation = "managed-services-getDetails",
        .summary = "Details of one managed service, and its resource",
+       .scope = Scope::kReadServices,
        .tagged = true,
        .answer = ref("ManagedServiceDetails")},
       &ServiceHandlers::get);
@@ -182,6 +184,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .path = "/managed-services/{id}/details",
        .operation = "managed-services-getDetailsOnly",
        .summary = "What the provider tells of the running service",
+       .scope = Scope::kReadServices,
        .tagged = true,
        .answer = ref("Details")},
       &ServiceHandlers::details);
@@ -189,7 +192,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .path = "/managed-services/{id}",
        .operation = "managed-services-update",
        .summary = "Change a managed service",
-       .scope = Scope::kWrite,
+       .scope = Scope::kWriteServices,
        .previewed = true,
        .conditional = true,
        .body = ref("UpdateManagedService"),
@@ -200,7 +203,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .operation = "managed-services-delete",
        .summary = "Delete a managed service",
        .description = "With backups on, a final backup is taken and confirmed before the data goes.",
-       .scope = Scope::kDelete,
+       .scope = Scope::kDeleteServices,
        .query =
            {{.name = "finalBackup",
              .description = "whether the data may go without a confirmed final backup",
@@ -232,6 +235,17 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .scope = Scope::kRecoverInPlace,
        .answer = ref("ManagedService")},
       [handlers](const Request& request, const Principal& principal) { return handlers.undelete(request, principal); },
+      std::bind_front(&ServiceHandlers::created, handlers));
+  routes.add(
+      {.method = "POST",
+       .path = "/managed-services/{id}/restart",
+       .operation = "managed-services-restart",
+       .tag = "Managed services",
+       .summary = "Restart the server of a managed service",
+       .description = "After a checkpoint; its connections are cut, and it is away for a second or two.",
+       .scope = Scope::kWriteServices,
+       .answer = ref("ManagedService")},
+      [handlers](const Request& request, const Principal& principal) { return handlers.restart(request, principal); },
       std::bind_front(&ServiceHandlers::created, handlers));
 }
 
