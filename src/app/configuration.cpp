@@ -88,6 +88,10 @@ const std::array kSettings = {
     Setting{"accounts", "open_registration", &C::accounts_open_registration,
             "whether the first account, a superadmin's, may be made by whoever comes first; else it takes the "
             "administrator's token"},
+    Setting{"guidewire", "max_retention_days", &C::guidewire_max_retention_days,
+            "the longest retention of a temporary backup", 1, 36500},
+    Setting{"guidewire", "bare_lists", &C::guidewire_bare_lists,
+            "whether lists of backups are bare arrays; else objects with `backups`"},
     Setting{"postgres", "service_address", &C::postgres_service_address,
             "the address that database services listen on and that their details name"},
     Setting{"postgres", "installation_roots", &C::postgres_installation_roots,

@@ -37,6 +37,8 @@ struct Configuration {
   std::int64_t control_removal_grace_hours = 24;
   std::int64_t control_rollback_grace_hours = 24;
   bool accounts_open_registration = false;
+  std::int64_t guidewire_max_retention_days = 14;
+  bool guidewire_bare_lists = false;
   std::string postgres_service_address = "127.0.0.1";
   std::vector<std::string> postgres_installation_roots = {"/usr/lib/postgresql"};
   std::string postgres_restore_helper_file;

@@ -112,6 +112,7 @@ control::PortRange ports(const Configuration& configuration) {
 control::CommandConfig command_config(const Configuration& configuration) {
   control::CommandConfig config;
   config.rollback_grace = std::chrono::hours(configuration.control_rollback_grace_hours);
+  config.most_temporary_days = configuration.guidewire_max_retention_days;
   config.ports = ports(configuration);
   if (::geteuid() == 0) {
     config.first_uid = static_cast<std::uint32_t>(configuration.postgres_first_uid);

@@ -1,5 +1,4 @@
 // The part of ServiceCommands that speaks of teams, tokens and recovery kits.
-#include "codec/hash.h"
 #include "control/idempotency.h"
 #include "control/refusals.h"
 #include "control/service_commands.h"
@@ -12,19 +11,12 @@
 namespace backstay::control {
 namespace {
 
-constexpr std::size_t kTokenLength = 40;
-constexpr std::string_view kTokenPrefix = "bst_";
 constexpr std::size_t kLongestName = 100;
 constexpr std::string_view kScopeWords =
     "read, write, change, delete, recover-in-place, admin or metrics, or for a part services:read, services:write, "
     "services:delete, backups:read, backups:write, backups:recover or backups:delete";
 /// When a token was last used is known to the minute: not every request writes.
 constexpr auto kTouchInterval = std::chrono::minutes(1);
-
-std::string hash_token(std::string_view text) {
-  const auto digest = codec::sha256(core::as_bytes(text));
-  return core::to_hex(digest);
-}
 
 void check_name(Refusals& refusals, std::string_view name) {
   if (core::trim(name).empty() || name.size() > kLongestName) {
@@ -52,22 +44,25 @@ std::vector<std::string> judge_scopes(Refusals& refusals, const CreateTokenReque
   return scopes;
 }
 
-Principal to_principal(const model::Token& token) {
-  Principal principal;
-  principal.token_id = token.id;
-  principal.token_name = token.name;
-  principal.admin = model::allows_scope(token, model::kScopeAdmin);
-  principal.may_read = model::allows_scope(token, model::kScopeRead);
-  principal.may_write = model::allows_scope(token, model::kScopeChange);
-  principal.may_delete = model::allows_scope(token, model::kScopeDelete);
-  principal.may_recover_in_place = model::allows_scope(token, model::kScopeRecoverInPlace);
-  principal.may_read_metrics = model::allows_scope(token, model::kScopeMetrics);
-  principal.all_teams = token.all_teams || principal.admin;
-  principal.team_ids.insert(token.team_ids.begin(), token.team_ids.end());
-  for (const auto scope : model::permissions(token)) {
-    if (model::whole_of(scope)) principal.parts.emplace(scope);
+/// A person who has logged in makes keys, and revokes them; a key makes none, so that its end is its end.
+void require_token_maker(const Principal& principal) {
+  if (principal.account_id.empty() || !principal.is_session) require_admin(principal);
+}
+
+/// Nobody gives away more than they have.
+void judge_own(Refusals& refusals, const CreateTokenRequest& request, const std::vector<std::string>& scopes,
+               const Principal& principal) {
+  for (std::size_t i = 0; i < scopes.size(); ++i) {
+    if (!principal.may(scopes[i])) {
+      refusals.add(fmt::format("/scopes/{}", i), fmt::format("'{}' is more than this account may", scopes[i]));
+    }
   }
-  return principal;
+  if (request.all_teams && !principal.all_teams) refusals.add("/allTeams", "this account does not see all teams");
+  for (std::size_t i = 0; i < request.team_ids.size(); ++i) {
+    if (principal.sees_team(request.team_ids[i])) continue;
+    refusals.add(fmt::format("/teamIds/{}", i),
+                 fmt::format("this account does not see a team {}", request.team_ids[i]));
+  }
 }
 
 }  // namespace
@@ -93,10 +88,11 @@ model::Team ServiceCommands::create_team(const CreateTeamRequest& request, const
 }
 
 CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, const Principal& principal) {
-  require_admin(principal);
+  require_token_maker(principal);
   Refusals refusals;
   check_name(refusals, request.name);
   const auto scopes = judge_scopes(refusals, request);
+  if (!principal.admin) judge_own(refusals, request, scopes, principal);
   if (request.expires_at && *request.expires_at <= deps_.clock.now()) refusals.add("/expiresAt", "has passed already");
   for (std::size_t i = 0; i < request.team_ids.size(); ++i) {
     const auto id = request.team_ids[i];
@@ -106,14 +102,12 @@ CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, co
   }
   refusals.raise();
 
-  CreatedToken made{{}, core::Secret(std::string(kTokenPrefix) + deps_.random.token(kTokenLength))};
-  made.token.id = deps_.random.uuid();
+  auto made = new_token(deps_.random, deps_.clock.now());
   made.token.name = request.name;
-  made.token.hash = hash_token(made.text.reveal());
   made.token.scopes = scopes;
   made.token.all_teams = request.all_teams;
   made.token.team_ids = request.team_ids;
-  made.token.created_at = deps_.clock.now();
+  made.token.account_id = principal.account_id;
   made.token.expires_at = request.expires_at;
   deps_.database.write([&](auto& tx) {
     metadata::Tokens(tx).insert(made.token);
@@ -125,10 +119,11 @@ CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, co
 }
 
 Preview ServiceCommands::delete_token(const std::string& id, const Principal& principal, Effect effect) {
-  require_admin(principal);
+  require_token_maker(principal);
   auto tx = deps_.database.begin(metadata::Access::kWrite);
   const auto token = metadata::Tokens(tx).find(id);
-  if (!token) throw core::Error(core::Code::kNotFound, fmt::format("there is no token '{}'", id));
+  const bool seen = token && (principal.admin || token->account_id == principal.account_id);
+  if (!seen) throw core::Error(core::Code::kNotFound, fmt::format("there is no token '{}'", id));
   Preview preview{.effects = {fmt::format("the token '{}' is revoked: its next request is refused, and its event "
                                           "streams end",
                                           token->name)}};
@@ -150,17 +145,17 @@ void ServiceCommands::touch(const std::string& token_id, core::Timestamp now) {
 
 std::optional<Principal> ServiceCommands::authenticate(std::string_view token_text) {
   const auto now = deps_.clock.now();
-  const auto token =
-      deps_.database.read([&](auto& tx) { return metadata::Tokens(tx).find_by_hash(hash_token(token_text)); });
-  if (!token || !model::is_usable(*token, now)) return std::nullopt;
-  if (!token->last_used_at || now - *token->last_used_at > kTouchInterval) {
-    touch(token->id, now);
-  }
-  return to_principal(*token);
+  auto tx = deps_.database.begin(metadata::Access::kRead);
+  const auto token = usable_token(tx, token_text, now);
+  if (!token) return std::nullopt;
+  auto principal = principal_of(tx, *token);
+  tx.commit();
+  if (!token->last_used_at || now - *token->last_used_at > kTouchInterval) touch(token->id, now);
+  return principal;
 }
 
 std::optional<core::Secret> ServiceCommands::bootstrap() {
-  const bool first = deps_.database.read([](auto& tx) { return metadata::Tokens(tx).list().empty(); });
+  const bool first = deps_.database.read([](auto& tx) { return !metadata::Tokens(tx).any(); });
   if (!first) return std::nullopt;
   deps_.database.write([&](auto& tx) {
     if (!metadata::Teams(tx).list().empty()) return;

@@ -8,6 +8,8 @@
 #include "control/retention_question.h"
 #include "control/retention_schedule.h"
 #include "control/service_commands.h"
+#include "control/switch_plan.h"
+#include "control/tier_rules.h"
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/destinations.h"
@@ -26,9 +28,12 @@ void check_label(Refusals& refusals, std::string_view label) {
   if (label.size() > kLongestLabel) refusals.add("/label", fmt::format("has at most {} bytes", kLongestLabel));
 }
 
-void check_wish(const TakeBackupRequest& request, core::Timestamp now) {
+void check_wish(const TakeBackupRequest& request, std::int64_t most_days, core::Timestamp now) {
   Refusals refusals;
   check_expiry(refusals, request.expires_at, now);
+  if (request.temporary_days && (*request.temporary_days < 1 || *request.temporary_days > most_days)) {
+    refusals.add("/temporaryDays", fmt::format("a temporary backup is kept for 1 to {} days", most_days));
+  }
   check_label(refusals, request.label);
   refusals.check([&] { model::check_labels(request.labels); });
   refusals.raise();
@@ -98,7 +103,7 @@ std::optional<NamedDestination> ServiceCommands::place_for(const model::Service&
 model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal,
                                                const TakeBackupRequest& request) {
   require_scope(principal, model::kScopeBackupsWrite);
-  check_wish(request, deps_.clock.now());
+  check_wish(request, config_.most_temporary_days, deps_.clock.now());
   const auto seen = require_service(service_id, principal);
   require_changeable(seen);
   const auto place = place_for(seen, request);
@@ -109,6 +114,7 @@ model::Backup ServiceCommands::schedule_backup(const std::string& service_id, co
     // Those of a service that is switched over wait for its end; a candidate has an end itself.
     if (!service.candidate_of.empty()) require_no_switch(tx, service);
     if (request.mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
+    require_backup_room(tx, service);
     if (place) write_destination(tx, *place, service.team_id);
     auto scheduled =
         control::schedule_backup(
@@ -118,7 +124,8 @@ model::Backup ServiceCommands::schedule_backup(const std::string& service_id, co
              .destination_id = place ? metadata::Destinations(tx).require(place->destination.id).id : std::string(),
              .label = request.label,
              .labels = request.labels,
-             .expires_at = request.expires_at,
+             .expires_at = request.temporary_days ? deps_.clock.now() + std::chrono::hours(24 * *request.temporary_days)
+                                                  : request.expires_at,
              .pinned = request.pinned,
              .schedule_id = request.schedule_id})
             .first;

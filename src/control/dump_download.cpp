@@ -49,7 +49,7 @@ void require_logical(metadata::Transaction& tx, const ProviderRegistry& provider
 }
 
 DumpDownload Queries::dump(const std::string& backup_id, const Principal& principal) {
-  require_write(principal);
+  require_scope(principal, model::kScopeBackupsRecover);
   const auto backup = this->backup(backup_id, principal);
   if (backup.mechanism != model::BackupMechanism::kLogical) {
     throw core::Error(core::Code::kInvalidArgument,

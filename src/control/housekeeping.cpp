@@ -4,6 +4,7 @@
 #include "metadata/audit.h"
 #include "metadata/events.h"
 #include "metadata/operations.h"
+#include "metadata/teams.h"
 #include "metadata/webhooks.h"
 
 namespace backstay::control {
@@ -25,6 +26,9 @@ void Housekeeping::tick() {
       database_.write([&](auto& tx) { return metadata::Events(tx).prune(oldest, kMostEventsOfAService); });
   const auto audit = database_.write([&](auto& tx) { return metadata::Audit(tx).prune(oldest); });
   const auto deliveries = database_.write([&](auto& tx) { return metadata::Deliveries(tx).prune(oldest); });
+  const auto tokens = database_.write([&](auto& tx) { return metadata::Tokens(tx).prune(clock_.now()); });
+  if (tokens > 0)
+    core::log_info("tokens.pruned", fmt::format("{} sessions and access tokens that ended are gone", tokens));
   if (operations + events + audit + deliveries == 0) return;
   core::log_info("history.pruned",
                  fmt::format("{} operations, {} events, {} entries of the audit log and {} deliveries "

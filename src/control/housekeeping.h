@@ -1,5 +1,5 @@
-// Removes what nobody will ask for any more: old events, old entries of the audit log, and operations that ended long
-// ago.
+// Removes what nobody will ask for any more: old events, old entries of the audit log, operations that ended long ago,
+// and sessions and access tokens that have ended.
 #pragma once
 
 #include <optional>

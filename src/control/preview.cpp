@@ -7,6 +7,8 @@
 #include "control/operation_kind.h"
 #include "control/service_commands.h"
 #include "control/service_operations.h"
+#include "control/switch_plan.h"
+#include "control/tier_rules.h"
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/instances.h"
@@ -116,14 +118,14 @@ Preview preview_again(const model::Operation& deletion, FinalBackup wish) {
 }  // namespace
 
 std::set<std::string_view> ServiceCommands::ended_by_deletion(const model::Service& service) const {
-  std::set<std::string_view> ended{kinds::kCreate, kinds::kRecover, kinds::kBackup, kinds::kRestart};
+  std::set<std::string_view> ended{kinds::kCreate, kinds::kRecover, kinds::kBackup, kinds::kRestart, kinds::kFormer};
   // A change may wait for its backend for as long as it takes.
   if (!deps_.providers.of_kind(service.provider.kind).is_local()) ended.insert(kinds::kUpdate);
   return ended;
 }
 
 Preview ServiceCommands::preview_deletion(const std::string& id, FinalBackup final_backup, const Principal& principal) {
-  require_delete(principal);
+  require_scope(principal, model::kScopeServicesDelete);
   const auto service = require_service(id, principal);
   require_deletable(service);
   require_generation(principal, service);
@@ -132,6 +134,7 @@ Preview ServiceCommands::preview_deletion(const std::string& id, FinalBackup fin
     metadata::OperationFilter open;
     open.service_id = id;
     open.open_only = true;
+    require_no_switch(tx, service);
     const auto ended = ended_by_deletion(service);
     for (const auto& operation : metadata::Operations(tx).list(open)) {
       if (operation.kind == kinds::kDelete) {
@@ -155,6 +158,11 @@ Preview ServiceCommands::setting_changes(const model::Service& before, const mod
   const auto catalogue = deps_.providers.catalogue();
   Preview changes;
   tell_plan(before, after, changes);
+  if (before.app_version != after.app_version) {
+    changes.effects.push_back(before.app_version.empty()
+                                  ? fmt::format("the version becomes {}", after.app_version)
+                                  : fmt::format("version {} becomes {}", before.app_version, after.app_version));
+  }
   // Of a provider that was withdrawn no setting can change.
   const auto* offer = catalogue->find(before.provider.name, before.provider.version);
   if (offer != nullptr) tell_config(before, after, *offer, changes);
@@ -164,11 +172,12 @@ Preview ServiceCommands::setting_changes(const model::Service& before, const mod
 
 Preview ServiceCommands::preview_update(const std::string& id, const UpdateServiceRequest& request,
                                         const Principal& principal) {
-  require_write(principal);
+  require_scope(principal, model::kScopeServicesWrite);
   const auto before = require_service(id, principal);
   require_generation(principal, before);
   require_changeable(before);
   const auto after = admission_.update(before, request).service;
+  deps_.database.read([&](auto& tx) { require_plan_granted(tx, before, after); });
   auto preview = setting_changes(before, after);
   if (after.name != before.name) {
     preview.effects.insert(preview.effects.begin(),

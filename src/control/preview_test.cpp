@@ -27,7 +27,7 @@ std::string inventory(ControlWorld& world, const std::string& service_id) {
   return world.database->read([&](auto& tx) {
     const auto service = world.service(service_id);
     return fmt::format("{} {} {} {} {}", service.generation, service.name, metadata::Operations(tx).list({}).size(),
-                       metadata::Events(tx).list({.limit = 0}).size(), metadata::Tokens(tx).list().size());
+                       metadata::Events(tx).list({.limit = 0}).size(), metadata::Tokens(tx).keys().size());
   });
 }
 

@@ -21,6 +21,8 @@ bool Principal::may(std::string_view scope) const {
   if (scope == model::kScopeChange) return may_write;
   if (scope == model::kScopeDelete) return admin || may_delete;
   if (scope == model::kScopeRecoverInPlace) return admin || may_recover_in_place;
+  if (scope == model::kScopeWrite)
+    return may_read && may_write && may(model::kScopeDelete) && may(model::kScopeRecoverInPlace);
   if (scope == model::kScopeMetrics) return admin || may_read_metrics;
   return admin;
 }

@@ -19,6 +19,8 @@ struct Principal {
   std::string token_name;
   /// Whose token it is; empty: nobody's.
   std::string account_id;
+  /// Of a login; else of a key, or of what a key was shown for.
+  bool is_session = false;
   bool admin = false;
   bool may_read = false;
   /// May make and change things.

@@ -1,6 +1,7 @@
 #include "control/queries.h"
 
 #include "control/events.h"
+#include "control/instance_records.h"
 #include "control/recovery_places.h"
 #include "core/error.h"
 #include "metadata/backups.h"
@@ -38,13 +39,19 @@ T require_visible(std::optional<T> found, const Principal& principal, std::strin
   return std::move(*found);
 }
 
+model::Service visible_service(metadata::Transaction& tx, const std::string& id, const Principal& principal) {
+  return require_visible(metadata::Services(tx).find(id), principal, "service", id);
+}
+
 /// With as many statements for a page as for one service.
-std::vector<ServiceView> views_of(metadata::Transaction& tx, std::vector<model::Service> services) {
+std::vector<ServiceView> views_of(metadata::Transaction& tx, std::vector<model::Service> services,
+                                  const Principal& principal) {
   std::vector<std::string> ids;
   ids.reserve(services.size());
   for (const auto& service : services) ids.push_back(service.id);
-  auto events = metadata::Events(tx).recent_of(ids, kRecentEvents);
-  auto backups = metadata::Backups(tx).list_of(ids);
+  const std::vector<std::string> none;
+  auto events = metadata::Events(tx).recent_of(principal.may_read ? ids : none, kRecentEvents);
+  auto backups = metadata::Backups(tx).list_of(principal.may(model::kScopeBackupsRead) ? ids : none);
   std::vector<ServiceView> views;
   views.reserve(services.size());
   for (auto& service : services) {
@@ -69,7 +76,7 @@ void require_position(Store store, const std::string& id) {
 
 std::vector<model::ProviderDefinition> Queries::providers(std::optional<std::int64_t> team_id,
                                                           const Principal& principal) {
-  require_read(principal);
+  require_scope(principal, model::kScopeServicesRead);
   if (team_id) static_cast<void>(team(*team_id, principal));
   const auto catalogue = providers_.catalogue();
   std::vector<model::ProviderDefinition> seen;
@@ -84,7 +91,7 @@ std::vector<model::ProviderDefinition> Queries::providers(std::optional<std::int
 }
 
 std::vector<ServiceView> Queries::services(const ServiceFilter& filter, const Principal& principal) {
-  require_read(principal);
+  require_scope(principal, model::kScopeServicesRead);
   metadata::ServiceFilter query;
   query.team_ids = visible_teams(principal, filter.team_id);
   query.include_deleted = filter.include_deleted;
@@ -92,33 +99,60 @@ std::vector<ServiceView> Queries::services(const ServiceFilter& filter, const Pr
   query.limit = filter.limit;
   return database_.read([&](auto& tx) {
     require_position(metadata::Services(tx), filter.after_id);
-    return views_of(tx, metadata::Services(tx).list(query));
+    return views_of(tx, metadata::Services(tx).list(query), principal);
   });
 }
 
 ServiceView Queries::service(const std::string& id, const Principal& principal) {
-  require_read(principal);
+  require_scope(principal, model::kScopeServicesRead);
   return database_.read([&](auto& tx) {
     std::vector<model::Service> found;
-    found.push_back(require_visible(metadata::Services(tx).find(id), principal, "service", id));
-    return std::move(views_of(tx, std::move(found)).front());
+    found.push_back(visible_service(tx, id, principal));
+    return std::move(views_of(tx, std::move(found), principal).front());
   });
+}
+
+std::vector<ServiceName> Queries::service_names(std::int64_t team_id, const Principal& principal) {
+  require_any_read(principal);
+  metadata::ServiceFilter query;
+  query.team_ids = visible_teams(principal, team_id);
+  query.include_deleted = true;
+  std::vector<ServiceName> names;
+  for (auto& service : database_.read([&](auto& tx) { return metadata::Services(tx).list(query); })) {
+    if (!service.candidate_of.empty()) continue;
+    names.push_back({std::move(service.id), std::move(service.name), std::move(service.labels),
+                     service.backups.retention_days, service.delete_requested_at.has_value()});
+  }
+  return names;
 }
 
 core::json::object Queries::details(const std::string& service_id, const Principal& principal) {
   return service(service_id, principal).service.status.details;
 }
 
+std::vector<model::Instance> Queries::instances(const std::string& service_id, const Principal& principal) {
+  require_scope(principal, model::kScopeServicesRead);
+  return database_.read([&](auto& tx) {
+    static_cast<void>(visible_service(tx, service_id, principal));
+    auto instances = instances_as_served(tx, service_id);
+    std::ranges::reverse(instances);
+    return instances;
+  });
+}
+
 std::optional<AtRisk> Queries::at_risk(const std::string& service_id, const Principal& principal) {
-  const auto found = service(service_id, principal).service;
+  require_scope(principal, model::kScopeBackupsRead);
+  const auto found = database_.read([&](auto& tx) { return visible_service(tx, service_id, principal); });
   return providers_.of_kind(found.provider.kind).at_risk(found.status.instance_id);
 }
 
 std::vector<model::RecoveryWindow> Queries::recovery_windows(const std::string& service_id,
                                                              const Principal& principal) {
-  const auto found = service(service_id, principal).service;
+  require_scope(principal, model::kScopeBackupsRead);
   std::vector<model::RecoveryWindow> windows;
-  for (const auto& place : database_.read([&](auto& tx) { return recovery_places(tx, found); })) {
+  const auto places =
+      database_.read([&](auto& tx) { return recovery_places(tx, visible_service(tx, service_id, principal)); });
+  for (const auto& place : places) {
     const bool is_present = windows.empty();
     try {
       auto window = window_of(providers_, place);
@@ -135,25 +169,32 @@ std::vector<model::RecoveryWindow> Queries::recovery_windows(const std::string& 
 }
 
 std::vector<model::Backup> Queries::backups(const BackupFilter& filter, const Principal& principal) {
-  service(filter.service_id, principal);
+  require_scope(principal, model::kScopeBackupsRead);
   metadata::BackupFilter query;
   query.service_id = filter.service_id;
   query.after_id = filter.after_id;
   query.limit = filter.limit;
   return database_.read([&](auto& tx) {
+    static_cast<void>(visible_service(tx, filter.service_id, principal));
     require_position(metadata::Backups(tx), filter.after_id);
     return metadata::Backups(tx).list(query);
   });
 }
 
 model::Backup Queries::backup(const std::string& id, const Principal& principal) {
-  require_read(principal);
+  require_scope(principal, model::kScopeBackupsRead);
   return require_visible(database_.read([&](auto& tx) { return metadata::Backups(tx).find(id); }), principal, "backup",
                          id);
 }
 
+model::Backup Queries::backup_of_number(std::int64_t number, const Principal& principal) {
+  require_scope(principal, model::kScopeBackupsRead);
+  return require_visible(database_.read([&](auto& tx) { return metadata::Backups(tx).find_number(number); }), principal,
+                         "backup", std::to_string(number));
+}
+
 std::vector<model::Operation> Queries::operations(const OperationFilter& filter, const Principal& principal) {
-  require_read(principal);
+  require_scope(principal, model::kScopeServicesRead);
   metadata::OperationFilter query;
   query.service_id = filter.service_id.value_or("");
   query.team_ids = visible_teams(principal, filter.team_id);
@@ -166,7 +207,7 @@ std::vector<model::Operation> Queries::operations(const OperationFilter& filter,
 }
 
 model::Operation Queries::operation(const std::string& id, const Principal& principal) {
-  require_read(principal);
+  require_scope(principal, model::kScopeServicesRead);
   return require_visible(database_.read([&](auto& tx) { return metadata::Operations(tx).find(id); }), principal,
                          "operation", id);
 }
@@ -198,14 +239,14 @@ std::vector<model::AuditEntry> Queries::audit(const metadata::AuditFilter& filte
 }
 
 std::vector<model::Team> Queries::teams(const Principal& principal) {
-  require_read(principal);
+  require_any_read(principal);
   auto teams = database_.read([](auto& tx) { return metadata::Teams(tx).list(); });
   std::erase_if(teams, [&](const auto& team) { return !principal.sees_team(team.id); });
   return teams;
 }
 
 model::Team Queries::team(std::int64_t id, const Principal& principal) {
-  require_read(principal);
+  require_any_read(principal);
   auto team = database_.read([&](auto& tx) { return metadata::Teams(tx).find(id); });
   if (!team || !principal.sees_team(id)) {
     throw core::Error(core::Code::kNotFound, fmt::format("there is no team {}", id));
@@ -213,9 +254,19 @@ model::Team Queries::team(std::int64_t id, const Principal& principal) {
   return std::move(*team);
 }
 
+model::Team Queries::team_of_slug(const std::string& slug, const Principal& principal) {
+  require_any_read(principal);
+  auto team = database_.read([&](auto& tx) { return metadata::Teams(tx).find_by_slug(slug); });
+  if (!team || !principal.sees_team(team->id)) {
+    throw core::Error(core::Code::kNotFound, fmt::format("there is no team '{}'", slug));
+  }
+  return std::move(*team);
+}
+
 std::vector<model::Token> Queries::tokens(const Principal& principal) {
-  require_admin(principal);
-  return database_.read([](auto& tx) { return metadata::Tokens(tx).list(); });
+  if (!principal.is_session) require_admin(principal);
+  const auto owner = principal.admin ? std::nullopt : std::optional(principal.account_id);
+  return database_.read([&](auto& tx) { return metadata::Tokens(tx).keys(owner); });
 }
 
 std::vector<model::Destination> Queries::destinations(std::optional<std::int64_t> team_id, const Principal& principal) {

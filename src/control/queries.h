@@ -25,13 +25,24 @@
 
 namespace backstay::control {
 
-/// A service with what its resource shows.
+/// A service with what its resource shows to the principal: events with the scope "read", backups with "backups:read".
 struct ServiceView {
   model::Service service;
   /// Newest first, at most 20.
   std::vector<model::Event> recent_events;
   /// Oldest first; failed ones are in the events, and those that are being deleted cannot be used any more.
   std::vector<model::Backup> backups;
+};
+
+/// What a service goes by, for clients that know it by its labels.
+struct ServiceName {
+  std::string id;
+  std::string name;
+  model::Labels labels;
+  /// How long its backups are kept that say nothing of their own.
+  std::int64_t retention_days = 0;
+  /// Its deletion was asked for.
+  bool deleted = false;
 };
 
 struct EventFilter {
@@ -97,6 +108,9 @@ class Queries {
     return services({.team_id = team_id, .include_deleted = include_deleted}, principal);
   }
   ServiceView service(const std::string& id, const Principal& principal);
+  /// What the team's services go by, by creation, with deleted ones whose record is kept but without candidates; for
+  /// whoever may read something.
+  std::vector<ServiceName> service_names(std::int64_t team_id, const Principal& principal);
   /// What the provider tells of the running service: {hostname, port, dsn, ready}.
   core::json::object details(const std::string& service_id, const Principal& principal);
   /// Every instance that the service has pointed to, the one that serves first.
@@ -113,6 +127,7 @@ class Queries {
     return backups(BackupFilter{.service_id = service_id}, principal);
   }
   model::Backup backup(const std::string& id, const Principal& principal);
+  model::Backup backup_of_number(std::int64_t number, const Principal& principal);
   /// A stored logical backup as SQL. Throws invalid_argument for a physical one, recovery_out_of_reach for one that is
   /// not stored (any more), not_supported with the reason where it cannot be read.
   DumpDownload dump(const std::string& backup_id, const Principal& principal);
@@ -126,6 +141,8 @@ class Queries {
 
   std::vector<model::Team> teams(const Principal& principal);
   model::Team team(std::int64_t id, const Principal& principal);
+  model::Team team_of_slug(const std::string& slug, const Principal& principal);
+  /// Keys: all of them for administrators, their own for a person who has logged in.
   std::vector<model::Token> tokens(const Principal& principal);
   std::vector<model::Destination> destinations(std::optional<std::int64_t> team_id, const Principal& principal);
   model::Destination destination(const std::string& id, const Principal& principal);

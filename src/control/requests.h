@@ -134,6 +134,10 @@ struct TakeBackupRequest {
   model::Labels labels{};
   /// Instead of the retention.
   std::optional<core::Timestamp> expires_at{};
+  /// Instead of expires_at, a temporary one: it goes after so many days, at most those that the operator allows.
+  std::optional<std::int64_t> temporary_days{};
+  /// It stays until somebody asks for its deletion.
+  bool pinned = false;
   /// The schedule that it is a run of.
   std::string schedule_id{};
 };
@@ -145,6 +149,14 @@ struct ChangeBackupRequest {
   std::optional<std::optional<core::Timestamp>> expires_at{};
   std::optional<std::string> label{};
   model::LabelChanges labels{};
+};
+
+/// Which backup may be deleted, besides what always holds.
+struct BackupDeletion {
+  /// A pin is no obstacle: for those who know no pins, but backups that stay until they are deleted.
+  bool pinned_too = false;
+  /// Refuses what was not asked for by the owner: the system takes it and removes it.
+  bool only_manual = false;
 };
 
 struct CreateTeamRequest {

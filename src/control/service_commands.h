@@ -21,6 +21,7 @@
 #include "control/provider_registry.h"
 #include "control/requests.h"
 #include "control/stores.h"
+#include "control/token_access.h"
 #include "core/random.h"
 #include "core/time.h"
 #include "metadata/database.h"
@@ -37,6 +38,10 @@ struct CommandConfig {
   /// Users of instances; first_uid 0: no users of their own (Backstay is not root).
   std::uint32_t first_uid = 0;
   std::uint32_t last_uid = 0;
+  /// See EngineConfig.
+  core::Duration rollback_grace = std::chrono::hours(24);
+  /// How long a backup may be kept that is asked for as a temporary one.
+  std::int64_t most_temporary_days = 14;
 };
 
 /// What the commands need; all outlive them.
@@ -53,12 +58,6 @@ struct CommandDependencies {
 struct ServiceChange {
   model::Service service;
   std::optional<model::Operation> operation;
-};
-
-struct CreatedToken {
-  model::Token token;
-  /// Shown this once; only its hash is kept.
-  core::Secret text;
 };
 
 struct CreatedDestination {
@@ -108,13 +107,17 @@ class ServiceCommands {
   model::Backup change_backup(const std::string& id, const ChangeBackupRequest& request, const Principal& principal);
   /// conflict, with the reason, for one that must stay (model::deletion_obstacle). It is hidden in its store soon and
   /// removed a grace later. One that is being deleted already is answered as it is.
-  model::Backup delete_backup(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
+  model::Backup delete_backup(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting,
+                              const BackupDeletion& which = {});
 
   /// Asks a queued or running operation to stop; conflict if it has ended or cannot be cancelled.
   model::Operation cancel_operation(const std::string& id, const Principal& principal);
 
   model::Team create_team(const CreateTeamRequest& request, const Principal& principal);
+  /// An administrator's token is nobody's; what a person makes who has logged in is theirs, allows no more than they
+  /// may, and ends with their account.
   CreatedToken create_token(const CreateTokenRequest& request, const Principal& principal);
+  /// Anybody's for an administrator; their own for a person who has logged in.
   Preview delete_token(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
   /// The principal of a token's text; nothing if it is unknown or expired.
   std::optional<Principal> authenticate(std::string_view token_text);
@@ -148,6 +151,13 @@ class ServiceCommands {
   /// What the teams have of an operator's place that has changed.
   static void update_parts(metadata::Transaction& tx, const model::Destination& before,
                            const model::Destination& after);
+  /// What a new service is besides what was asked for.
+  struct Making {
+    std::string candidate_of{};
+    bool then_switch = false;
+  };
+  ServiceChange make_service(const CreateServiceRequest& request, const Making& making, const Principal& principal,
+                             Effect effect);
   void write_new_instance(metadata::Transaction& tx, const model::Service& service, const std::string& instance_id);
   /// Cancels the service's open operations of these kinds; returns the ids, to be told to workers after the commit.
   std::vector<std::string> cancel_open(metadata::Transaction& tx, const std::string& service_id,

@@ -159,7 +159,7 @@ TEST_P(MetadataTest, TokensGoInAndOut) {
   EXPECT_EQ(found->expires_at, at(100));
   EXPECT_EQ(found->last_used_at, at(3));
   EXPECT_EQ(found->revoked_at, at(4));
-  EXPECT_EQ(read([](Transaction& tx) { return Tokens(tx).list().size(); }), 1U);
+  EXPECT_EQ(read([](Transaction& tx) { return Tokens(tx).keys().size(); }), 1U);
 }
 
 TEST_P(MetadataTest, ServicesGoInAndOut) {

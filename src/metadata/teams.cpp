@@ -54,11 +54,15 @@ std::int64_t next_team_id(Transaction& tx) {
 model::Token read_token(const Row& row) {
   model::Token token;
   token.id = row.text("id");
+  token.kind = model::token_kind_from_text(row.text("kind"));
   token.name = row.text("name");
   token.hash = row.text("hash");
   for (const auto& scope : row.array("scopes")) token.scopes.emplace_back(scope.as_string());
   token.all_teams = row.flag("all_teams");
   for (const auto& team : row.array("team_ids")) token.team_ids.push_back(team.to_number<std::int64_t>());
+  token.account_id = row.text("account_id");
+  token.key_id = row.text("key_id");
+  for (const auto& grant : row.array("grants")) token.grants.emplace_back(grant.as_string());
   token.created_at = row.time("created_at");
   token.expires_at = row.maybe_time("expires_at");
   token.last_used_at = row.maybe_time("last_used_at");
@@ -105,14 +109,19 @@ std::vector<model::Team> Teams::list() {
 void Tokens::insert(const model::Token& token) {
   core::json::array scopes(token.scopes.begin(), token.scopes.end());
   core::json::array teams(token.team_ids.begin(), token.team_ids.end());
+  core::json::array grants(token.grants.begin(), token.grants.end());
   metadata::insert(tx_, "tokens",
                    Values()
                        .set("id", token.id)
+                       .set("kind", std::string(model::to_text(token.kind)))
                        .set("name", token.name)
                        .set("hash", token.hash)
                        .set("scopes", scopes)
                        .set("all_teams", token.all_teams)
                        .set("team_ids", teams)
+                       .set("account_id", token.account_id)
+                       .set("key_id", token.key_id)
+                       .set("grants", grants)
                        .set("created_at", token.created_at)
                        .set("expires_at", token.expires_at)
                        .set("last_used_at", token.last_used_at)
@@ -123,8 +132,22 @@ std::optional<model::Token> Tokens::find(const std::string& id) { return find_to
 
 std::optional<model::Token> Tokens::find_by_hash(const std::string& hash) { return find_token(tx_, "hash", hash); }
 
-std::vector<model::Token> Tokens::list() {
-  return Query(tx_, "SELECT * FROM tokens ORDER BY created_at DESC, id").list<model::Token>(read_token);
+std::vector<model::Token> Tokens::keys(const std::optional<std::string>& account_id) {
+  std::string where = "kind = 'key'";
+  Values bound;
+  if (account_id) {
+    where += " AND account_id = :account_id";
+    bound.set("account_id", *account_id);
+  }
+  return Query(tx_, "SELECT * FROM tokens WHERE " + where + " ORDER BY created_at DESC, id")
+      .bind(std::move(bound))
+      .list<model::Token>(read_token);
+}
+
+bool Tokens::any() {
+  return Query(tx_, "SELECT id FROM tokens LIMIT 1")
+      .first<bool>([](const Row& /*row*/) { return true; })
+      .value_or(false);
 }
 
 void Tokens::touch(const std::string& id, core::Timestamp last_used) {
@@ -136,6 +159,18 @@ bool Tokens::revoke(const std::string& id, core::Timestamp at) {
   metadata::update(tx_, "tokens", Values().set("revoked_at", at), "id = :id AND revoked_at IS NULL",
                    Values().set("id", id));
   return true;
+}
+
+void Tokens::revoke_sessions(const std::string& account_id, const std::string& but, core::Timestamp at) {
+  metadata::update(tx_, "tokens", Values().set("revoked_at", at),
+                   "kind = 'session' AND account_id = :account AND id <> :but AND revoked_at IS NULL",
+                   Values().set("account", account_id).set("but", but));
+}
+
+std::size_t Tokens::prune(core::Timestamp before) {
+  return Query(tx_, "DELETE FROM tokens WHERE kind <> 'key' AND (expires_at < :before OR revoked_at < :before)")
+      .bind(Values().set("before", before))
+      .run();
 }
 
 }  // namespace backstay::metadata

@@ -33,11 +33,17 @@ class Tokens {
   void insert(const model::Token& token);
   std::optional<model::Token> find(const std::string& id);
   std::optional<model::Token> find_by_hash(const std::string& hash);
-  /// Newest first.
-  std::vector<model::Token> list();
+  /// Keys, newest first: those of one account, or all.
+  std::vector<model::Token> keys(const std::optional<std::string>& account_id = {});
+  /// Of any kind, as long as it was not removed.
+  bool any();
   void touch(const std::string& id, core::Timestamp last_used);
   /// False if there is no such token; a token that is revoked keeps its first time.
   bool revoke(const std::string& id, core::Timestamp at);
+  /// The sessions of an account, but for one.
+  void revoke_sessions(const std::string& account_id, const std::string& but, core::Timestamp at);
+  /// Removes sessions and access tokens that ended before; returns how many.
+  std::size_t prune(core::Timestamp before);
 
  private:
   Transaction& tx_;

@@ -58,6 +58,7 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .tag = "Backups",
               .summary = "List the backups of a service, newest first",
               .description = "serviceId, or service, is required",
+              .scope = Scope::kReadBackups,
               .query = service_parameters(),
               .paged = true,
               .answer = array_of(ref("Backup")),
@@ -74,6 +75,7 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .operation = "backups-get",
               .tag = "Backups",
               .summary = "One backup with its facts: taken, stored, confirmed",
+              .scope = Scope::kReadBackups,
               .tagged = true,
               .answer = ref("Backup")},
              [&queries](const Request& request, const Principal& principal) {
@@ -86,7 +88,7 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .summary = "A logical backup as SQL",
               .description = "For psql, into any later major version too; what it makes belongs to whoever runs it. An "
                              "answer that breaks off is not whole. A token has one at a time.",
-              .scope = Scope::kWrite,
+              .scope = Scope::kRecoverBackups,
               .audited = true,
               .answer = {{"type", "string"}},
               .answer_type = "application/sql",
@@ -100,6 +102,7 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .operation = "recovery-window-get",
               .tag = "Backups",
               .summary = "What can be reached now, and what is at risk",
+              .scope = Scope::kReadBackups,
               .tagged = true,
               .answer = ref("RecoveryWindow")},
              [&queries](const Request& request, const Principal& principal) {

@@ -61,6 +61,7 @@ void add_operation_routes(RouteTable& routes, const Context& context) {
               .operation = "operations-list",
               .tag = "Operations",
               .summary = "List operations, newest first",
+              .scope = Scope::kReadServices,
               .query = list_query,
               .paged = true,
               .usual_limit = kUsualLimit,
@@ -80,6 +81,7 @@ void add_operation_routes(RouteTable& routes, const Context& context) {
        .operation = "operations-get",
        .tag = "Operations",
        .summary = "One operation",
+       .scope = Scope::kReadServices,
        .answer = ref("Operation")},
       [context](const Request& request, const Principal& principal) {
         return json_response(operation_resource(context.queries.operation(path_uuid(request, "operation"), principal)));
@@ -101,6 +103,7 @@ void add_operation_routes(RouteTable& routes, const Context& context) {
        .operation = "operations-follow",
        .tag = "Operations",
        .summary = "Follow an operation until it has ended",
+       .scope = Scope::kReadServices,
        .answer = ref("OperationStream"),
        .answer_type = "text/event-stream"},
       [context](const Request& request, const Principal& principal) { return events(context, request, principal); });

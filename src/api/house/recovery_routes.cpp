@@ -20,11 +20,10 @@ json::object recovery_of(const model::Operation& operation, bool dry_run) {
           {"forecast", core::require_object(operation.request, "forecast")}};
 }
 
-Response begun(const Context& context, const Request& request, const Principal& principal,
+Response begun(const Context& context, const Request& request, const control::ServiceView& view,
                const model::Operation& operation) {
   json::object body = recovery_of(operation, false);
-  body["service"] =
-      service_resource(context.queries.service(operation.service_id, principal), base_url(request, context.public_url));
+  body["service"] = service_resource(view, base_url(request, context.public_url));
   body["operationId"] = operation.id;
   return json_response(body);
 }
@@ -34,7 +33,10 @@ Response create(const Context& context, const Request& request, const Principal&
   const auto change = context.commands.create_service(create_service_request(json_body(request)), principal,
                                                       dry_run ? control::Effect::kDryRun : control::Effect::kLasting);
   if (dry_run) return json_response(recovery_of(*change.operation, true));
-  return begun(context, request, principal, *change.operation);
+  // Whoever may recover a backup need not be one who reads services: what was just made is told all the same.
+  const auto view = principal.may(model::kScopeServicesRead) ? context.queries.service(change.service.id, principal)
+                                                             : control::ServiceView{change.service, {}, {}};
+  return begun(context, request, view, *change.operation);
 }
 
 /// What a request made whose answer was lost.
@@ -42,7 +44,8 @@ Response created(const Context& context, const Request& request, const Principal
                  const std::string& service_id) {
   const auto operations = context.queries.operations({.service_id = service_id, .team_id = {}, .limit = 0}, principal);
   for (const auto& operation : operations) {
-    if (operation.kind == control::kinds::kRecover) return begun(context, request, principal, operation);
+    if (operation.kind != control::kinds::kRecover) continue;
+    return begun(context, request, context.queries.service(service_id, principal), operation);
   }
   throw core::Error(core::Code::kNotFound, fmt::format("there is no recovery of the service '{}'", service_id));
 }
@@ -58,7 +61,7 @@ void add_recovery_routes(RouteTable& routes, const Context& context) {
        .summary = "Make a service from a past state, or ask what that would take",
        .description = "The body is that of creating a managed service, with recoverFrom. A dry run meets every refusal "
                       "that the recovery would, and changes nothing.",
-       .scope = Scope::kWrite,
+       .scope = Scope::kRecoverBackups,
        .query = {{.name = "dryRun",
                   .description = "only tell what would be done",
                   .schema = {{"type", "boolean"}, {"default", false}}}},

@@ -203,6 +203,7 @@ json::object token_resource(const model::Token& token) {
                       {"createdAt", core::format_time(token.created_at)}};
   put_time(object, "expiresAt", token.expires_at);
   put_text(object, "role", std::string(model::role_of(token)));
+  put_text(object, "accountId", token.account_id);
   put_time(object, "lastUsedAt", token.last_used_at);
   put_time(object, "revokedAt", token.revoked_at);
   return object;

@@ -28,6 +28,7 @@ void add_team_routes(RouteTable& routes, const Context& context) {
               .tag = "Teams",
               .summary = "List the teams that the token sees",
               .base = Base::kContract,
+              .scope = Scope::kAny,
               .paged = true,
               .answer = array_of(ref("Team"))},
              [context](const Request& request, const Principal& principal) {
@@ -64,6 +65,7 @@ void add_team_routes(RouteTable& routes, const Context& context) {
               .summary = "One team",
               .base = Base::kContract,
               .path_parameters = {team_in_path()},
+              .scope = Scope::kAny,
               .tagged = true,
               .answer = ref("Team")},
              [context](const Request& request, const Principal& principal) {

@@ -16,8 +16,9 @@ void add_token_routes(RouteTable& routes, const Context& context) {
               .operation = "tokens-list",
               .tag = "Tokens",
               .summary = "List tokens",
+              .description = "All of them for administrators; their own for a person who has logged in.",
               .base = Base::kContract,
-              .scope = Scope::kAdmin,
+              .scope = Scope::kAny,
               .paged = true,
               .answer = array_of(ref("Token"))},
              [context](const Request& request, const Principal& principal) {
@@ -25,21 +26,23 @@ void add_token_routes(RouteTable& routes, const Context& context) {
                    .answer_from(context.queries.tokens(principal), token_resource,
                                 [](const model::Token& token) { return token.id; });
              });
-  routes.add({.method = "POST",
-              .path = "/tokens",
-              .operation = "tokens-create",
-              .tag = "Tokens",
-              .summary = "Make a token, shown in this one answer only",
-              .base = Base::kContract,
-              .scope = Scope::kAdmin,
-              .body = ref("CreateToken"),
-              .answer = ref("Token")},
-             [context](const Request& request, const Principal& principal) {
-               const auto created = context.commands.create_token(create_token_request(json_body(request)), principal);
-               auto resource = token_resource(created.token);
-               resource["token"] = created.text.reveal();
-               return json_response(resource);
-             });
+  routes.add(
+      {.method = "POST",
+       .path = "/tokens",
+       .operation = "tokens-create",
+       .tag = "Tokens",
+       .summary = "Make a token, shown in this one answer only",
+       .description = "By an administrator, or by a person who has logged in: theirs, and no more than they may.",
+       .base = Base::kContract,
+       .scope = Scope::kAny,
+       .body = ref("CreateToken"),
+       .answer = ref("Token")},
+      [context](const Request& request, const Principal& principal) {
+        const auto created = context.commands.create_token(create_token_request(json_body(request)), principal);
+        auto resource = token_resource(created.token);
+        resource["token"] = created.text.reveal();
+        return json_response(resource);
+      });
   routes.add(
       {.method = "DELETE",
        .path = "/tokens/{id}",
@@ -47,7 +50,7 @@ void add_token_routes(RouteTable& routes, const Context& context) {
        .tag = "Tokens",
        .summary = "Revoke a token",
        .base = Base::kContract,
-       .scope = Scope::kAdmin,
+       .scope = Scope::kAny,
        .previewed = true,
        .answer = ref("Empty")},
       [context](const Request& request, const Principal& principal) {

@@ -1,0 +1,281 @@
+#include "control/accounts.h"
+
+#include <gtest/gtest.h>
+
+#include "control/client_access.h"
+#include "control/housekeeping.h"
+#include "control/password.h"
+#include "control/testing/control_world.h"
+#include "core/error.h"
+#include "metadata/teams.h"
+
+namespace backstay::control {
+namespace {
+
+using core::Code;
+using core::Secret;
+using model::AccountRole;
+using testing::ControlWorld;
+
+constexpr std::uint32_t kFewRounds = 10;
+
+template <typename Call>
+std::optional<Code> refusal(const Call& call) {
+  try {
+    call();
+  } catch (const core::Error& error) {
+    return error.code();
+  }
+  return std::nullopt;
+}
+
+class AccountsTest : public ::testing::Test {
+ protected:
+  static CreateAccountRequest request(const std::string& email, AccountRole role = AccountRole::kUser) {
+    CreateAccountRequest wanted;
+    wanted.email = email;
+    wanted.password = Secret("correct horse");
+    wanted.role = role;
+    return wanted;
+  }
+  Session logged_in(const std::string& email) { return accounts_.login(email, Secret("correct horse"), "192.0.2.1"); }
+  Principal principal(const CreatedToken& made) { return world_.commands->authenticate(made.text.reveal()).value(); }
+  bool is_known(const CreatedToken& made) { return world_.commands->authenticate(made.text.reveal()).has_value(); }
+  /// A user of the world's team, logged in.
+  Principal user() {
+    accounts_.register_first(request("first@example.com"), &world_.admin);
+    auto wanted = request("user@example.com");
+    wanted.team_ids = {world_.team_id};
+    accounts_.create(wanted, world_.admin);
+    return principal(logged_in("user@example.com").token);
+  }
+
+  ControlWorld world_;
+  Accounts accounts_{{*world_.database, world_.clock, world_.random}, {.password_rounds = kFewRounds}};
+};
+
+TEST_F(AccountsTest, TheFirstAccountTakesTheOperator) {
+  EXPECT_FALSE(accounts_.is_set_up());
+  EXPECT_EQ(refusal([&] { accounts_.register_first(request("a@example.com"), nullptr); }), Code::kForbidden);
+  Principal reader = world_.admin;
+  reader.admin = false;
+  EXPECT_EQ(refusal([&] { accounts_.register_first(request("a@example.com"), &reader); }), Code::kForbidden);
+  EXPECT_FALSE(accounts_.is_set_up());
+  const auto session = accounts_.register_first(request(" A@Example.com "), &world_.admin);
+  EXPECT_EQ(session.account.email, "a@example.com");
+  EXPECT_EQ(session.account.role, AccountRole::kSuperadmin);
+  EXPECT_TRUE(principal(session.token).admin);
+  EXPECT_TRUE(accounts_.is_set_up());
+  EXPECT_EQ(refusal([&] { accounts_.register_first(request("b@example.com"), &world_.admin); }), Code::kConflict);
+}
+
+TEST_F(AccountsTest, AnOpenServerTakesWhoeverComesFirstAndNobodyElse) {
+  Accounts open({*world_.database, world_.clock, world_.random},
+                {.open_registration = true, .password_rounds = kFewRounds});
+  EXPECT_EQ(open.register_first(request("a@example.com"), nullptr).account.role, AccountRole::kSuperadmin);
+  EXPECT_EQ(refusal([&] { open.register_first(request("b@example.com"), nullptr); }), Code::kConflict);
+}
+
+TEST_F(AccountsTest, BadFieldsAreNamedTogether) {
+  auto wanted = request("nobody");
+  wanted.password = Secret("short");
+  try {
+    accounts_.register_first(wanted, &world_.admin);
+    FAIL() << "it was taken";
+  } catch (const core::Error& error) {
+    ASSERT_EQ(error.fields().size(), 2u);
+    EXPECT_EQ(error.fields()[0].pointer, "/email");
+    EXPECT_EQ(error.fields()[1].pointer, "/password");
+  }
+  EXPECT_FALSE(accounts_.is_set_up());
+}
+
+TEST_F(AccountsTest, ALoginIsASessionThatEnds) {
+  user();
+  const auto session = logged_in("USER@example.com");
+  const auto caller = principal(session.token);
+  EXPECT_TRUE(caller.is_session);
+  EXPECT_TRUE(caller.may_write && caller.may_delete);
+  EXPECT_FALSE(caller.admin);
+  EXPECT_TRUE(caller.sees_team(world_.team_id));
+  EXPECT_FALSE(caller.sees_team(world_.team_id + 1));
+  EXPECT_EQ(accounts_.me(caller).email, "user@example.com");
+  world_.clock.advance(std::chrono::hours(12));
+  EXPECT_FALSE(is_known(session.token));
+}
+
+TEST_F(AccountsTest, LoggingOutEndsOneSession) {
+  user();
+  const auto one = logged_in("user@example.com");
+  const auto other = logged_in("user@example.com");
+  accounts_.logout(principal(one.token));
+  EXPECT_FALSE(is_known(one.token));
+  EXPECT_TRUE(is_known(other.token));
+  EXPECT_EQ(refusal([&] { accounts_.logout(world_.admin); }), Code::kInvalidArgument);
+}
+
+TEST_F(AccountsTest, WrongPasswordsTellNothingAndAreCounted) {
+  user();
+  const auto attempt = [&](const std::string& email, const std::string& address) {
+    return refusal([&] { accounts_.login(email, Secret("wrong horse"), address); });
+  };
+  EXPECT_EQ(attempt("nobody@example.com", "192.0.2.1"), Code::kUnauthenticated);
+  for (int i = 0; i < LoginAttempts::kMostOfAccount; ++i) {
+    EXPECT_EQ(attempt("user@example.com", fmt::format("192.0.2.{}", i + 10)), Code::kUnauthenticated);
+  }
+  EXPECT_EQ(refusal([&] { logged_in("user@example.com"); }), Code::kRateLimited) << "even with the right one";
+  world_.clock.advance(LoginAttempts::kWindow);
+  EXPECT_EQ(refusal([&] { logged_in("user@example.com"); }), std::nullopt);
+}
+
+TEST_F(AccountsTest, AnAddressHasOnlySoManyAttempts) {
+  for (int i = 0; i < LoginAttempts::kMostOfAddress; ++i) {
+    EXPECT_EQ(refusal([&] { logged_in(fmt::format("u{}@example.com", i)); }), Code::kUnauthenticated);
+  }
+  EXPECT_EQ(refusal([&] { logged_in("more@example.com"); }), Code::kRateLimited);
+}
+
+TEST_F(AccountsTest, ANewPasswordEndsTheOtherSessions) {
+  const auto caller = user();
+  const auto other = logged_in("user@example.com");
+  EXPECT_EQ(refusal([&] { accounts_.change_password(Secret("wrong"), Secret("battery staple"), caller, "a"); }),
+            Code::kInvalidArgument);
+  EXPECT_TRUE(is_known(other.token));
+  accounts_.change_password(Secret("correct horse"), Secret("battery staple"), caller, "a");
+  EXPECT_FALSE(is_known(other.token));
+  EXPECT_EQ(accounts_.me(caller).email, "user@example.com") << "whoever changed it goes on";
+  EXPECT_EQ(refusal([&] { logged_in("user@example.com"); }), Code::kUnauthenticated);
+  EXPECT_EQ(refusal([&] { accounts_.login("user@example.com", Secret("battery staple"), "a"); }), std::nullopt);
+}
+
+TEST_F(AccountsTest, KeysOfAPersonAreTheirsAndAllowNoMore) {
+  const auto person = user();
+  EXPECT_EQ(
+      refusal([&] { world_.commands->create_token({"all", {"admin"}, false, {world_.team_id}, {}, {}}, person); }),
+      Code::kInvalidArgument);
+  EXPECT_EQ(refusal([&] { world_.commands->create_token({"all", {"read"}, true, {}, {}, {}}, person); }),
+            Code::kInvalidArgument);
+  const auto key = world_.commands->create_token({"ci", {"backups:write"}, false, {world_.team_id}, {}, {}}, person);
+  const auto keys = world_.queries->tokens(person);
+  ASSERT_EQ(keys.size(), 1u);
+  EXPECT_EQ(keys[0].id, key.token.id);
+  EXPECT_EQ(refusal([&] { world_.queries->tokens(principal(key)); }), Code::kForbidden) << "a key lists no keys";
+  EXPECT_EQ(refusal([&] {
+              world_.commands->create_token({"x", {"backups:read"}, false, {world_.team_id}, {}, {}}, principal(key));
+            }),
+            Code::kForbidden);
+  const auto foreign = world_.commands->create_token({"op", {"read"}, true, {}, {}, {}}, world_.admin);
+  EXPECT_EQ(refusal([&] { world_.commands->delete_token(foreign.token.id, person); }), Code::kNotFound);
+  world_.commands->delete_token(key.token.id, person);
+  EXPECT_FALSE(is_known(key));
+}
+
+TEST_F(AccountsTest, ALesserRoleHoldsForKeysThatExist) {
+  const auto person = user();
+  const auto key = world_.commands->create_token({"ci", {"write"}, false, {world_.team_id}, {}, {}}, person);
+  EXPECT_TRUE(principal(key).may_write);
+  ChangeAccountRequest lesser;
+  lesser.role = AccountRole::kViewer;
+  accounts_.change(person.account_id, lesser, world_.admin);
+  EXPECT_FALSE(principal(key).may_write);
+  EXPECT_TRUE(principal(key).may_read);
+  EXPECT_FALSE(principal(key).may("backups:recover"));
+  ChangeAccountRequest nowhere;
+  nowhere.team_ids = std::vector<std::int64_t>{};
+  accounts_.change(person.account_id, nowhere, world_.admin);
+  EXPECT_FALSE(principal(key).sees_team(world_.team_id));
+  accounts_.remove(person.account_id, world_.admin);
+  EXPECT_FALSE(is_known(key));
+}
+
+TEST_F(AccountsTest, TheLastSuperadminStays) {
+  const auto first = accounts_.register_first(request("a@example.com"), &world_.admin);
+  ChangeAccountRequest lesser;
+  lesser.role = AccountRole::kUser;
+  EXPECT_EQ(refusal([&] { accounts_.change(first.account.id, lesser, world_.admin); }), Code::kConflict);
+  EXPECT_EQ(refusal([&] { accounts_.remove(first.account.id, world_.admin); }), Code::kConflict);
+  accounts_.create(request("b@example.com", AccountRole::kAdmin), world_.admin);
+  const auto admin = principal(logged_in("b@example.com").token);
+  EXPECT_EQ(refusal([&] { accounts_.change(first.account.id, {}, admin); }), Code::kForbidden);
+  EXPECT_EQ(refusal([&] { accounts_.create(request("c@example.com", AccountRole::kSuperadmin), admin); }),
+            Code::kForbidden);
+}
+
+TEST(PasswordTest, IsKnownByItsHashAlone) {
+  core::SystemRandom random;
+  const Secret password("correct horse");
+  const auto hash = hash_password(password, 7, random);
+  EXPECT_EQ(hash.find("horse"), std::string::npos);
+  EXPECT_NE(hash, hash_password(password, 7, random)) << "each has a salt of its own";
+  EXPECT_TRUE(matches_password(password, hash));
+  EXPECT_FALSE(matches_password(Secret("correct hors"), hash));
+  EXPECT_FALSE(matches_password(password, ""));
+  EXPECT_FALSE(matches_password(password, "pbkdf2-sha256:0:00:00"));
+}
+
+class ClientAccessTest : public ::testing::Test {
+ protected:
+  AccessRequest request(std::vector<std::string> scopes) const {
+    AccessRequest wanted;
+    wanted.client_id = key_.token.id;
+    wanted.client_secret = key_.text;
+    wanted.scopes = std::move(scopes);
+    return wanted;
+  }
+  std::optional<Principal> principal(const CreatedToken& made) {
+    return world_.commands->authenticate(made.text.reveal());
+  }
+
+  ControlWorld world_;
+  CreatedToken key_ = world_.commands->create_token(
+      {"client", {"read", "backups:write"}, false, {world_.team_id}, {}, {}}, world_.admin);
+  ClientAccess access_{*world_.database, world_.clock, world_.random};
+};
+
+TEST_F(ClientAccessTest, AllowsWhatWasAskedForAndNoMore) {
+  auto wanted = request({"backups:read"});
+  wanted.team_slugs = {world_.queries->team(world_.team_id, world_.admin).slug};
+  wanted.grants = {"gcc.deployments.read"};
+  const auto caller = principal(access_.grant(wanted)).value();
+  EXPECT_TRUE(caller.may("backups:read"));
+  EXPECT_FALSE(caller.may("backups:write"));
+  EXPECT_FALSE(caller.may("services:read"));
+  EXPECT_TRUE(caller.sees_team(world_.team_id));
+  EXPECT_EQ(caller.grants, wanted.grants);
+}
+
+TEST_F(ClientAccessTest, RefusesWhatTheKeyDoesNotAllow) {
+  EXPECT_EQ(refusal([&] { access_.grant(request({"backups:delete"})); }), Code::kForbidden);
+  auto elsewhere = request({"backups:read"});
+  elsewhere.team_slugs = {world_.commands->create_team({"others", {}}, world_.admin).slug};
+  EXPECT_EQ(refusal([&] { access_.grant(elsewhere); }), Code::kForbidden);
+  auto wrong = request({"backups:read"});
+  wrong.client_secret = Secret("bst_wrong");
+  EXPECT_EQ(refusal([&] { access_.grant(wrong); }), Code::kUnauthenticated);
+  wrong = request({"backups:read"});
+  wrong.client_id = world_.random.uuid();
+  EXPECT_EQ(refusal([&] { access_.grant(wrong); }), Code::kUnauthenticated);
+}
+
+TEST_F(ClientAccessTest, EndsAfterAnHourOrWithTheKey) {
+  const auto early = access_.grant(request({"backups:read"}));
+  world_.clock.advance(ClientAccess::kLength);
+  EXPECT_FALSE(principal(early));
+  const auto late = access_.grant(request({"backups:read"}));
+  EXPECT_TRUE(principal(late));
+  auto again = request({"backups:read"});
+  again.client_id = late.token.id;
+  again.client_secret = late.text;
+  EXPECT_EQ(refusal([&] { access_.grant(again); }), Code::kUnauthenticated) << "an access token is no key";
+  Housekeeping(*world_.database, world_.clock, std::chrono::hours(24)).tick();
+  const auto kept = [&](const CreatedToken& made) {
+    return world_.database->read([&](auto& tx) { return metadata::Tokens(tx).find(made.token.id).has_value(); });
+  };
+  EXPECT_FALSE(kept(early)) << "what has ended is removed";
+  EXPECT_TRUE(kept(late));
+  world_.commands->delete_token(key_.token.id, world_.admin);
+  EXPECT_FALSE(principal(late));
+}
+
+}  // namespace
+}  // namespace backstay::control
