@@ -2,6 +2,7 @@
 
 #include "control/refusals.h"
 #include "control/storage_use.h"
+#include "control/tier_rules.h"
 #include "core/error.h"
 #include "metadata/destinations.h"
 #include "metadata/teams.h"
@@ -24,10 +25,21 @@ void merge(model::Secrets& into, const model::Secrets& from) {
   for (const auto& [name, secret] : from) into[name] = secret;
 }
 
-[[noreturn]] void refuse_app_version(std::string_view provider) {
-  throw core::Error(core::Code::kNotSupported,
-                    fmt::format("the provider '{}' has no versions to choose from", provider))
-      .with_field("/version", "is not offered by this provider");
+/// One of those that the provider publishes now, or the one that the service has.
+std::string choose_version(const model::ProviderDefinition& offer, const std::optional<std::string>& asked,
+                           const std::string& before) {
+  if (!asked || *asked == before) return before;
+  if (offer.versions.empty()) {
+    throw core::Error(core::Code::kNotSupported,
+                      fmt::format("the provider '{}' has no versions to choose from", offer.name))
+        .with_field("/version", "is not offered by this provider");
+  }
+  if (offer.versions.contains(*asked)) return *asked;
+  std::string known;
+  for (const auto& [name, version] : offer.versions) known += (known.empty() ? "" : ", ") + std::string(name);
+  throw core::Error(core::Code::kInvalidArgument,
+                    fmt::format("the provider '{}' has no version '{}'", offer.name, *asked))
+      .with_field("/version", "must be one of " + known);
 }
 
 /// The provider has no say in it, and may have been withdrawn.
@@ -46,6 +58,13 @@ AdmittedService update_record(const model::Service& before, const UpdateServiceR
   return admitted;
 }
 
+/// What was asked for, completed by what comes with the plan.
+std::optional<BackupsRequest> backups_wanted(const model::Service& wanted, const std::optional<BackupsRequest>& asked,
+                                             Refusals& refusals) {
+  const auto* tier = model::tier_of(wanted);
+  return tier == nullptr ? asked : tier_backups(*tier, asked.value_or(BackupsRequest()), refusals);
+}
+
 bool same_secret(const core::Secret& a, const core::Secret& b) {
   return core::equal_in_constant_time(a.reveal(), b.reveal());
 }
@@ -60,8 +79,6 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
   }
   const auto catalogue = deps_.providers.catalogue();
   const auto& offer = catalogue->require(request.provider.name, request.provider.version.value_or(""), request.team_id);
-  if (request.app_version) refuse_app_version(offer.name);
-
   AdmittedService admitted;
   model::Service& service = admitted.service;
   service.id = request.id.value_or(deps_.random.uuid());
@@ -75,14 +92,16 @@ AdmittedService Admission::create(const CreateServiceRequest& request, const Pri
   service.created_at = service.updated_at = deps_.clock.now();
   refusals.check([&] { model::check_service_name(request.name); });
   refusals.check([&] { model::check_labels(request.labels); });
+  refusals.check([&] { service.app_version = choose_version(offer, request.app_version, ""); });
   refusals.check([&] { service.plan = model::resolve_plan(offer, request.plan.id, request.plan.parameters); });
   refusals.check([&] { model::check_config(offer, service.config); });
   refusals.check([&] { model::check_secrets(offer, service.secrets); });
   // The provider judges what the schemas let pass.
   if (refusals.empty()) refusals.check([&] { deps_.providers.of_kind(offer.kind).check(service, nullptr); });
-  if (request.backups) judge_backups(service, *request.backups, offer, refusals);
+  const auto backups = backups_wanted(service, request.backups, refusals);
+  if (backups) judge_backups(service, *backups, offer, refusals);
   refusals.raise();
-  if (request.backups) place_backups({}, *request.backups, admitted);
+  if (backups) place_backups({}, *backups, admitted);
   return admitted;
 }
 
@@ -103,7 +122,7 @@ AdmittedService Admission::update(const model::Service& before, const UpdateServ
   service.deletion_protection = request.deletion_protection.value_or(before.deletion_protection);
   service.labels = model::changed(before.labels, request.labels);
   refusals.check([&] { model::check_labels(service.labels); });
-  if (request.app_version && *request.app_version != before.app_version) refuse_app_version(offer.name);
+  refusals.check([&] { service.app_version = choose_version(offer, request.app_version, before.app_version); });
   if (request.config) merge(service.config, *request.config);
   if (request.secrets) merge(service.secrets, *request.secrets);
   refusals.check([&] { model::check_service_name(service.name); });
@@ -117,9 +136,11 @@ AdmittedService Admission::update(const model::Service& before, const UpdateServ
   refusals.check([&] { model::check_secrets_update(offer, before.secrets, service.secrets); });
   if (refusals.empty()) refusals.check([&] { deps_.providers.of_kind(offer.kind).check(service, &before); });
   if (refusals.empty()) check_storage_fits(deps_.database, before, service);
-  if (request.backups) judge_backups(service, *request.backups, offer, refusals);
+  const auto backups =
+      request.backups || request.plan ? backups_wanted(service, request.backups, refusals) : std::nullopt;
+  if (backups) judge_backups(service, *backups, offer, refusals);
   refusals.raise();
-  if (request.backups) place_backups(before.backups, *request.backups, admitted);
+  if (backups) place_backups(before.backups, *backups, admitted);
   return admitted;
 }
 

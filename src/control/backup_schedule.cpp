@@ -30,6 +30,7 @@ model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transacti
   backup.label = wanted.label;
   backup.labels = wanted.labels;
   backup.expires_at = wanted.expires_at;
+  backup.pinned = wanted.pinned;
   backup.schedule_id = wanted.schedule_id;
   backup.scheduled_at = deps.clock.now();
   backup.number = metadata::Backups(tx).insert(backup);

@@ -30,6 +30,7 @@ struct NewBackup {
   std::string label{};
   model::Labels labels{};
   std::optional<core::Timestamp> expires_at{};
+  bool pinned = false;
   /// The schedule that it is taken for.
   std::string schedule_id{};
 };

@@ -1,6 +1,7 @@
 // A recovery is judged before anything is written: what it comes from, and whether the state can be reached.
 #include "control/admission.h"
 #include "control/recovery_places.h"
+#include "control/tier_rules.h"
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/services.h"
@@ -50,6 +51,7 @@ AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::
   if (source.service.provider.kind != wanted.provider.kind) {
     refuse("/provider/name", fmt::format("the source is a service of '{}'", source.service.provider.name));
   }
+  if (request.time) require_granted_time(source.service, *request.time, deps_.clock.now());
   if (source.backup && source.backup->state == model::BackupState::kDeleting) {
     throw core::Error(core::Code::kRecoveryOutOfReach, fmt::format("the backup '{}' is being deleted: {}",
                                                                    source.backup->id, source.backup->removal_reason))

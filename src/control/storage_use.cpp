@@ -12,11 +12,6 @@ namespace {
 /// The part of itself by which it must have changed.
 constexpr std::uint64_t kWorthAWrite = 16;
 
-std::uint64_t known_use(metadata::Transaction& tx, const std::string& instance_id) {
-  const auto known = metadata::Settings(tx).get(storage_used_key(instance_id));
-  return known ? static_cast<std::uint64_t>(core::parse_int(*known).value_or(0)) : 0;
-}
-
 }  // namespace
 
 std::uint64_t storage_limit(const model::Service& service) {
@@ -25,6 +20,11 @@ std::uint64_t storage_limit(const model::Service& service) {
 }
 
 std::string storage_used_key(const std::string& instance_id) { return "instance/" + instance_id + "/storage-used"; }
+
+std::uint64_t known_use(metadata::Transaction& tx, const std::string& instance_id) {
+  const auto known = metadata::Settings(tx).get(storage_used_key(instance_id));
+  return known ? static_cast<std::uint64_t>(core::parse_int(*known).value_or(0)) : 0;
+}
 
 void note_storage_used(metadata::Database& database, const std::string& instance_id, std::uint64_t used) {
   const auto known = database.read([&](auto& tx) { return known_use(tx, instance_id); });

@@ -15,6 +15,8 @@ std::uint64_t storage_limit(const model::Service& service);
 
 /// The name that it has among the settings.
 std::string storage_used_key(const std::string& instance_id);
+/// What was measured last, in bytes; 0 if nothing was.
+std::uint64_t known_use(metadata::Transaction& tx, const std::string& instance_id);
 /// Keeps what was measured, but for small changes, which are not worth a write.
 void note_storage_used(metadata::Database& database, const std::string& instance_id, std::uint64_t used);
 

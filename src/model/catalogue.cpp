@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/text.h"
+#include "model/tier.h"
 
 namespace backstay::model {
 
@@ -102,6 +103,9 @@ ProviderDefinition offer_of(const json::object& catalogue, const json::object& o
   provider.backups_secrets_schema = copy_of(backups, "secretsSchema");
   provider.plans =
       plans_of(catalogue, core::require_int(offer, "storageUnitMib"), core::require_string(offer, "storageUnitName"));
+  if (core::find_bool(offer, "tiers").value_or(false)) {
+    for (const auto& tier : tiers()) provider.plans.push_back(plan_of(tier));
+  }
   provider.capabilities = {
       .pause = core::find_bool(capabilities, "pause").value_or(false),
       .backups = core::find_bool(capabilities, "backups").value_or(false),
