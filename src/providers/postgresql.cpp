@@ -19,6 +19,10 @@ namespace {
 
 constexpr auto kStopDeadline = std::chrono::seconds(60);
 constexpr auto kReloadDeadline = std::chrono::seconds(20);
+/// Longer than it takes to write all of a large cache to a slow disk.
+constexpr auto kCheckpointDeadline = std::chrono::minutes(10);
+/// Of the two seconds that a switch-over may take.
+constexpr auto kFenceDeadline = std::chrono::milliseconds(900);
 constexpr auto kSlotDeadline = std::chrono::seconds(60);
 constexpr auto kPoll = std::chrono::milliseconds(100);
 constexpr std::uint64_t kLogLimit = 64 << 20;
@@ -60,6 +64,9 @@ class PostgresqlProvider final : public control::Provider {
   void apply(const control::ServiceBody& body, control::WorkContext& context) override;
   void start(const control::ServiceBody& body, control::WorkContext& context) override;
   bool pause(const control::ServiceBody& body, control::WorkContext& context) override;
+  void checkpoint(const control::ServiceBody& body, control::WorkContext& context) override;
+  void fence(const control::ServiceBody& body, control::WorkContext& context) override;
+  void store_rest(const control::ServiceBody& body, std::int64_t epoch, control::WorkContext& context) override;
   void destroy(const control::ServiceBody& body, control::WorkContext& context) override;
 
   control::Observation observe(const control::ServiceBody& body, bool measure) override;
@@ -340,6 +347,44 @@ bool PostgresqlProvider::pause(const control::ServiceBody& body, control::WorkCo
   PostgresqlInstance instance(world_, body);
   context.progress("stop", 0, 0);
   return stop_server(instance, body, context);
+}
+
+/// A server that does not answer is stopped all the same, and later.
+void PostgresqlProvider::checkpoint(const control::ServiceBody& body, control::WorkContext& context) {
+  PostgresqlInstance instance(world_, body);
+  if (!instance.server().find()) return;
+  context.progress("checkpoint", 0, 0);
+  try {
+    instance.server().connect("postgres", context.stop()).execute("CHECKPOINT", kCheckpointDeadline);
+  } catch (const core::Error& error) {
+    if (context.stop().stop_requested()) throw;
+    core::log_warning("postgresql.no_checkpoint", error.message(), {{"instance", body.instance.id}});
+  }
+}
+
+/// A fast stop waits for the receiver to have stored everything; with a store that is slow or away the server ends as
+/// in a crash, and its WAL is stored later.
+void PostgresqlProvider::fence(const control::ServiceBody& body, control::WorkContext& context) {
+  PostgresqlInstance instance(world_, body);
+  context.progress("fence", 0, 0);
+  probe_.forget(body.instance.id);
+  if (!instance.server().find()) return;
+  const auto hurry = archives_.hurry(body.instance.id);
+  instance.server().stop(postgres::StopMode::kFast, kFenceDeadline, context.stop());
+}
+
+void PostgresqlProvider::store_rest(const control::ServiceBody& body, std::int64_t epoch,
+                                    control::WorkContext& context) {
+  PostgresqlInstance instance(world_, body);
+  context.progress("store", 0, 0);
+  instance.prepare();
+  instance.run_closed(context.stop());
+  const bool stored = archives_.store_rest(body, epoch, context.stop(), [&] {
+    instance.server().stop(postgres::StopMode::kFast, kStopDeadline, context.stop());
+  });
+  if (stored) return;
+  throw core::Error(core::Code::kUnavailable, "the store does not take the last writes of an instance that served")
+      .with_hint("check the store and its network; it is tried again, and the data stays until then");
 }
 
 void PostgresqlProvider::destroy(const control::ServiceBody& body, control::WorkContext& context) {

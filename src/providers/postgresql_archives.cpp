@@ -13,6 +13,8 @@ namespace {
 
 constexpr auto kReceiverPatience = std::chrono::seconds(60);
 constexpr auto kSendAllDeadline = std::chrono::seconds(20);
+constexpr auto kRestPatience = std::chrono::seconds(30);
+constexpr std::uint64_t kHurriedBytes = 16 << 20;
 constexpr auto kProofDeadline = std::chrono::seconds(10);
 constexpr auto kProofSlice = std::chrono::milliseconds(500);
 constexpr auto kPoll = std::chrono::milliseconds(100);
@@ -89,7 +91,9 @@ backup::Environment PostgresqlArchives::environment() const {
 std::shared_ptr<repository::Repository> PostgresqlArchives::prepared(std::shared_ptr<repository::Repository> repository,
                                                                      const control::ServiceBody& body) {
   const auto& instance = body.instance;
-  if (repository->instance(instance.id)) return repository;
+  // One that took another's place in a service is that service's from then on.
+  const auto known = repository->instance(instance.id);
+  if (known && known->service == body.service.id) return repository;
   repository::InstanceRecord record;
   record.instance = instance.id;
   record.service = body.service.id;
@@ -257,6 +261,33 @@ bool PostgresqlArchives::send_all(const control::ServiceBody& body, std::stop_to
   return connected && connected->send_all(kSendAllDeadline, stop);
 }
 
+std::jthread PostgresqlArchives::hurry(const std::string& instance_id) {
+  const auto running = receiver(instance_id);
+  if (!running) return {};
+  return std::jthread([running](const std::stop_token& stop) {
+    // More than a server writes in the moment in which it stops.
+    running->wait_until_stored(running->status().received + kHurriedBytes, kSendAllDeadline, stop);
+  });
+}
+
+bool PostgresqlArchives::store_rest(const control::ServiceBody& body, std::int64_t epoch, std::stop_token stop,
+                                    const std::function<void()>& stop_server) {
+  const auto& id = body.instance.id;
+  const std::jthread receiving([&](const std::stop_token& ended) {
+    try {
+      receive(body, ended, epoch);
+    } catch (const core::Error& error) {
+      core::log_warning("wal.rest_not_received", error.message(), {{"instance", id}});
+    }
+  });
+  const auto connected = connected_receiver(id, kRestPatience, stop);
+  const bool stored = connected && connected->send_all(kSendAllDeadline, stop) &&
+                      connected->wait_until_proven(world_.deps.clock.now(), kProofDeadline, stop);
+  const auto hurried = hurry(id);
+  stop_server();
+  return stored;
+}
+
 backup::RecoveryPlan PostgresqlArchives::plan(const control::RecoveryQuestion& question) {
   const auto& instance = question.instances.front();
   const bool grows = question.from.destination.id == question.source.backups.destination_id;
@@ -303,10 +334,12 @@ std::optional<control::AtRisk> PostgresqlArchives::at_risk(const std::string& in
 
 std::vector<control::Companion> PostgresqlArchives::companions(const control::ServiceBody& body) {
   if (!body.service.backups.enabled || !body.backups) return {};
-  return {{kWalReceiverName, fingerprint(*body.backups),
-           [this, body](std::stop_token stop, std::int64_t epoch, control::CompanionReporter&) {
-             receive(body, stop, epoch);
-           }}};
+  // Its socket is named after the port, and its events are the service's: both change in a switch-over.
+  const auto place = fmt::format("{} {} {}", fingerprint(*body.backups), body.service.id, body.instance.port);
+  return {
+      {kWalReceiverName, place, [this, body](std::stop_token stop, std::int64_t epoch, control::CompanionReporter&) {
+         receive(body, stop, epoch);
+       }}};
 }
 
 std::shared_ptr<repository::Repository> PostgresqlArchives::wait_for_repository(const control::ServiceBody& body,

@@ -1,10 +1,12 @@
 // Backups and WAL of PostgreSQL instances: the receivers that run now, base backups, confirmation, windows, plans.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "backup/environment.h"
@@ -45,6 +47,13 @@ class PostgresqlArchives {
   /// Has everything stored that the server has written by now; false if that takes too long. True where backups are
   /// off.
   bool send_all(const control::ServiceBody& body, std::stop_token stop);
+
+  /// Has the receiver of the instance, if one runs, store what comes next at once, for as long as the answer lives.
+  [[nodiscard]] std::jthread hurry(const std::string& instance_id);
+  /// Receives the WAL of an instance that no companion receives until all that is there is stored and proven, then has
+  /// its server stopped and stores what that wrote. False if the store does not take it; the server is stopped too.
+  bool store_rest(const control::ServiceBody& body, std::int64_t epoch, std::stop_token stop,
+                  const std::function<void()>& stop_server);
 
   [[nodiscard]] std::optional<control::AtRisk> at_risk(const std::string& instance_id) const;
   std::vector<control::Companion> companions(const control::ServiceBody& body);

@@ -116,11 +116,14 @@ void PostgresqlInstance::prepare() {
   world_.certificates.ensure(paths_, identity_, names);
 }
 
-void PostgresqlInstance::write_config() {
+void PostgresqlInstance::write_config(bool closed) {
   const auto control =
       postgres::parse_control_file(backup::read_control_file(world_.deps.clock, paths_.data(), std::stop_token()));
   postgres::OpenServerConfig config;
-  config.listen_addresses = world_.config.service_address;
+  if (closed)
+    config.listen_addresses.clear();
+  else
+    config.listen_addresses = world_.config.service_address;
   config.port = body_.instance.port;
   config.tls = postgres::TlsFiles{std::filesystem::path("../tls") / kCertificateFile,
                                   std::filesystem::path("../tls") / kKeyFile};
@@ -144,6 +147,13 @@ void PostgresqlInstance::run(std::stop_token stop) {
                                                 body_.instance.port, body_.service.name))
         .with_hint("find it (ss -ltnp) and stop it; the service keeps the port, which its clients know");
   }
+}
+
+void PostgresqlInstance::run_closed(std::stop_token stop) {
+  write_config(true);
+  auto launcher = this->launcher();
+  const auto process = server_.start(launcher);
+  server_.wait_until_ready(process, kReadyDeadline, std::move(stop));
 }
 
 bool PostgresqlInstance::port_taken() const { return !server_.find() && !can_listen(body_.instance.port); }

@@ -61,11 +61,14 @@ class PostgresqlInstance {
 
   /// Directories and certificate.
   void prepare();
-  /// Writes the settings of the service; they are in effect after a start, most after a reload.
-  void write_config();
+  /// Writes the settings of the service; they are in effect after a start, most after a reload. `closed`: no client can
+  /// reach it.
+  void write_config(bool closed = false);
   /// Starts it with these settings, unless it runs, and waits until it accepts connections. Throws
   /// Error(database_unavailable), naming the port if somebody else listens there.
   void run(std::stop_token stop);
+  /// The same for ourselves alone: it listens on its private socket only.
+  void run_closed(std::stop_token stop);
   /// True if it does not run and something else listens on its port.
   [[nodiscard]] bool port_taken() const;
   /// Makes role, database and passwords what the service says.

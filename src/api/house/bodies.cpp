@@ -99,6 +99,27 @@ control::CreateServiceRequest create_service_request(const core::json::object& b
   return request;
 }
 
+control::RecoverServiceRequest recover_service_request(const core::json::object& body) {
+  Refused refused;
+  Fields fields(body, "", refused);
+  control::RecoverServiceRequest request{.service_id = fields.text("serviceId"),
+                                         .backup_id = fields.text("backupId"),
+                                         .time = fields.time("time"),
+                                         .name = fields.text("name"),
+                                         .keep_logins = fields.flag("keepLogins")};
+  if (const auto into = fields.text("into")) request.into = control::recover_into_from_text(*into);
+  require_none_refused(refused);
+  return request;
+}
+
+control::SwitchRequest switch_request(const core::json::object& body) {
+  Refused refused;
+  Fields fields(body, "", refused);
+  control::SwitchRequest request{.candidate_id = fields.text("candidateId"), .instance_id = fields.text("instanceId")};
+  require_none_refused(refused);
+  return request;
+}
+
 control::UpdateServiceRequest update_service_request(const core::json::object& body) {
   Refused refused;
   Fields fields(body, "", refused);

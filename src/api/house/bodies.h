@@ -13,6 +13,8 @@ namespace backstay::api::house {
 
 /// All throw Error(invalid_argument) with a JSON Pointer for each wrong field. null counts as absent.
 control::CreateServiceRequest create_service_request(const core::json::object& body);
+control::RecoverServiceRequest recover_service_request(const core::json::object& body);
+control::SwitchRequest switch_request(const core::json::object& body);
 control::UpdateServiceRequest update_service_request(const core::json::object& body);
 control::CreateTeamRequest create_team_request(const core::json::object& body);
 control::CreateTokenRequest create_token_request(const core::json::object& body);

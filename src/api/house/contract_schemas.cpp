@@ -20,7 +20,7 @@ constexpr std::string_view kRequests = R"json({
       "recoverFrom": {"$ref": "#/components/schemas/RecoverFrom"},
       "deletionProtection": {"type": ["boolean", "null"], "description": "a deletion is refused until this is taken back"},
       "labels": {"$ref": "#/components/schemas/LabelChoice"},
-      "version": {"type": ["string", "null"], "description": "an application version; refused, as no backend takes one"}
+      "version": {"type": ["string", "null"], "description": "one of the provider's versions; refused where it has none"}
     }
   },
   "UpdateManagedService": {
@@ -124,6 +124,7 @@ constexpr std::string_view kAnswers = R"json({
       "pause": {"type": "boolean"},
       "deletionProtection": {"type": "boolean", "description": "a deletion is refused until this is taken back"},
       "labels": {"$ref": "#/components/schemas/Labels"},
+      "candidateOf": {"type": "string", "format": "uuid", "description": "whose past state it holds, ready to take its place"},
       "plan": {
         "type": "object",
         "required": ["id", "parameters"],

@@ -28,10 +28,19 @@ Response begun(const Context& context, const Request& request, const control::Se
   return json_response(body);
 }
 
+/// A body without recoverFrom takes the rest from the service that is recovered.
+control::ServiceChange recover(const Context& context, const json::object& body, const Principal& principal,
+                               control::Effect effect) {
+  if (body.contains("recoverFrom")) {
+    return context.commands.create_service(create_service_request(body), principal, effect);
+  }
+  return context.commands.recover_service(recover_service_request(body), principal, effect);
+}
+
 Response create(const Context& context, const Request& request, const Principal& principal) {
   const bool dry_run = query_flag(request, "dryRun", false);
-  const auto change = context.commands.create_service(create_service_request(json_body(request)), principal,
-                                                      dry_run ? control::Effect::kDryRun : control::Effect::kLasting);
+  const auto change =
+      recover(context, json_body(request), principal, dry_run ? control::Effect::kDryRun : control::Effect::kLasting);
   if (dry_run) return json_response(recovery_of(*change.operation, true));
   // Whoever may recover a backup need not be one who reads services: what was just made is told all the same.
   const auto view = principal.may(model::kScopeServicesRead) ? context.queries.service(change.service.id, principal)
@@ -59,8 +68,9 @@ void add_recovery_routes(RouteTable& routes, const Context& context) {
        .operation = "recoveries-create",
        .tag = "Backups",
        .summary = "Make a service from a past state, or ask what that would take",
-       .description = "The body is that of creating a managed service, with recoverFrom. A dry run meets every refusal "
-                      "that the recovery would, and changes nothing.",
+       .description = "The body is that of creating a managed service, with recoverFrom; or it names what is recovered "
+                      "and into what, and the rest is as the service has it. A dry run meets every refusal that the "
+                      "recovery would, and changes nothing.",
        .scope = Scope::kRecoverBackups,
        .query = {{.name = "dryRun",
                   .description = "only tell what would be done",

@@ -5,10 +5,69 @@ namespace {
 
 constexpr std::string_view kSchemas = R"json({
   "CreateRecovery": {
-    "allOf": [
-      {"$ref": "#/components/schemas/CreateManagedService"},
-      {"type": "object", "required": ["recoverFrom"], "properties": {"recoverFrom": {"type": "object"}}}
-    ]
+    "type": "object",
+    "description": "either all of a new service, with recoverFrom, or what is recovered and into what",
+    "if": {"anyOf": [{"required": ["into"]}, {"required": ["serviceId"]}, {"required": ["backupId"]}]},
+    "then": {"$ref": "#/components/schemas/RecoverService"},
+    "else": {
+      "allOf": [
+        {"$ref": "#/components/schemas/CreateManagedService"},
+        {"type": "object", "required": ["recoverFrom"], "properties": {"recoverFrom": {"type": "object"}}}
+      ]
+    }
+  },
+  "RecoverService": {
+    "type": "object",
+    "description": "provider, plan, config, users, passwords and backups are those that the service has now",
+    "properties": {
+      "serviceId": {"type": ["string", "null"], "format": "uuid"},
+      "backupId": {"type": ["string", "null"], "format": "uuid", "description": "instead of serviceId and time"},
+      "time": {"type": ["string", "null"], "format": "date-time", "description": "none means the latest state"},
+      "into": {
+        "type": ["string", "null"],
+        "enum": ["new", "candidate", "in-place", null],
+        "default": "new",
+        "description": "a service of its own, one that may take the original's place, or one that does so at once"
+      },
+      "name": {"type": ["string", "null"], "minLength": 1, "maxLength": 127,
+               "description": "none means the original's with '-restored-' and the time"},
+      "keepLogins": {"type": ["boolean", "null"],
+                     "description": "other roles may log in as they could then; of a candidate, unless told otherwise"}
+    },
+    "additionalProperties": false
+  },
+  "Switch": {
+    "type": "object",
+    "description": "at most one of the two; neither means the newest candidate that is ready",
+    "properties": {
+      "candidateId": {"type": ["string", "null"], "format": "uuid"},
+      "instanceId": {"type": ["string", "null"], "format": "uuid",
+                     "description": "one that served before and is kept: switching back"}
+    },
+    "additionalProperties": false
+  },
+  "Instance": {
+    "type": "object",
+    "required": ["id", "state", "createdAt", "served"],
+    "properties": {
+      "id": {"type": "string", "format": "uuid"},
+      "state": {"type": "string", "enum": ["preparing", "serving", "stopped", "failed", "removed"]},
+      "createdAt": {"type": "string", "format": "date-time"},
+      "served": {
+        "type": "array",
+        "description": "when it served, oldest first; the last one may go on",
+        "items": {
+          "type": "object",
+          "required": ["from"],
+          "properties": {
+            "from": {"type": "string", "format": "date-time"},
+            "until": {"type": "string", "format": "date-time"}
+          }
+        }
+      },
+      "keptUntil": {"type": "string", "format": "date-time", "description": "until then it can be switched back to"},
+      "unsent": {"type": "boolean", "description": "its last writes are not in the store yet; its data stays until then"}
+    }
   },
   "Recovery": {
     "type": "object",

@@ -84,6 +84,7 @@ json::object service_resource(const control::ServiceView& view, const std::strin
                       {"status", status_union(service, base_url)},
                       {"recentEvents", std::move(events)}};
   put_text(object, "version", service.app_version);
+  put_text(object, "candidateOf", service.candidate_of);
   return object;
 }
 
