@@ -288,8 +288,14 @@ void take_back(const WorkDependencies& deps, StepContext& context) {
   });
   sides = sides_of(deps, operation);
   provider.start(sides.from, context);
-  // A candidate that stays stopped is started by the reconciler; a former instance is stopped again.
-  if (!sides.candidate_id) provider.fence(sides.to, context);
+  if (!sides.candidate_id) {
+    provider.fence(sides.to, context);
+    return;
+  }
+  provider.start(deps.database.read([&](auto& tx) {
+    return load_body(tx, metadata::Services(tx).require(*sides.candidate_id), sides.to.instance.id);
+  }),
+                 context);
 }
 
 /// The reconciler looks at once, and says how it is.
@@ -306,7 +312,11 @@ void note_failed(const WorkDependencies& deps, metadata::Transaction& tx, const 
   service.status.last_error = reason;
   metadata::Services(tx).update_status(service.id, service.status, deps.clock.now());
   std::map<std::string, std::string> attributes{{"operation.id", operation.id}, {"instance.id", target_of(operation)}};
-  if (const auto candidate = candidate_of(operation)) attributes["candidate.id"] = *candidate;
+  if (const auto id = candidate_of(operation)) {
+    attributes["candidate.id"] = *id;
+    const auto candidate = metadata::Services(tx).require(*id);
+    metadata::Services(tx).update_status(*id, candidate.status, deps.clock.now());  // looked at soon, too
+  }
   deps.events.record(tx, service, events::kServiceSwitchFailed, fmt::format("{}; {}", reason, error.hint()),
                      attributes);
 }

@@ -180,6 +180,19 @@ TEST(RecoveryTest, GapsAreOutOfReach) {
   EXPECT_FALSE(can_reach(RecoveryWindow{}, at(1)));
 }
 
+TEST(RecoveryWindowTest, UnionHasOnlyThatPartOfAGapThatNoOtherReaches) {
+  const RecoveryWindow first{
+      .instance_id = "a", .earliest = at(10), .latest = at(90), .gaps = {{at(20), at(50), "another served"}}};
+  const RecoveryWindow second{.instance_id = "b", .earliest = at(20), .latest = at(45)};
+  const auto all = union_of({first, second});
+  ASSERT_EQ(all.gaps.size(), 1U);
+  EXPECT_EQ(all.gaps[0].from, at(45));
+  EXPECT_EQ(all.gaps[0].to, at(50));
+  EXPECT_EQ(all.gaps[0].reason, "another served");
+  const RecoveryWindow whole{.instance_id = "c", .earliest = at(15), .latest = at(55)};
+  EXPECT_TRUE(union_of({first, second, whole}).gaps.empty());
+}
+
 TEST(RecoveryWindowTest, UnionHasGapsBetweenInstancesAndKeepsThoseThatNoOtherCovers) {
   const RecoveryWindow first{.instance_id = "a",
                              .earliest = at(10),
