@@ -21,6 +21,14 @@ constexpr Dialect kHouse{.owns = [](std::string_view) { return true; },
 const std::array<const Dialect*, 5> kSpoken{&adapter::kDialect, &guidewire::kDialect, &lnchr::kDialect,
                                             &cloudheed::kDialect, &kHouse};
 
+constexpr std::string_view kDoubled = "//";
+
+/// Base URLs that end with a slash are put in front of paths that begin with one.
+http::Request with_one_slash(http::Request request) {
+  request.path.erase(0, std::min(request.path.find_first_not_of('/'), request.path.size()) - 1);
+  return request;
+}
+
 }  // namespace
 
 const Dialect& dialect_of(std::string_view path) {
@@ -28,10 +36,12 @@ const Dialect& dialect_of(std::string_view path) {
 }
 
 http::Response Dialects::handle(const http::Request& request) const {
+  if (request.path.starts_with(kDoubled)) return handle(with_one_slash(request));
   return dressed(request, router_.handle(request));
 }
 
 http::Response Dialects::refuse(const http::Request& request, const core::Error& error) const {
+  if (request.path.starts_with(kDoubled)) return refuse(with_one_slash(request), error);
   return dressed(request, error_response(request, error));
 }
 

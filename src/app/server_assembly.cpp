@@ -10,7 +10,9 @@
 #include "api/authentication.h"
 #include "api/dialects.h"
 #include "api/event_streams.h"
+#include "api/guidewire/guidewire_routes.h"
 #include "api/house/routes.h"
+#include "api/lnchr/routes.h"
 #include "api/rate_limits.h"
 #include "app/master_key.h"
 #include "app/services_directory.h"
@@ -218,6 +220,17 @@ struct ServerAssembly::Parts {
     configuration.server_state.empty() ? keys.end_leases() : keys.end_leases_if_alone(state.server_id());
     ensure_admin_token();
     api::adapter::add_routes(routes, external_services);
+    api::lnchr::add_routes(routes, {.commands = commands,
+                                    .queries = queries,
+                                    .schedules = schedules,
+                                    .accounts = accounts,
+                                    .authentication = authentication,
+                                    .random = random});
+    api::guidewire::add_routes(routes, {.commands = commands,
+                                        .queries = queries,
+                                        .access = access,
+                                        .limits = limits,
+                                        .bare_lists = configuration.guidewire_bare_lists});
     api::house::add_routes(routes, {.commands = commands,
                                     .providers = provider_commands,
                                     .queries = queries,
@@ -305,6 +318,7 @@ struct ServerAssembly::Parts {
   control::WebhookCommands webhooks{{*database, notifier, clock, random}};
   control::ScheduleCommands schedules{{*database, providers, gate, commands, clock, random}};
   control::Accounts accounts;
+  control::ClientAccess access{*database, clock, random};
   control::Engine engine;
   api::Authentication authentication;
   api::EventStreams streams{authentication, clock};

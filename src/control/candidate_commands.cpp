@@ -11,8 +11,6 @@
 namespace backstay::control {
 namespace {
 
-constexpr std::size_t kLongestName = 127;
-
 /// "20261121-130405"
 std::string compact(core::Timestamp time) {
   const auto text = core::format_time(time);
@@ -21,11 +19,14 @@ std::string compact(core::Timestamp time) {
 }
 
 /// Of the names that nobody has, the shortest.
-std::string free_name(metadata::Transaction& tx, const model::Service& original, core::Timestamp now) {
+std::string free_name(metadata::Transaction& tx, const model::Service& original, std::size_t longest,
+                      core::Timestamp now) {
   const auto ending = "-restored-" + compact(now);
   for (int number = 1;; ++number) {
     const auto end = number == 1 ? ending : fmt::format("{}-{}", ending, number);
-    auto name = original.name.substr(0, kLongestName - end.size()) + end;
+    auto name = original.name.substr(0, longest - end.size());
+    name.erase(name.find_last_not_of('-') + 1);
+    name += end;
     if (metadata::Services(tx).list({.team_ids = std::vector{original.team_id}, .name = name}).empty()) return name;
   }
 }
@@ -90,6 +91,14 @@ model::Service find_original(metadata::Transaction& tx, const RecoverServiceRequ
   return std::move(*service);
 }
 
+model::Service find_target(metadata::Transaction& tx, const std::string& id, const model::Service& recovered) {
+  auto target = metadata::Services(tx).find(id);
+  if (!target || target->team_id != recovered.team_id) {
+    refuse("/targetId", fmt::format("there is no service '{}' in the team of the backup", id));
+  }
+  return std::move(*target);
+}
+
 void require_replaceable(metadata::Transaction& tx, const model::Service& original, RecoverInto into,
                          const ProviderRegistry& providers) {
   if (!providers.of_kind(original.provider.kind).is_local()) {
@@ -120,18 +129,21 @@ ServiceChange ServiceCommands::recover_service(const RecoverServiceRequest& requ
   CreateServiceRequest wanted;
   Making making;
   deps_.database.read([&](auto& tx) {
-    const auto original = find_original(tx, request, principal);
+    const auto recovered = find_original(tx, request, principal);
+    const auto original = request.target_id ? find_target(tx, *request.target_id, recovered) : recovered;
     if (replaces) {
       require_replaceable(tx, original, request.into, deps_.providers);
       making.candidate_of = original.id;
     }
     wanted = request_like(original);
-    wanted.name = request.name ? *request.name : free_name(tx, original, deps_.clock.now());
+    wanted.name = request.name ? *request.name : free_name(tx, original, request.longest_name, deps_.clock.now());
+    wanted.labels = request.labels;
     auto& from = wanted.recover_from.emplace();
     from.backup_id = request.backup_id;
-    if (!request.backup_id) from.service_id = original.id;
+    if (!request.backup_id) from.service_id = recovered.id;
     from.time = request.time;
-    from.keep_logins = request.keep_logins.value_or(replaces);
+    // Those of another service are nobody's here.
+    from.keep_logins = request.keep_logins.value_or(replaces && original.id == recovered.id);
   });
   making.then_switch = request.into == RecoverInto::kInPlace;
   try {

@@ -67,11 +67,17 @@ struct RecoverServiceRequest {
   /// One of the two, or both if the backup is one of the service's.
   std::optional<std::string> service_id{};
   std::optional<std::string> backup_id{};
+  /// Whose place is taken; nothing: the recovered service's own. Another one of its team takes the data as its own,
+  /// with its own plan, users and passwords.
+  std::optional<std::string> target_id{};
   /// Only without a backup; nothing: the latest state that can be reached.
   std::optional<core::Timestamp> time{};
   RecoverInto into = RecoverInto::kNew;
-  /// Nothing: "<name>-restored-<yyyymmdd-hhmmss>".
+  /// Nothing: "<name>-restored-<yyyymmdd-hhmmss>", the name cut so that all of it has at most so many characters.
   std::optional<std::string> name{};
+  std::size_t longest_name = 127;
+  /// Of the service that is made.
+  model::Labels labels{};
   /// Other roles than the application's may log in as they could then. Nothing: for what takes a service's place.
   std::optional<bool> keep_logins{};
 };

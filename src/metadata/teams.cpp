@@ -167,9 +167,9 @@ void Tokens::revoke_sessions(const std::string& account_id, const std::string& b
                    Values().set("account", account_id).set("but", but));
 }
 
-std::size_t Tokens::prune(core::Timestamp before) {
-  return Query(tx_, "DELETE FROM tokens WHERE kind <> 'key' AND (expires_at < :before OR revoked_at < :before)")
-      .bind(Values().set("before", before))
+std::size_t Tokens::prune(core::Timestamp at) {
+  return Query(tx_, "DELETE FROM tokens WHERE kind <> 'key' AND (expires_at <= :at OR revoked_at <= :at)")
+      .bind(Values().set("at", at))
       .run();
 }
 

@@ -42,8 +42,8 @@ class Tokens {
   bool revoke(const std::string& id, core::Timestamp at);
   /// The sessions of an account, but for one.
   void revoke_sessions(const std::string& account_id, const std::string& but, core::Timestamp at);
-  /// Removes sessions and access tokens that ended before; returns how many.
-  std::size_t prune(core::Timestamp before);
+  /// Removes sessions and access tokens that ended at that time or before; returns how many.
+  std::size_t prune(core::Timestamp at);
 
  private:
   Transaction& tx_;

@@ -1,6 +1,7 @@
 #include "api/guidewire/dialect.h"
 
 #include "api/errors.h"
+#include "api/guidewire/oauth.h"
 #include "api/json_response.h"
 #include "core/text.h"
 
@@ -9,7 +10,11 @@ namespace {
 
 namespace json = core::json;
 
-bool owns(std::string_view path) { return begins_with_segment(path, "/api/v1/tenants"); }
+constexpr std::string_view kTokens = "/oauth2";
+
+bool owns(std::string_view path) {
+  return begins_with_segment(path, "/api/v1/tenants") || begins_with_segment(path, kTokens);
+}
 
 int status_of(const core::Error& error) {
   switch (const int catalogued = core::code_http_status(error.code()); catalogued) {
@@ -30,6 +35,7 @@ std::string message_of(const core::Error& error) {
 }
 
 http::Response refusal(const http::Request& request, const core::Error& error) {
+  if (begins_with_segment(request.path, kTokens)) return oauth_refusal(error);
   const int status = status_of(error);
   auto response = json_response(json::object{{"timestamp", core::format_time(core::SystemClock().now())},
                                              {"status", status},

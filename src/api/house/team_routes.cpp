@@ -64,8 +64,8 @@ void add_team_routes(RouteTable& routes, const Context& context) {
               .tag = "Teams",
               .summary = "One team",
               .base = Base::kContract,
-              .path_parameters = {team_in_path()},
               .scope = Scope::kAny,
+              .path_parameters = {team_in_path()},
               .tagged = true,
               .answer = ref("Team")},
              [context](const Request& request, const Principal& principal) {
