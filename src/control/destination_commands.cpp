@@ -190,10 +190,11 @@ void ServiceCommands::update_parts(metadata::Transaction& tx, const model::Desti
 
 model::Destination ServiceCommands::require_destination(const std::string& id, const Principal& principal) {
   auto found = deps_.database.read([&](auto& tx) { return metadata::Destinations(tx).find(id); });
+  // The operator's is seen by every team.
+  if (found && found->team_id == 0) require_admin(principal);
   if (!found || !principal.sees_team(found->team_id)) {
     throw core::Error(core::Code::kNotFound, fmt::format("there is no destination '{}'", id));
   }
-  if (found->team_id == 0) require_admin(principal);
   return std::move(*found);
 }
 

@@ -103,6 +103,15 @@ bool is_of(const model::Instance& instance, const RetentionCase& place) {
   return has_backups || (instance.destination_id == place.destination_id && instance.served_from);
 }
 
+/// Its WAL goes there, or went there while backups were taken that need what came after them.
+bool is_continuous(const model::Instance& instance, const std::string& place,
+                   const std::vector<model::Backup>& backups) {
+  return instance.destination_id == place || std::ranges::any_of(backups, [&](const auto& backup) {
+           return backup.instance_id == instance.id && backup.destination_id == place && !backup.stands_alone &&
+                  backup.mechanism == model::BackupMechanism::kPhysical;
+         });
+}
+
 RetentionCase case_at(metadata::Transaction& tx, const model::Service& service, const std::string& place,
                       const std::vector<model::Backup>& backups, core::Timestamp now) {
   RetentionCase made{.destination_id = place, .question = question_of(service, now), .ended = {}};
@@ -116,7 +125,10 @@ RetentionCase case_at(metadata::Transaction& tx, const model::Service& service, 
   const std::string holder = holder_of(tx, service);
   for (const auto& instance : instances_as_served(tx, service.id)) {
     if (!is_of(instance, made)) continue;
-    made.question.instances.push_back({.id = instance.id, .served_until = instance.served_until, .held_by = holder});
+    made.question.instances.push_back({.id = instance.id,
+                                       .continuous = is_continuous(instance, place, backups),
+                                       .served_until = instance.served_until,
+                                       .held_by = holder});
   }
   return made;
 }
@@ -134,7 +146,12 @@ void note_left(metadata::Transaction& tx, const model::Service& service, std::ve
   }
   const auto present = std::ranges::find(cases, service.backups.destination_id, &RetentionCase::destination_id);
   if (present == cases.end()) return;
+  const bool covered = std::ranges::any_of(present->question.backups, [&](const auto& backup) {
+    return backup.instance_id == service.status.instance_id && backup.confirmed &&
+           backup.state == model::BackupState::kCompleted && backup.mechanism == model::BackupMechanism::kPhysical;
+  });
   for (auto& place : cases) {
+    place.question.covered_elsewhere = covered && service.backups.enabled && &place != &*present;
     if (used.contains(place.destination_id)) continue;
     place.question.covered_since = model::covered_since(present->question, place.question);
   }

@@ -72,7 +72,9 @@ class Retention {
     if (line == nullptr || !backup.stored) return std::nullopt;
     if (!line->instance->held_by.empty()) return line->instance->held_by;
     if (question_.deleted || left_ || !counts_as_good(backup)) return std::nullopt;
-    if (std::ranges::count_if(question_.backups, counts_as_good) == 1) return "it is the last good backup";
+    if (!question_.covered_elsewhere && std::ranges::count_if(question_.backups, counts_as_good) == 1) {
+      return "it is the last good backup";
+    }
     if (&backup == line->base && line->instance->continuous && !line->over) return begins_window();
     return std::nullopt;
   }
@@ -250,8 +252,9 @@ class Retention {
     if (!line->instance->held_by.empty()) return verdict(false, line->instance->held_by);
     if (hold_) return verdict(false, *hold_);
     if (expired_) return verdict(true, "the service was deleted and its record has expired");
-    if (!left_ && &backup == newest_) return verdict(false, "it is the newest confirmed backup");
-    if (!left_ && !succeeded_.contains(&backup)) return verdict(false, "no newer one is confirmed");
+    const bool may_be_last = left_ || (question_.covered_elsewhere && backup.expires_at);
+    if (!may_be_last && &backup == newest_) return verdict(false, "it is the newest confirmed backup");
+    if (!may_be_last && !succeeded_.contains(&backup)) return verdict(false, "no newer one is confirmed");
     if (&backup == line->base && line->instance->continuous && !line->over) {
       return verdict(false, begins_window());
     }
@@ -296,8 +299,12 @@ class Retention {
 
   [[nodiscard]] std::optional<WalVerdict> judge_wal(const Line& line) const {
     if (!line.instance->held_by.empty() || hold_ || line.being_taken) return std::nullopt;
-    if (!question_.enabled && !expired_) return std::nullopt;
     WalVerdict verdict{.instance_id = line.instance->id};
+    if (!line.instance->continuous) {
+      verdict.reason = "every backup here stands alone, and has its own";
+      return verdict;
+    }
+    if (!question_.enabled && !expired_) return std::nullopt;
     const bool floor = std::ranges::any_of(line.backups, [&](const auto* b) { return floor_.contains(b); });
     if (line.over && (expired_ || !floor)) {
       verdict.reason = expired_ ? "the service was deleted and its record has expired"
@@ -305,7 +312,7 @@ class Retention {
                                 : "a later instance serves, and the recovery window begins with it";
       return verdict;
     }
-    if (!line.instance->continuous || line.base == nullptr) return std::nullopt;
+    if (line.base == nullptr) return std::nullopt;
     std::map<std::uint32_t, std::uint64_t> starts{{line.base->timeline, line.base->start_lsn}};
     for (const RetainedBackup* backup : line.backups) {
       if (!stays_.contains(backup) || stands_alone(*backup) || backup->mechanism != BackupMechanism::kPhysical)

@@ -8,11 +8,11 @@
 //    deleted service has not expired, and while the instance that serves has no confirmed backup
 //  - everything goes when a deleted service has expired
 //  - while backups are off nothing goes because of its age: nothing newer comes
-//  - the newest confirmed backup stays; with continuous WAL also the newest confirmed one that is older than the cut
-//    (now minus the retention), and all WAL from its start, so that every time after the cut stays within reach
+//  - the newest confirmed backup stays, unless its own expiry has passed and the service is covered elsewhere; with
+//    continuous WAL also the newest confirmed one that is older than the cut (now minus the retention), and all WAL
+//    from its start, so that every time after the cut stays within reach
 //  - what a schedule with a rule of its own has made goes by that rule alone: beyond its count of confirmed ones, or
-//  when
-//    it is older than its days
+//    when it is older than its days
 //  - a place that the service has left keeps nothing for its own sake once the present one alone covers the retention
 //  - so many of the newest scheduled backups as the retention holds intervals stay whatever a clock says
 //  - what else is older than the cut goes
@@ -58,7 +58,8 @@ struct RetainedBackup {
 
 struct RetainedInstance {
   std::string id{};
-  /// Its WAL is archived continuously at this destination, so that times between backups are promised too.
+  /// Its WAL is archived continuously at this destination, so that times between backups are promised too. Otherwise
+  /// each backup here stands alone, and its WAL goes with it.
   bool continuous = true;
   /// When it stopped serving; absent while it serves, and for one that never did.
   std::optional<core::Timestamp> served_until{};
@@ -70,6 +71,9 @@ struct RetentionQuestion {
   /// What the clocks say that can be asked now: this machine's, the store's.
   std::vector<core::Timestamp> now{};
   bool enabled = true;
+  /// Another place, where the WAL of the instance that serves goes, has a confirmed backup of it: here even the last
+  /// good one may go, when its owner wants that or its own expiry has passed.
+  bool covered_elsewhere = false;
   std::int64_t retention_days = 7;
   /// See keep_at_least(); 0 for none.
   std::size_t keep_at_least = 0;

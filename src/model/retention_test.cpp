@@ -73,7 +73,27 @@ TEST(RetentionTest, WithoutWalOnlyTheRetentionCounts) {
   auto asked = question(10, {backup("b1", 1), backup("b2", 2), backup("b3", 4), backup("b4", 9)});
   asked.instances[0].continuous = false;
   EXPECT_EQ(gone(asked), "b1 b2");
-  EXPECT_TRUE(decide_retention(asked).wal.empty());
+  auto wal = decide_retention(asked).wal;
+  ASSERT_EQ(wal.size(), 1U);
+  EXPECT_FALSE(wal[0].from) << "each backup has its own, and no other is needed";
+  asked.enabled = false;
+  EXPECT_EQ(decide_retention(asked).wal.size(), 1U) << "also of what its owner deletes while nothing else is taken";
+  asked.backups[3].state = BackupState::kRunning;
+  EXPECT_TRUE(decide_retention(asked).wal.empty()) << "it belongs to the one that is being taken";
+}
+
+TEST(RetentionTest, WhereTheServiceIsCoveredElsewhereTheLastOneMayGo) {
+  auto asked = question(10, {backup("b1", 9)});
+  asked.instances[0].continuous = false;
+  asked.backups[0].expires_at = day(9.5);
+  EXPECT_EQ(gone(asked), "");
+  EXPECT_EQ(deletion_obstacle(asked, "b1"), "it is the last good backup");
+  asked.covered_elsewhere = true;
+  EXPECT_EQ(gone(asked), "b1") << "its own expiry has passed";
+  EXPECT_EQ(deletion_obstacle(asked, "b1"), std::nullopt);
+  asked.backups[0].expires_at.reset();
+  asked.now = {day(100)};
+  EXPECT_EQ(gone(asked), "") << "age alone takes nobody's last one";
 }
 
 TEST(RetentionTest, TheLastConfirmedBackupStaysHoweverOldItIs) {
