@@ -89,5 +89,20 @@ TEST(Dialects, AddWhatEveryAnswerHas) {
   EXPECT_EQ(dialects.refuse(asked("/api/v1/x"), Error(Code::kNotFound, "x")).headers.find("x-plane-version"), "9.9.9");
 }
 
+TEST(Dialects, TakeABaseUrlThatEndsWithASlash) {
+  core::testing::ManualClock clock;
+  http::Router router;
+  router.add("GET", "/v1/databases", [](const http::Request& request) {
+    http::Response response;
+    response.body = request.path;
+    return response;
+  });
+  const Dialects dialects(router, clock, "9.9.9");
+  EXPECT_EQ(dialects.handle(asked("//v1/databases")).body, "/v1/databases");
+  EXPECT_THROW(static_cast<void>(dialects.handle(asked("//"))), Error);
+  const auto refused = dialects.refuse(asked("//api/v1/tenants/acme"), Error(Code::kNotFound, "x"));
+  EXPECT_EQ(body_of(refused).at("path"), "/api/v1/tenants/acme");
+}
+
 }  // namespace
 }  // namespace backstay::api

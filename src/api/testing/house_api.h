@@ -30,6 +30,7 @@ class HouseApiTest : public ::testing::Test {
             .queries = *world_.queries,
             .webhooks = webhooks_,
             .schedules = *world_.schedule_commands,
+            .accounts = accounts_,
             .feed = world_.feed,
             .authentication = authentication_,
             .streams = streams_,
@@ -112,6 +113,7 @@ class HouseApiTest : public ::testing::Test {
   control::testing::ControlWorld world_;
   Authentication authentication_{[this](std::string_view token) { return world_.commands->authenticate(token); }};
   control::testing::FakeNotifier notifier_;
+  control::Accounts accounts_{{*world_.database, world_.clock, world_.random}, {}};
   control::WebhookCommands webhooks_{{*world_.database, notifier_, world_.clock, world_.random}};
   EventStreams streams_{authentication_, world_.clock, 2};
   bool ready_ = true;
