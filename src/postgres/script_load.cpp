@@ -192,9 +192,13 @@ Error script_error(std::string_view standard_error) {
           "to do what the line says");
 }
 
+bool was_loaded(core::Clock& clock, const ScriptLoad& load, const std::stop_token& stop) {
+  return !load.mark.empty() && is_committed(clock, load, load.mark, stop);
+}
+
 LoadOutcome load_script(os::ProcessRunner& processes, core::Clock& clock, core::Random& random, const ScriptLoad& load,
                         std::stop_token stop) {
-  if (!load.mark.empty() && is_committed(clock, load, load.mark, stop)) return LoadOutcome::kLoadedBefore;
+  if (was_loaded(clock, load, stop)) return LoadOutcome::kLoadedBefore;
   const int key = static_cast<int>(random.below(std::uint64_t{1} << 30));
   Gate gate(load, key);
   os::Command command = psql_command(load, key, random.token(32));

@@ -50,6 +50,9 @@ enum class LoadOutcome { kLoaded, kLoadedBefore };
 LoadOutcome load_script(os::ProcessRunner& processes, core::Clock& clock, core::Random& random, const ScriptLoad& load,
                         std::stop_token stop);
 
+/// True if the mark is that of a transaction that was committed.
+bool was_loaded(core::Clock& clock, const ScriptLoad& load, const std::stop_token& stop);
+
 /// "line 12: ERROR:  …" of what psql wrote when it failed, with the lines that explain it.
 core::Error script_error(std::string_view standard_error);
 

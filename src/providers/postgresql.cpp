@@ -9,6 +9,7 @@
 #include "postgres/settings.h"
 #include "providers/postgresql_archives.h"
 #include "providers/postgresql_dumps.h"
+#include "providers/postgresql_imports.h"
 #include "providers/postgresql_instance.h"
 #include "providers/postgresql_recovery_plan.h"
 #include "providers/recovery_forecast.h"
@@ -90,6 +91,13 @@ class PostgresqlProvider final : public control::Provider {
                   const control::TextSink& sink, std::stop_token stop) override {
     write_service_dump(world_, archives_.environment(), *archives_.repositories().open(at), instance, backup.id, sink,
                        std::move(stop));
+  }
+  [[nodiscard]] std::optional<std::string> import_problem(const model::Instance& instance) const override {
+    return providers::import_problem(world_, instance);
+  }
+  core::json::object import_dump(const control::ServiceBody& body, const control::ImportTask& task,
+                                 control::WorkContext& context) override {
+    return import_into_service(world_, archives_.environment(), body, task, context);
   }
   model::RecoveryWindow recovery_window(const control::ServiceBody& body) override;
   control::RetentionOutcome apply_retention(const control::BackupTarget& at, const model::RetentionQuestion& question,

@@ -30,6 +30,8 @@ struct PostgresqlConfig {
   std::string service_address = "127.0.0.1";
   /// Which stores may be reached.
   blob::StorePolicy stores;
+  /// Dumps named by a path are taken from below these only.
+  std::vector<std::filesystem::path> import_roots;
 };
 
 /// What the provider needs; all outlive it.
