@@ -11,6 +11,7 @@
 #include "cli/operation_commands.h"
 #include "cli/provider_commands.h"
 #include "cli/recover_command.h"
+#include "cli/schedule_commands.h"
 #include "cli/service_commands.h"
 
 namespace backstay::cli {
@@ -42,6 +43,7 @@ void add_house_commands(CLI::App& program, CommandContext& context) {
   add_provider_commands(program, context);
   add_service_commands(program, context);
   add_backup_commands(program, context);
+  add_schedule_commands(program, context);
   add_recover_command(program, context);
   add_window_command(program, context);
   add_operation_commands(program, context);

@@ -90,6 +90,30 @@ TEST_F(HouseCommandsTest, CreatesAServiceFromArgumentsAndFiles) {
                 "config":{"destinationPath":"s3://b/p"},"secrets":{}}})"));
 }
 
+TEST_F(HouseCommandsTest, MakesAndShowsSchedules) {
+  const auto schedule = fmt::format(
+      R"({{"id":"{}","name":"nightly","serviceId":"{}","mechanism":"physical","enabled":true,"cron":"30 2 * * *",
+          "timeZone":"Europe/Berlin","retentionCount":7,"nextRuns":["2026-03-29T01:00:00Z"],
+          "lastRun":{{"time":"2026-03-28T01:30:00Z","backupId":"{}","outcome":"completed"}}}})",
+      kId, kId, kId);
+  server_.on("POST /api/schedules", schedule);
+  server_.on(fmt::format("GET /api/schedules?serviceId={}", kId), "[" + schedule + "]");
+  server_.on(fmt::format("PATCH /api/schedules/{}", kId), schedule);
+  EXPECT_EQ(run({"schedules", "create", kId, "--cron", "30 2 * * *", "--time-zone", "Europe/Berlin", "--keep", "7"}), 0)
+      << terminal_.errors;
+  EXPECT_EQ(core::parse_json(server_.requests.at(0).body),
+            core::parse_json(fmt::format(
+                R"({{"serviceId":"{}","cron":"30 2 * * *","timeZone":"Europe/Berlin","retentionCount":7}})", kId)));
+  EXPECT_EQ(run({"schedules", "list", kId}), 0) << terminal_.errors;
+  EXPECT_NE(terminal_.output.find("30 2 * * * Europe/Berlin  newest 7  2026-03-28T01:30:00Z completed  "
+                                  "2026-03-29T01:00:00Z"),
+            std::string::npos)
+      << terminal_.output;
+  EXPECT_EQ(run({"schedules", "disable", kId}), 0) << terminal_.errors;
+  EXPECT_EQ(core::parse_json(server_.requests.back().body), core::parse_json(R"({"enabled":false})"));
+  EXPECT_EQ(run({"schedules", "create", kId, "--cron", "@daily", "--every", "6"}), 2);
+}
+
 TEST_F(HouseCommandsTest, TakesTheOnlyTeamAndRefusesToGuess) {
   server_.on("GET /api/teams", R"([{"id":3}])");
   server_.on("GET /api/teams", R"([{"id":3},{"id":4}])");
