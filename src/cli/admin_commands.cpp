@@ -99,6 +99,22 @@ void add_destination_create(CLI::App& group, CommandContext& context) {
   });
 }
 
+void add_destination_lose(CLI::App& group, CommandContext& context) {
+  struct Options {
+    std::string id;
+    std::string name;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = group.add_subcommand("lost", "give a destination up for ever, with all that is stored there");
+  command->add_option("destination", options->id, "its id")->required();
+  command->add_option("--name", options->name, "its name, to make sure that it is the right one")->required();
+  context.add_command(*command, [&context, options] {
+    context.print(
+        context.client().send("POST", "/api/destinations/" + options->id + "/lost", {{"name", options->name}}),
+        destination_page);
+  });
+}
+
 void add_token_create(CLI::App& group, CommandContext& context) {
   struct Options {
     std::string name;
@@ -138,6 +154,7 @@ void add_destination_commands(CLI::App& program, CommandContext& context) {
     context.print(context.client().get("/api/destinations", query), destinations_table);
   });
   add_destination_create(*group, context);
+  add_destination_lose(*group, context);
   add_delete(*group, context, "destination", "/api/destinations");
 }
 

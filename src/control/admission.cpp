@@ -175,6 +175,11 @@ void Admission::judge_backups(model::Service& service, const BackupsRequest& req
   }
 }
 
+bool Admission::is_lost(const std::string& destination_id) {
+  const auto found = deps_.database.read([&](auto& tx) { return metadata::Destinations(tx).find(destination_id); });
+  return found && found->lost_at;
+}
+
 void Admission::place_backups(const model::BackupSettings& before, const BackupsRequest& request,
                               AdmittedService& admitted) {
   auto& service = admitted.service;
@@ -183,7 +188,7 @@ void Admission::place_backups(const model::BackupSettings& before, const Backups
   if (!before.enabled) backups.enabled_at = deps_.clock.now();
   if (!deps_.providers.of_kind(service.provider.kind).is_local()) return;
   const bool names_place = request.config || request.secrets || request.destination_id;
-  if (!names_place && !backups.destination_id.empty()) return;
+  if (!names_place && !backups.destination_id.empty() && !is_lost(backups.destination_id)) return;
   admitted.destination = resolve_destination(service.team_id, backups.config, backups.secrets, "/backups");
   if (backups.destination_id != admitted.destination->destination.id) {
     backups.destination_id = admitted.destination->destination.id;
@@ -244,6 +249,10 @@ model::Destination Admission::find_destination(std::int64_t team_id, const std::
   if (!found || (found->team_id != 0 && found->team_id != team_id)) {
     throw core::Error(core::Code::kInvalidArgument, fmt::format("there is no destination '{}' for this team", id))
         .with_field(std::string(field), "names no destination of the team");
+  }
+  if (found->lost_at) {
+    throw core::Error(core::Code::kInvalidArgument, fmt::format("the destination '{}' was declared lost", found->name))
+        .with_field(std::string(field), "was declared lost");
   }
   return *found;
 }

@@ -92,6 +92,7 @@ class Admission {
   /// The backups that the service will have, and what is wrong with them.
   void judge_backups(model::Service& service, const BackupsRequest& request, const model::ProviderDefinition& offer,
                      Refusals& refusals);
+  bool is_lost(const std::string& destination_id);
   /// Finds or probes where they go, once nothing is wrong.
   void place_backups(const model::BackupSettings& before, const BackupsRequest& request, AdmittedService& admitted);
   /// One repository belongs to one team: in the operator's place each team has a part of its own.

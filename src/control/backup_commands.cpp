@@ -63,6 +63,13 @@ void require_can_back_up(const model::Service& service, bool alone) {
   }
 }
 
+/// There is nothing left that a pin could keep.
+void require_not_lost(const model::Backup& backup) {
+  if (backup.state != model::BackupState::kLost) return;
+  throw core::Error(core::Code::kConflict, fmt::format("the backup '{}' is lost: {}", backup.id, backup.error))
+      .with_hint("all that can be done with it is to delete it");
+}
+
 /// Of a service that is not there any more nothing is promised.
 std::optional<std::string> obstacle_of(metadata::Transaction& tx, const model::Backup& backup, core::Timestamp now) {
   const auto service = metadata::Services(tx).require(backup.service_id);
@@ -146,6 +153,7 @@ model::Backup ServiceCommands::change_backup(const std::string& id, const Change
       throw core::Error(core::Code::kConflict,
                         fmt::format("the backup '{}' is being deleted: {}", id, backup.removal_reason));
     }
+    require_not_lost(backup);
     const auto before = backup;
     if (request.pinned) backup.pinned = *request.pinned;
     if (request.expires_at) backup.expires_at = *request.expires_at;
@@ -196,6 +204,15 @@ model::Backup ServiceCommands::delete_backup(const std::string& id, const Princi
     metadata::Backups(tx).update(backup);
   }
   const auto service = metadata::Services(tx).require(backup.service_id);
+  if (backup.state == model::BackupState::kLost) {
+    if (effect == Effect::kDryRun) return backup;
+    metadata::Backups(tx).remove(id);
+    events_.record(tx, service, events::kBackupsRemoved, "1 backup was removed: it was lost with its store",
+                   {{"backup.ids", id}});
+    tx.commit();
+    backup.state = model::BackupState::kDeleted;
+    return backup;
+  }
   const auto now = deps_.clock.now();
   if (const auto obstacle = obstacle_of(tx, backup, now)) {
     throw core::Error(core::Code::kConflict, fmt::format("the backup '{}' must stay: {}", id, *obstacle))

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/destinations.h"
+#include "metadata/lost_places.h"
 #include "metadata/retention_turns.h"
 #include "metadata/schedules.h"
 #include "metadata/services.h"
@@ -73,6 +74,22 @@ void end_record(const WorkDependencies& deps, metadata::Transaction& tx, const m
   forget_unused_destination(tx, service.backups.destination_id);
 }
 
+/// What was lost with its place is remembered as long as it would have been kept.
+void forget_lost(const WorkDependencies& deps, metadata::Transaction& tx, const model::Service& service) {
+  const auto now = deps.clock.now();
+  const bool expired = service.deleted_at && service.expires_at && *service.expires_at <= now;
+  const auto before = expired ? now : now - std::chrono::days(service.backups.retention_days);
+  std::int64_t gone = 0;
+  for (const auto& [destination, count] : metadata::LostPlaces(tx).forget(service.id, before)) {
+    gone += count;
+    forget_unused_destination(tx, destination);
+  }
+  if (gone == 0) return;
+  deps.events.record(tx, service, events::kBackupsRemoved,
+                     fmt::format("{} {} removed from the list: lost with the store, and older than {} days", gone,
+                                 gone == 1 ? "backup was" : "backups were", service.backups.retention_days));
+}
+
 /// What the places of a service came to.
 struct Round {
   bool empty = true;
@@ -125,6 +142,7 @@ void apply_retention(const WorkDependencies& deps, StepContext& context) {
     const auto latest = metadata::Services(tx).find(id);
     if (!latest) return;
     metadata::Schedules(tx).remove_forgotten(id);
+    forget_lost(deps, tx, *latest);
     const bool over = !round.failure && is_over(tx, *latest, deps.clock.now(), round.empty);
     over ? end_record(deps, tx, *latest) : set_next_turn(deps, tx, *latest, round.waits);
   });
@@ -134,7 +152,7 @@ void apply_retention(const WorkDependencies& deps, StepContext& context) {
 void prune_repository(const WorkDependencies& deps, StepContext& context) {
   const auto id = core::require_string(context.operation().request, "destinationId", "/request");
   const auto destination = deps.database.read([&](auto& tx) { return metadata::Destinations(tx).find(id); });
-  if (!destination) return;
+  if (!destination || destination->lost_at) return;
   const auto [at, ended] = deps.database.read(
       [&](auto& tx) { return std::pair(load_target(tx, id, destination->team_id), ended_attempts(tx, id)); });
   context.progress(at.destination.url, 0, 0);
@@ -157,7 +175,7 @@ void forget_unused_destination(metadata::Transaction& tx, const std::string& id)
   const auto found = destinations.find(id);
   if (!found || !found->made_for_service || destinations.find_user(id)) return;
   // What is still in a repository is removed with its help; see prune_repository.
-  if (!destinations.repository_id(id)) destinations.remove(id);
+  if (found->lost_at || !destinations.repository_id(id)) destinations.remove(id);
 }
 
 OperationKind retention_kind(const WorkDependencies& deps) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -133,6 +134,10 @@ class ServiceCommands {
   Preview delete_destination(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
   /// What admission found or probed, for the other commands.
   void write_destination(metadata::Transaction& tx, const NamedDestination& named, std::int64_t team_id);
+  /// Gives a destination up for ever, with the parts that teams have of it: its backups are lost, nothing asks it any
+  /// more. For administrators. `name` is its name, to be sure. conflict while backups go there.
+  Preview lose_destination(const std::string& id, const std::string& name, const Principal& principal,
+                           Effect effect = Effect::kLasting);
   /// The recovery kit of a team, as text; remembers that it was fetched.
   std::string export_recovery_kit(std::int64_t team_id, const Principal& principal);
 
@@ -158,6 +163,10 @@ class ServiceCommands {
   };
   ServiceChange make_service(const CreateServiceRequest& request, const Making& making, const Principal& principal,
                              Effect effect);
+  /// How many backups are lost with it, by service.
+  std::map<std::string, std::int64_t> lose_place(metadata::Transaction& tx, model::Destination place);
+  /// Where clients will find the service once it runs: its maker need not wait to write it down.
+  void tell_where(metadata::Transaction& tx, model::Service& service, const std::string& instance_id);
   void write_new_instance(metadata::Transaction& tx, const model::Service& service, const std::string& instance_id);
   /// Cancels the service's open operations of these kinds; returns the ids, to be told to workers after the commit.
   std::vector<std::string> cancel_open(metadata::Transaction& tx, const std::string& service_id,

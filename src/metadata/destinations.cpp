@@ -96,9 +96,10 @@ model::Destination Destinations::require(const std::string& id) {
 
 std::optional<model::Destination> Destinations::find_place(std::int64_t team_id, const std::string& url,
                                                            const std::string& endpoint_url) {
-  return select_first(
-      tx_, "WHERE team_id = :team_id AND url = :url AND endpoint_url = :endpoint_url ORDER BY created_at, id",
-      Values().set("team_id", team_id).set("url", url).set("endpoint_url", endpoint_url));
+  return select_first(tx_,
+                      "WHERE team_id = :team_id AND url = :url AND endpoint_url = :endpoint_url AND lost_at IS NULL "
+                      "ORDER BY created_at, id",
+                      Values().set("team_id", team_id).set("url", url).set("endpoint_url", endpoint_url));
 }
 
 std::vector<model::Destination> Destinations::list(std::optional<std::int64_t> team_id) {

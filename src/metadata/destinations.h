@@ -25,7 +25,8 @@ class Destinations {
   std::optional<model::Destination> find(const std::string& id);
   /// Throws Error(not_found).
   model::Destination require(const std::string& id);
-  /// The team's own destination with this url and endpoint, if any: the same place is not entered twice.
+  /// The team's own destination with this url and endpoint, if any: the same place is not entered twice. One
+  /// that was declared lost is no place any more.
   std::optional<model::Destination> find_place(std::int64_t team_id, const std::string& url,
                                                const std::string& endpoint_url);
   /// The team's own and the operator's (team 0); nothing for every team. By creation.

@@ -30,7 +30,8 @@ void RetentionTurns::put_off_service(const std::string& id, core::Timestamp now,
 
 std::vector<std::string> RetentionTurns::destinations(core::Timestamp now, std::size_t limit) {
   return Query(tx_,
-               "SELECT id FROM destinations WHERE repository_id <> '' AND (prune_due_at IS NULL OR prune_due_at <= "
+               "SELECT id FROM destinations WHERE repository_id <> '' AND lost_at IS NULL AND (prune_due_at IS NULL OR "
+               "prune_due_at <= "
                ":now) ORDER BY id" +
                    limit_clause(limit))
       .bind(Values().set("now", now))

@@ -106,6 +106,30 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
                    context.commands.update_destination(id, update_destination_request(json_body(request)), principal));
              });
   routes.add(
+      {.method = "POST",
+       .path = "/destinations/{id}/lost",
+       .operation = "destinations-lose",
+       .tag = "Destinations",
+       .summary = "Declare a destination lost for ever, with all that is stored there",
+       .description = "Its backups are lost, nothing is asked of it any more, and records of deleted services do not "
+                      "wait for it. There is no way back; what is stored there is not touched.",
+       .scope = Scope::kAdmin,
+       .previewed = true,
+       .body = ref("LoseDestination"),
+       .answer = ref("Destination")},
+      [context](const Request& request, const Principal& principal) {
+        const auto id = path_uuid(request, "destination");
+        const auto name = core::require_string(json_body(request), "name");
+        const auto effect = query_effect(request);
+        const auto preview = context.commands.lose_destination(id, name, principal, effect);
+        return json_response(effect == control::Effect::kDryRun
+                                 ? preview_resource(preview)
+                                 : destination_resource(context.queries.destination(id, principal)));
+      },
+      [context](const Request& /*request*/, const Principal& principal, const std::string& id) {
+        return json_response(destination_resource(context.queries.destination(id, principal)));
+      });
+  routes.add(
       {.method = "DELETE",
        .path = "/destinations/{id}",
        .operation = "destinations-delete",

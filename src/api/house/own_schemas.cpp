@@ -30,6 +30,12 @@ constexpr std::string_view kRequests = R"json({
       "labels": {"$ref": "#/components/schemas/LabelChanges"}
     }
   },
+  "LoseDestination": {
+    "type": "object",
+    "required": ["name"],
+    "additionalProperties": false,
+    "properties": {"name": {"type": "string", "description": "the destination's name, to make sure that it is the right one"}}
+  },
   "CreateDestination": {
     "type": "object",
     "required": ["teamId", "name", "config"],
@@ -319,6 +325,7 @@ constexpr std::string_view kAnswers = R"json({
       "isDefault": {"type": "boolean"},
       "probe": {"type": "object", "additionalProperties": true},
       "probedAt": {"type": "string", "format": "date-time"},
+      "lostAt": {"type": "string", "format": "date-time", "description": "when it was declared lost, with all that was stored there"},
       "createdAt": {"type": "string", "format": "date-time"},
       "checks": {
         "type": "array",

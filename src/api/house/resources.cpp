@@ -225,6 +225,7 @@ json::object destination_resource(const model::Destination& destination) {
   put_text(object, "region", destination.region);
   object["pathStyle"] = destination.path_style;
   put_time(object, "probedAt", destination.probed_at);
+  put_time(object, "lostAt", destination.lost_at);
   return object;
 }
 
