@@ -3,6 +3,7 @@
 #include "control/idempotency.h"
 #include "control/instance_records.h"
 #include "control/service_commands.h"
+#include "control/switch_plan.h"
 #include "core/error.h"
 #include "metadata/instances.h"
 #include "metadata/operations.h"
@@ -54,6 +55,7 @@ ServiceChange ServiceCommands::restart_service(const std::string& id, const Prin
     auto service = metadata::Services(tx).require(id);
     const auto instance = current_instance(tx, service);
     require_restartable(service, instance);
+    require_no_switch(tx, service);
     change.operation = queued_restart(tx, id);
     if (!change.operation) {
       service.status.state = model::ServiceState::kUpdating;

@@ -354,6 +354,7 @@ TEST_F(SwitchTest, NothingElseChangesTheServiceMeanwhile) {
   for (const auto& id : {id_, made.id}) {
     EXPECT_EQ(refusal([&] { world_.commands->update_service(id, change, world_.admin); }).code(),
               core::Code::kConflict);
+    EXPECT_EQ(refusal([&] { world_.commands->restart_service(id, world_.admin); }).code(), core::Code::kConflict);
     EXPECT_EQ(refusal([&] { world_.commands->delete_service(id, FinalBackup::kSkip, world_.admin); }).code(),
               core::Code::kConflict);
     EXPECT_EQ(refusal([&] { world_.commands->preview_deletion(id, FinalBackup::kSkip, world_.admin); }).code(),
@@ -508,7 +509,7 @@ TEST_P(TakeBackKillTest, AKillWhileItIsTakenBackEndsWithOneThatServes) {
   expect_one_serves(*next);
 }
 
-INSTANTIATE_TEST_SUITE_P(Calls, TakeBackKillTest, ::testing::Range(8, 10));
+INSTANTIATE_TEST_SUITE_P(Calls, TakeBackKillTest, ::testing::Range(8, 11));
 
 }  // namespace
 }  // namespace backstay::control
