@@ -126,7 +126,9 @@ void add_token_create(CLI::App& group, CommandContext& context) {
   auto options = std::make_shared<Options>();
   auto* command = group.add_subcommand("create", "make a token; it is shown this once");
   command->add_option("name", options->name, "what it is for")->required();
-  command->add_option("--scope", options->scopes, "read, write, change, delete, recover-in-place, metrics or admin");
+  command->add_option(
+      "--scope", options->scopes,
+      "read, write, change, delete, recover-in-place, metrics or admin; for a part backups:read, services:write …");
   command->add_option("--role", options->role, "viewer, operator or admin");
   command->add_option("--team", options->teams, "a team that it may act for");
   command->add_option("--expires-at", options->expires_at, "when it ends, RFC 3339");

@@ -164,10 +164,9 @@ def test_an_expiry_is_the_start_and_its_days_cut_to_the_hour(tenant, api, planet
     made = api.post(of_planet(), {"mechanism": "logical", "temporary": True, "retentionPeriodInDays": 1})
     kept = tenant.admin.get(f"/api/backups?serviceId={planet['id']}")
     house = next(b for b in kept if b["number"] == made["id"])
-    asked = datetime.fromisoformat(house["scheduledAt"].replace("Z", "+00:00")).replace(tzinfo=None)
-    expected = (asked + timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
-    assert parsed(made["expirationDate"]) == expected
-    assert datetime.fromisoformat(house["expiresAt"].replace("Z", "+00:00")).replace(tzinfo=None) == asked + timedelta(days=1)
+    asked, expires = (datetime.fromisoformat(house[key].replace("Z", "+00:00")) for key in ("scheduledAt", "expiresAt"))
+    assert abs(expires - asked - timedelta(days=1)) < timedelta(seconds=1)
+    assert parsed(made["expirationDate"]) == expires.replace(minute=0, second=0, microsecond=0, tzinfo=None)
     ready(api, made["id"])
     api.delete(f"{SYSTEM}/backups/{made['id']}")
 
@@ -223,9 +222,9 @@ def test_a_token_allows_what_its_scopes_say(tenant, planet):
     assert statuses(f"tenant.example {READ}") == (200, 403, 403, 403)
     assert statuses(f"any.tenant {READ} {WRITE}") == (200, 400, 404, 403)
     assert statuses(f"tenant.example {READ} gcc.projects.write") == (200, 403, 403, 403), "the project's scope is missing"
-    assert statuses(f"tenant.example project.test gcc.projects.write")[3] == 404
+    assert statuses("tenant.example project.test gcc.projects.write")[3] == 404
     assert statuses(f"{READ} {WRITE}") == (403, 403, 403, 403), "no tenant's scope"
-    assert tenant.api(f"tenant.example {READ}").raw("GET", "/managed-services").status in (401, 403)
+    assert tenant.api(f"tenant.example {READ}").raw("GET", "/managed-services").status == 401, "403, in the contract's way"
     listed = tenant.api(f"tenant.example {READ}").raw("GET", f"/api/backups?serviceId={planet['id']}")
     assert listed.status == 200, "the house API knows the same token"
 
@@ -273,14 +272,14 @@ def test_what_oauth_refuses(tenant, change, status, error):
     assert tenant.client["token"] not in json.dumps(answer.body)
 
 
-def test_a_key_gives_no_more_than_it_has(tenant):
+def test_a_key_gives_no_more_than_it_has(tenant, planet):
     reader = tenant.admin.post("/api/tokens", {"name": "reader", "scopes": ["backups:read"], "teamIds": [tenant.team]})
     fields = {**tenant.credentials(""), "client_id": reader["id"], "client_secret": reader["token"]}
     assert tenant.ask({**fields, "scope": f"tenant.example {READ}"}).status == 200
     refused = tenant.ask({**fields, "scope": f"tenant.example {WRITE}"})
     assert (refused.status, refused.body["error"]) == (400, "invalid_scope")
     granted = Api(tenant.server.url, tenant.ask({**fields, "scope": f"tenant.example {READ}"}).body["access_token"])
-    assert granted.raw("GET", f"{SYSTEM}/backups").status in (200, 404)
+    assert granted.raw("GET", of_planet()).status == 200
     tenant.admin.delete(f"/api/tokens/{reader['id']}")
     assert granted.raw("GET", f"{SYSTEM}/backups").status == 401, "an access token ends with its key"
 
@@ -331,7 +330,6 @@ def test_a_backup_is_restored_into_another_planet_of_its_star_system(tenant, api
     recovery = tenant.admin.wait_for_operation(answer.body["operationId"], 240)
     assert recovery["state"] == "succeeded", recovery
     tenant.admin.wait_for_operation(recovery["result"]["switchOperationId"], 240)
-    target.wait_until_ready() if hasattr(target, "wait_until_ready") else None
     assert target.sql("SELECT word FROM kept") == "of testbackup"
     assert target.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'lost'") == "0"
     assert source.sql("SELECT word FROM kept") == "of testbackup"

@@ -71,12 +71,12 @@ struct FoundBackup {
 };
 
 /// What is being deleted is gone for these clients.
-FoundBackup find_backup(const Context& context, const StarSystem& system, const std::string& id,
+FoundBackup find_backup(const Context& context, const StarSystem& stars, const std::string& id,
                         const Principal& principal) {
   const auto number = core::parse_int(id);
   if (!number) throw no_backup(id);
   auto backup = context.queries.backup_of_number(*number, principal);
-  const auto* owner = system.owner_of(backup);
+  const auto* owner = stars.owner_of(backup);
   const bool gone = backup.state == model::BackupState::kDeleting || backup.state == model::BackupState::kDeleted;
   if (owner == nullptr || gone) throw no_backup(id);
   return {std::move(backup), *owner};
@@ -88,32 +88,32 @@ Response list_answer(const Context& context, std::vector<json::object> backups) 
   return json_response(context.bare_lists ? json::value(std::move(list)) : json::object{{"backups", std::move(list)}});
 }
 
-void append_backups(const Context& context, const StarSystem& system, const ServiceName& service,
+void append_backups(const Context& context, const StarSystem& stars, const ServiceName& service,
                     const Principal& principal, std::vector<json::object>& listed) {
   for (const auto& backup : context.queries.backups({.service_id = service.id}, principal)) {
     if (backup.state == model::BackupState::kDeleting) continue;
-    listed.push_back(backup_resource(backup, service, system.tenant));
+    listed.push_back(backup_resource(backup, service, stars.tenant));
   }
 }
 
 Response list_of_system(const Context& context, const Request& request, const Principal& principal) {
-  const StarSystem system(context, request, principal);
+  const StarSystem stars(context, request, principal);
   std::vector<json::object> listed;
   bool is_there = false;
-  for (const auto& service : system.services) {
-    if (!system.holds_backups_of(service)) continue;
+  for (const auto& service : stars.services) {
+    if (!stars.holds_backups_of(service)) continue;
     is_there = true;
-    append_backups(context, system, service, principal, listed);
+    append_backups(context, stars, service, principal, listed);
   }
-  if (!is_there) throw Error(Code::kNotFound, fmt::format("there is no star system '{}'", system.project));
+  if (!is_there) throw Error(Code::kNotFound, fmt::format("there is no star system '{}'", stars.project));
   return list_answer(context, std::move(listed));
 }
 
 Response list_of_planet(const Context& context, const Request& request, const Principal& principal) {
-  const StarSystem system(context, request, principal);
-  const auto& planet = require_planet(system.services, system.project, request.param("planetId"));
+  const StarSystem stars(context, request, principal);
+  const auto& planet = require_planet(stars.services, stars.project, request.param("planetId"));
   std::vector<json::object> listed;
-  if (system.holds_backups_of(planet)) append_backups(context, system, planet, principal, listed);
+  if (stars.holds_backups_of(planet)) append_backups(context, stars, planet, principal, listed);
   return list_answer(context, std::move(listed));
 }
 
@@ -181,12 +181,12 @@ Error in_words_of_request(const Error& error) {
 }
 
 Response create(const Context& context, const Request& request, const Principal& principal) {
-  const StarSystem system(context, request, principal);
-  const auto& planet = require_planet(system.services, system.project, request.param("planetId"));
+  const StarSystem stars(context, request, principal);
+  const auto& planet = require_planet(stars.services, stars.project, request.param("planetId"));
   const auto wanted = take_request(request, planet);
   try {
     const auto backup = context.commands.schedule_backup(planet.id, principal, wanted);
-    return json_response(backup_resource(backup, planet, system.tenant), 201);
+    return json_response(backup_resource(backup, planet, stars.tenant), 201);
   } catch (const Error& error) {
     throw in_words_of_request(error);
   }
@@ -194,20 +194,20 @@ Response create(const Context& context, const Request& request, const Principal&
 
 /// What a request made whose answer was lost.
 Response created(const Context& context, const Request& request, const Principal& principal, const std::string& id) {
-  const StarSystem system(context, request, principal);
-  const auto& planet = require_planet(system.services, system.project, request.param("planetId"));
-  return json_response(backup_resource(context.queries.backup(id, principal), planet, system.tenant), 201);
+  const StarSystem stars(context, request, principal);
+  const auto& planet = require_planet(stars.services, stars.project, request.param("planetId"));
+  return json_response(backup_resource(context.queries.backup(id, principal), planet, stars.tenant), 201);
 }
 
 Response get(const Context& context, const Request& request, const Principal& principal) {
-  const StarSystem system(context, request, principal);
-  const auto found = find_backup(context, system, request.param("backupId"), principal);
-  return json_response(backup_resource(found.backup, found.owner, system.tenant));
+  const StarSystem stars(context, request, principal);
+  const auto found = find_backup(context, stars, request.param("backupId"), principal);
+  return json_response(backup_resource(found.backup, found.owner, stars.tenant));
 }
 
 Response remove(const Context& context, const Request& request, const Principal& principal) {
-  const StarSystem system(context, request, principal);
-  const auto found = find_backup(context, system, request.param("backupId"), principal);
+  const StarSystem stars(context, request, principal);
+  const auto found = find_backup(context, stars, request.param("backupId"), principal);
   context.commands.delete_backup(found.backup.id, principal, control::Effect::kLasting, {.pinned_too = true});
   return json_response(json::object());
 }
@@ -239,10 +239,10 @@ void require_project_grant(const Principal& principal, const std::string& projec
 }
 
 Response restore(const Context& context, const Request& request, const Principal& principal) {
-  const StarSystem system(context, request, principal);
-  require_project_grant(principal, system.project);
-  const auto& planet = require_planet(system.services, system.project, request.param("planetId"));
-  const auto found = find_backup(context, system, backup_id_of(json_body(request)), principal);
+  const StarSystem stars(context, request, principal);
+  require_project_grant(principal, stars.project);
+  const auto& planet = require_planet(stars.services, stars.project, request.param("planetId"));
+  const auto found = find_backup(context, stars, backup_id_of(json_body(request)), principal);
   if (stage_of(planet) == "prod") {
     throw Error(Code::kConflict, fmt::format("nothing is restored onto the production planet '{}'", planet_of(planet)));
   }
@@ -254,7 +254,7 @@ Response restore(const Context& context, const Request& request, const Principal
   return json_response(json::object{{"operationId", change.operation.value().id},
                                     {"status", "in_progress"},
                                     {"backupId", found.backup.number},
-                                    {"environment", environment_of(planet, system.tenant)}},
+                                    {"environment", environment_of(planet, stars.tenant)}},
                        202);
 }
 
