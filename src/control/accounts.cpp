@@ -34,6 +34,15 @@ const std::string& require_person(const Principal& principal) {
   return principal.account_id;
 }
 
+/// A key is for programs, and may be in many hands: an account is changed by whoever can log in to it.
+const std::string& require_session(const Principal& principal) {
+  const auto& id = require_person(principal);
+  if (principal.is_session) return id;
+  throw Error(Code::kForbidden,
+              fmt::format("the token '{}' is a key, which cannot change its account", principal.token_name))
+      .with_hint("log in, and use the token of that session");
+}
+
 void check_name(Refusals& refusals, std::string_view name, const char* pointer) {
   if (name.size() > kLongestName) refusals.add(pointer, fmt::format("has at most {} bytes", kLongestName));
 }
@@ -186,7 +195,7 @@ model::Account Accounts::me(const Principal& principal) {
 }
 
 model::Account Accounts::change_me(const ChangeAccountRequest& request, const Principal& principal) {
-  const auto& id = require_person(principal);
+  const auto& id = require_session(principal);
   Refusals refusals;
   if (request.first_name) check_name(refusals, *request.first_name, "/firstName");
   if (request.last_name) check_name(refusals, *request.last_name, "/lastName");
@@ -204,6 +213,7 @@ model::Account Accounts::change_me(const ChangeAccountRequest& request, const Pr
 
 void Accounts::change_password(const core::Secret& current, const core::Secret& wanted, const Principal& principal,
                                const std::string& address) {
+  static_cast<void>(require_session(principal));
   auto account = me(principal);
   Refusals refusals;
   check_password(refusals, wanted, "/newPassword");

@@ -82,7 +82,7 @@ class Accounts {
 
   /// Throws Error(conflict) for a token that is nobody's.
   model::Account me(const Principal& principal);
-  /// First and last name.
+  /// First and last name. These two throw Error(forbidden) for a key: they take a session.
   model::Account change_me(const ChangeAccountRequest& request, const Principal& principal);
   /// Ends the account's other sessions. Throws Error(invalid_argument) for a wrong current password.
   void change_password(const core::Secret& current, const core::Secret& wanted, const Principal& principal,

@@ -164,6 +164,11 @@ TEST_F(AccountsTest, KeysOfAPersonAreTheirsAndAllowNoMore) {
               world_.commands->create_token({"x", {"backups:read"}, false, {world_.team_id}, {}, {}}, principal(key));
             }),
             Code::kForbidden);
+  EXPECT_EQ(refusal([&] { accounts_.change_me({}, principal(key)); }), Code::kForbidden);
+  EXPECT_EQ(refusal([&] {
+              accounts_.change_password(Secret("correct horse"), Secret("battery staple"), principal(key), "a");
+            }),
+            Code::kForbidden);
   const auto foreign = world_.commands->create_token({"op", {"read"}, true, {}, {}, {}}, world_.admin);
   EXPECT_EQ(refusal([&] { world_.commands->delete_token(foreign.token.id, person); }), Code::kNotFound);
   world_.commands->delete_token(key.token.id, person);
