@@ -163,6 +163,24 @@ TEST_F(HouseCommandsTest, PausesResumesUndeletesAndDeletesWithoutAFinalBackup) {
       << terminal_.errors;
 }
 
+TEST_F(HouseCommandsTest, RestoresSwitchesAndShowsInstances) {
+  const std::string service = std::string("/api/managed-services/") + kId;
+  server_.on("POST /api/recoveries",
+             std::string(R"({"operationId":"one","description":"a backup","service":)") + kService + "}");
+  server_.on("POST " + service + "/switch", kService);
+  server_.on("GET " + service + "/instances",
+             R"([{"id":"a","state":"serving","served":[{"from":"2026-04-10T12:00:00Z"}]},)"
+             R"({"id":"b","state":"stopped","served":[],"keptUntil":"2026-04-11T12:00:00Z"}])");
+  EXPECT_EQ(run({"services", "restore", kId, "--time", "2026-04-10T12:00:00Z", "--into", "in-place"}), 0)
+      << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body,
+            std::string(R"({"serviceId":")") + kId + R"(","into":"in-place","time":"2026-04-10T12:00:00Z"})");
+  EXPECT_EQ(run({"services", "switch", kId, "--instance", "b"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, R"({"instanceId":"b"})");
+  EXPECT_EQ(run({"services", "instances", kId}), 0) << terminal_.errors;
+  EXPECT_NE(terminal_.output.find("2026-04-11T12:00:00Z"), std::string::npos) << terminal_.output;
+}
+
 TEST_F(HouseCommandsTest, RefusesANameThatTwoServicesHave) {
   const std::string two = std::string("[") + kService + "," + kService + "]";
   server_.on("GET /api/managed-services?includeDeleted=true", two);
@@ -292,6 +310,60 @@ TEST_F(HouseCommandsTest, ABackupIsPinnedUnpinnedAndDeleted) {
   EXPECT_EQ(server_.requests.at(1).body, R"({"pinned":false})");
   server_.on("DELETE /api/backups/b1", R"({"id":"b1","state":"deleting"})");
   EXPECT_EQ(run({"backups", "delete", "b1"}), 0) << terminal_.errors;
+}
+
+TEST_F(HouseCommandsTest, EventsAreFiltered) {
+  server_.on(
+      "GET "
+      "/api/events?limit=50&team=3&name=backup.%2A%2Cservice.deleted&severity=warning&since=2026-04-10T00%3A00%3A00Z",
+      R"([{"timestamp":"2026-04-10T12:00:00Z","eventName":"backup.failed","body":"no answer"}])");
+  EXPECT_EQ(run({"events", "--name", "backup.*,service.deleted", "--severity", "warning", "--since",
+                 "2026-04-10T00:00:00Z", "--team", "3"}),
+            0)
+      << terminal_.errors;
+  EXPECT_NE(terminal_.output.find("backup.failed"), std::string::npos);
+  EXPECT_EQ(run({"events", "--severity", "loud"}), 2);
+}
+
+TEST_F(HouseCommandsTest, AWebhookIsMadeAndItsSecretShownOnce) {
+  server_.on("POST /api/webhooks", R"({"id":"w1","name":"pager","secret":"whsec_x","events":["backup.*"]})");
+  EXPECT_EQ(run({"webhooks", "create", "pager", "https://pager.example/in", "--event", "backup.*", "--team", "3"}), 0)
+      << terminal_.errors;
+  EXPECT_EQ(terminal_.output, "whsec_x\n");
+  EXPECT_EQ(server_.requests.at(0).body,
+            R"({"teamId":3,"name":"pager","url":"https://pager.example/in","events":["backup.*"]})");
+}
+
+TEST_F(HouseCommandsTest, AWebhookIsChangedTestedAndItsMessagesSentAgain) {
+  server_.on("PATCH /api/webhooks/w1", R"({"id":"w1","name":"pager","events":["backup.*"],"enabled":false})");
+  EXPECT_EQ(run({"webhooks", "change", "w1", "--disable"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, R"({"enabled":false})");
+  EXPECT_EQ(run({"webhooks", "change", "w1", "--disable", "--enable"}), 2);
+  server_.on("POST /api/webhooks/w1/test", R"({"id":"d1","state":"pending"})");
+  EXPECT_EQ(run({"webhooks", "test", "w1"}), 0);
+  server_.on("GET /api/webhooks/w1/deliveries?limit=5", R"([{"id":"d1","eventName":"webhook.test","state":"failed"}])");
+  EXPECT_EQ(run({"webhooks", "deliveries", "w1", "--limit", "5"}), 0);
+  EXPECT_NE(terminal_.output.find("webhook.test"), std::string::npos);
+  server_.on("POST /api/webhooks/w1/deliveries/d1/redeliver", R"({"id":"d1","state":"pending"})");
+  EXPECT_EQ(run({"webhooks", "redeliver", "w1", "d1"}), 0);
+  server_.on("DELETE /api/webhooks/w1", "{}");
+  EXPECT_EQ(run({"webhooks", "delete", "w1"}), 0);
+}
+
+TEST_F(HouseCommandsTest, TheAuditLogIsFiltered) {
+  server_.on(
+      "GET /api/audit?limit=50&operation=managed-services-delete&refused=true",
+      R"([{"at":"2026-04-10T12:00:00Z","token":{"name":"ci"},"operation":"managed-services-delete","status":403}])");
+  EXPECT_EQ(run({"audit", "--operation", "managed-services-delete", "--refused"}), 0) << terminal_.errors;
+  EXPECT_NE(terminal_.output.find("ci"), std::string::npos);
+  EXPECT_NE(terminal_.output.find("403"), std::string::npos);
+}
+
+TEST_F(HouseCommandsTest, ALostDestinationIsNamedTwice) {
+  server_.on("POST /api/destinations/d1/lost", R"({"id":"d1","name":"old","url":"s3://old/"})");
+  EXPECT_EQ(run({"destinations", "lost", "d1"}), 2);
+  EXPECT_EQ(run({"destinations", "lost", "d1", "--name", "old"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, R"({"name":"old"})");
 }
 
 }  // namespace

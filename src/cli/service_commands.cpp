@@ -9,6 +9,7 @@
 #include "cli/operation_progress.h"
 #include "cli/service_output.h"
 #include "cli/service_request.h"
+#include "cli/switch_commands.h"
 #include "core/error.h"
 #include "core/random.h"
 
@@ -217,6 +218,7 @@ void add_service_commands(CLI::App& program, CommandContext& context) {
   add_create(*group, context);
   add_update(*group, context);
   add_changes(*group, context);
+  add_switch_commands(*group, context);
   add_delete(*group, context);
 }
 
