@@ -171,9 +171,7 @@ std::optional<NamedDestination> ScheduleCommands::find_place(const model::Servic
   return named;
 }
 
-ScheduleView ScheduleCommands::create(const CreateScheduleRequest& request, const Principal& principal) {
-  require_scope(principal, model::kScopeBackupsWrite);
-  const auto seen = deps_.database.read([&](auto& tx) { return require_service(tx, request.service_id, principal); });
+void ScheduleCommands::check(const CreateScheduleRequest& request) {
   Refusals refusals;
   check_name(refusals, request.name);
   if (!request.cron && !request.interval_hours) refusals.add("/cron", "is missing; or give /intervalH");
@@ -181,6 +179,12 @@ ScheduleView ScheduleCommands::create(const CreateScheduleRequest& request, cons
   if (request.retention_count) check_range(refusals, "/retentionCount", *request.retention_count, kLargestCount);
   if (request.retention_days) check_range(refusals, "/retentionDays", *request.retention_days, kLongestDays);
   refusals.raise();
+}
+
+ScheduleView ScheduleCommands::create(const CreateScheduleRequest& request, const Principal& principal) {
+  require_scope(principal, model::kScopeBackupsWrite);
+  const auto seen = deps_.database.read([&](auto& tx) { return require_service(tx, request.service_id, principal); });
+  check(request);
   const auto place = find_place(seen, request.destination_id);
 
   model::BackupSchedule made;

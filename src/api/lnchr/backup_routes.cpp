@@ -45,7 +45,9 @@ class Handlers {
   }
 
   [[nodiscard]] Response remove(const Request& request, const Principal& principal) const {
-    context_.commands.delete_backup(require_backup(request, principal).id, principal);
+    // The platform knows no pins: what other dialects keep until it is deleted is deleted here too.
+    context_.commands.delete_backup(require_backup(request, principal).id, principal, control::Effect::kLasting,
+                                    {.pinned_too = true});
     Response gone;
     gone.status = 204;
     return gone;

@@ -57,6 +57,10 @@ bool has_default_destination(const Context& context, std::int64_t team, const Pr
 void ensure_backups_on(const Context& context, const model::Service& service,
                        const std::optional<std::string>& destination_id, const Principal& principal) {
   if (service.backups.enabled) return;
+  if (service.pause) {
+    throw Error(core::Code::kConflict, "backups of the database are off, and it is stopped")
+        .with_hint("start the database first");
+  }
   const bool is_named = destination_id || !service.backups.destination_id.empty();
   if (!is_named && !has_default_destination(context, service.team_id, principal)) {
     throw Error(core::Code::kConflict, "backups of the database are off, and nothing says where they would go")

@@ -169,8 +169,8 @@ json::object backup_resource(const model::Backup& backup) {
     object["stored_bytes"] = backup.stored_bytes;
   }
   put_time(object, "started_at", backup.initiated_at);
-  put_time(object, "completed_at", backup.stored_at);
-  put_time(object, "confirmed_at", backup.confirmed_at);
+  put_time(object, "stored_at", backup.stored_at);
+  put_time(object, "completed_at", backup.confirmed_at);
   put_time(object, "verified_at", backup.verified_at);
   put_time(object, "expires_at", backup.expires_at);
   put_text(object, "error", backup.error);

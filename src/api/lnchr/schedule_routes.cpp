@@ -73,6 +73,8 @@ class Handlers {
       throw Error(Code::kNotFound, "database not found").with_field("/database_id", "names no database of the tenant");
     }
     return in_own_words(field_names(), [&] {
+      // Nothing is turned on for one that is refused.
+      control::ScheduleCommands::check(wanted);
       ensure_backups_on(context_, *service, wanted.destination_id, principal);
       return success(schedule_resource(context_.schedules.create(wanted, principal)), 201);
     });
