@@ -1,4 +1,6 @@
 """Candidates, switching over and back, and recovery in place, with what clients see of it."""
+from typing import Optional
+
 import pytest
 from conftest import Deployed, deploy
 
@@ -17,10 +19,11 @@ class Shop(Deployed):
     """A service with a confirmed backup and a table of words."""
 
     @staticmethod
-    def of(server, name: str) -> "Shop":
+    def of(server, name: str, store: Optional[dict] = None) -> "Shop":
         api = server.api()
         team = api.get("/teams")[0]["id"]
-        made = deploy(api, bodies.service(team, name, bodies.new_password(), bodies.directory_store(server.state_dir, name)))
+        store = store or bodies.directory_store(server.state_dir, name)
+        made = deploy(api, bodies.service(team, name, bodies.new_password(), store))
         shop = Shop(api, made.body, made.created)
         shop.database().sql("CREATE TABLE words (word text)")
         shop.api.wait_for_backup(shop.id)
@@ -185,6 +188,24 @@ def test_after_the_grace_the_data_goes_and_its_times_stay(new_server):
     former = shop.instances()[1]
     refused = shop.api.raw("POST", f"/api/managed-services/{shop.id}/switch", {"instanceId": former["id"]})
     assert refused.body["code"] == "conflict" and refused.body["errors"][0]["pointer"] == "/instanceId"
+    assert shop.words_at(with_mistake) == ["before", "mistake"]
+
+
+def test_a_store_that_is_away_holds_nothing_up(own_server, rgw):
+    shop = Shop.of(own_server, "patient", bodies.s3_store(rgw, rgw.make_bucket("switch"), "pg/"))
+    candidate = shop.candidate(shop.write("before"))
+    shop.api.wait_for_backup(candidate.id)
+    with_mistake = shop.write("mistake")
+    rgw.stop_gateway()
+    try:
+        with Prober(shop.database(), "SELECT count(*) FROM words WHERE word = 'mistake'") as prober:
+            shop.switch()
+            prober.wait_for_answer("0")
+        assert prober.seconds_between("1", "0") < MOST_SECONDS
+        assert not is_settled(shop), "what the store has not is told"
+    finally:
+        rgw.start_gateway()
+    wait_for("the old instance's last writes are stored", lambda: is_settled(shop), 240)
     assert shop.words_at(with_mistake) == ["before", "mistake"]
 
 
