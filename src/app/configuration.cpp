@@ -92,6 +92,9 @@ const std::array kSettings = {
             "the longest retention of a temporary backup", 1, 36500},
     Setting{"guidewire", "bare_lists", &C::guidewire_bare_lists,
             "whether lists of backups are bare arrays; else objects with `backups`"},
+    Setting{"cloudheed", "regions", &C::cloudheed_regions,
+            "the regions that Cloudheed's clients may name; all of them are this machine, and the first is that of "
+            "databases which were made otherwise"},
     Setting{"postgres", "service_address", &C::postgres_service_address,
             "the address that database services listen on and that their details name"},
     Setting{"postgres", "installation_roots", &C::postgres_installation_roots,
@@ -103,6 +106,10 @@ const std::array kSettings = {
     Setting{"postgres", "first_uid", &C::postgres_first_uid,
             "as root: first user number for services; nobody else on the machine may use the range", 1000, 4000000000},
     Setting{"postgres", "last_uid", &C::postgres_last_uid, "as root: last user number for services", 1000, 4000000000},
+    Setting{"import", "max_upload_bytes", &C::import_max_upload_bytes,
+            "a longer dump is not taken, neither as an upload nor from a URL", 1024, std::int64_t{1} << 50},
+    Setting{"import", "roots", &C::import_roots,
+            "dumps named by a path on this machine are imported from below these directories only; empty: none is"},
     Setting{"stores", "directory_roots", &C::stores_directory_roots,
             "backups to `file://` directories are allowed below these only; empty: `stores` in the services directory"},
     Setting{"stores", "ca_file", &C::stores_ca_file,
@@ -263,6 +270,9 @@ void complete(Configuration& configuration) {
   }
   if (configuration.stores_directory_roots.empty()) {
     configuration.stores_directory_roots = {default_directory_root(configuration)};
+  }
+  for (const std::string& root : configuration.import_roots) {
+    if (!root.starts_with('/')) refuse(fmt::format("import.roots: '{}' is not an absolute path", root));
   }
   for (const std::string& root : configuration.stores_directory_roots) {
     if (!root.starts_with('/')) refuse(fmt::format("stores.directory_roots: '{}' is not an absolute path", root));

@@ -39,6 +39,7 @@ struct Configuration {
   bool accounts_open_registration = false;
   std::int64_t guidewire_max_retention_days = 14;
   bool guidewire_bare_lists = false;
+  std::vector<std::string> cloudheed_regions = {"fsn1", "nbg1", "hel1", "ash", "hil", "sin"};
   std::string postgres_service_address = "127.0.0.1";
   std::vector<std::string> postgres_installation_roots = {"/usr/lib/postgresql"};
   std::string postgres_restore_helper_file;
@@ -46,6 +47,8 @@ struct Configuration {
   std::int64_t postgres_last_port = 29999;
   std::int64_t postgres_first_uid = 70000;
   std::int64_t postgres_last_uid = 79999;
+  std::int64_t import_max_upload_bytes = std::int64_t{10} << 30;
+  std::vector<std::string> import_roots;
   std::vector<std::string> stores_directory_roots;
   std::string stores_ca_file;
   bool stores_allow_loopback = true;

@@ -8,10 +8,12 @@
 
 #include "api/adapter/adapter_routes.h"
 #include "api/authentication.h"
+#include "api/cloudheed/routes.h"
 #include "api/dialects.h"
 #include "api/event_streams.h"
 #include "api/guidewire/guidewire_routes.h"
 #include "api/house/routes.h"
+#include "api/import_request.h"
 #include "api/lnchr/routes.h"
 #include "api/rate_limits.h"
 #include "app/master_key.h"
@@ -20,6 +22,7 @@
 #include "control/accounts.h"
 #include "control/archive_memory.h"
 #include "control/engine.h"
+#include "control/import_commands.h"
 #include "control/provider_commands.h"
 #include "control/queries.h"
 #include "control/service_commands.h"
@@ -30,6 +33,7 @@
 #include "http/server.h"
 #include "notify/webhook_sender.h"
 #include "os/process.h"
+#include "providers/import_places.h"
 #include "providers/postgresql.h"
 #include "providers/rest_provider.h"
 #include "providers/store_gate.h"
@@ -166,7 +170,14 @@ providers::PostgresqlConfig postgresql_config(const Configuration& configuration
   config.restore_helper = restore_helper(configuration, files);
   config.service_address = configuration.postgres_service_address;
   config.stores = store_policy(configuration);
+  config.import_roots = {configuration.import_roots.begin(), configuration.import_roots.end()};
   return config;
+}
+
+providers::SpoolConfig spool_config(const Configuration& configuration) {
+  return {.directory = providers::spool_directory(configuration.server_services_dir),
+          .most_bytes = static_cast<std::uint64_t>(configuration.import_max_upload_bytes),
+          .roots = {configuration.import_roots.begin(), configuration.import_roots.end()}};
 }
 
 }  // namespace
@@ -195,6 +206,7 @@ struct ServerAssembly::Parts {
         external_services(
             {.database = *database, .providers = providers, .commands = commands, .clock = clock, .random = random}),
         queries(*database, providers),
+        spool(spool_config(configuration), files, backend_client, random),
         notifier(backend_client, clock, store_policy(configuration).egress),
         accounts({.database = *database, .clock = clock, .random = random},
                  {.open_registration = configuration.accounts_open_registration}),
@@ -204,7 +216,8 @@ struct ServerAssembly::Parts {
                 .clock = clock,
                 .random = random,
                 .metrics = metrics,
-                .notifier = &notifier},
+                .notifier = &notifier,
+                .spool = &spool},
                {.workers = static_cast<unsigned>(configuration.control_worker_threads),
                 .ports = ports(configuration),
                 .keep_history = std::chrono::hours(24 * configuration.control_keep_history_days),
@@ -225,12 +238,20 @@ struct ServerAssembly::Parts {
                                     .schedules = schedules,
                                     .accounts = accounts,
                                     .authentication = authentication,
+                                    .imports = imports,
                                     .random = random});
     api::guidewire::add_routes(routes, {.commands = commands,
                                         .queries = queries,
                                         .access = access,
                                         .limits = limits,
                                         .bare_lists = configuration.guidewire_bare_lists});
+    api::cloudheed::add_routes(routes, {.commands = commands,
+                                        .queries = queries,
+                                        .accounts = accounts,
+                                        .feed = feed,
+                                        .clock = clock,
+                                        .random = random,
+                                        .regions = configuration.cloudheed_regions});
     api::house::add_routes(routes, {.commands = commands,
                                     .providers = provider_commands,
                                     .queries = queries,
@@ -238,6 +259,7 @@ struct ServerAssembly::Parts {
                                     .schedules = schedules,
                                     .accounts = accounts,
                                     .feed = feed,
+                                    .imports = imports,
                                     .authentication = authentication,
                                     .streams = streams,
                                     .clock = clock,
@@ -245,8 +267,11 @@ struct ServerAssembly::Parts {
                                     .ready = [this] { return ready.load(); },
                                     .public_url = configuration.server_public_url,
                                     .version = BACKSTAY_VERSION});
+    control::clear_spool(*database, spool, clock.now(), !configuration.server_state.empty());
+    auto serving = http_config(configuration);
+    serving.is_upload = [this](const http::Request& head) { return routes.is_upload(head); };
     server = std::make_unique<http::Server>(
-        http_config(configuration), [this](const http::Request& request) { return dialects.handle(request); },
+        std::move(serving), [this](const http::Request& request) { return dialects.handle(request); },
         [this](const http::Request& request, const core::Error& error) { return dialects.refuse(request, error); },
         random, metrics);
   }
@@ -314,6 +339,9 @@ struct ServerAssembly::Parts {
   control::ProviderCommands provider_commands;
   control::ExternalServices external_services;
   control::Queries queries;
+  providers::FileDumpSpool spool;
+  control::ImportCommands import_commands{{*database, providers, operations, spool, clock, random}};
+  api::ImportRequests imports{import_commands};
   notify::WebhookSender notifier;
   control::WebhookCommands webhooks{{*database, notifier, clock, random}};
   control::ScheduleCommands schedules{{*database, providers, gate, commands, clock, random}};

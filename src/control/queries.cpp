@@ -2,6 +2,7 @@
 
 #include "control/events.h"
 #include "control/instance_records.h"
+#include "control/operation_queue.h"
 #include "control/recovery_places.h"
 #include "core/error.h"
 #include "metadata/backups.h"
@@ -57,7 +58,9 @@ std::vector<ServiceView> views_of(metadata::Transaction& tx, std::vector<model::
   for (auto& service : services) {
     auto& its = backups[service.id];
     std::erase_if(its, [](const auto& backup) {
-      return backup.state == model::BackupState::kFailed || backup.state == model::BackupState::kDeleting;
+      using model::BackupState;
+      return backup.state == BackupState::kFailed || backup.state == BackupState::kDeleting ||
+             backup.state == BackupState::kLost;
     });
     std::reverse(its.begin(), its.end());
     auto& told = events[service.id];
@@ -110,6 +113,14 @@ ServiceView Queries::service(const std::string& id, const Principal& principal) 
     found.push_back(visible_service(tx, id, principal));
     return std::move(views_of(tx, std::move(found), principal).front());
   });
+}
+
+model::Service Queries::service_record(const std::string& id, const Principal& principal) {
+  if (!principal.may(model::kScopeBackupsRead)) require_scope(principal, model::kScopeServicesRead);
+  auto record = database_.read([&](auto& tx) { return visible_service(tx, id, principal); });
+  record.secrets.clear();
+  record.backups.secrets.clear();
+  return record;
 }
 
 std::vector<ServiceName> Queries::service_names(std::int64_t team_id, const Principal& principal) {
@@ -207,9 +218,13 @@ std::vector<model::Operation> Queries::operations(const OperationFilter& filter,
 }
 
 model::Operation Queries::operation(const std::string& id, const Principal& principal) {
-  require_scope(principal, model::kScopeServicesRead);
-  return require_visible(database_.read([&](auto& tx) { return metadata::Operations(tx).find(id); }), principal,
-                         "operation", id);
+  require_any_read(principal);
+  auto found = require_visible(database_.read([&](auto& tx) { return metadata::Operations(tx).find(id); }), principal,
+                               "operation", id);
+  // Work on backups is told to whoever may read those.
+  const bool of_backups = found.kind == kinds::kRecover || found.kind == kinds::kBackup;
+  if (!of_backups || !principal.may(model::kScopeBackupsRead)) require_scope(principal, model::kScopeServicesRead);
+  return found;
 }
 
 int severity_from_text(std::string_view text) {

@@ -111,6 +111,8 @@ class Queries {
   /// What the team's services go by, by creation, with deleted ones whose record is kept but without candidates; for
   /// whoever may read something.
   std::vector<ServiceName> service_names(std::int64_t team_id, const Principal& principal);
+  /// The record alone, without secrets, also for whoever may read no more of the service than its backups.
+  model::Service service_record(const std::string& id, const Principal& principal);
   /// What the provider tells of the running service: {hostname, port, dsn, ready}.
   core::json::object details(const std::string& service_id, const Principal& principal);
   /// Every instance that the service has pointed to, the one that serves first.

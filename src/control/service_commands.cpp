@@ -87,16 +87,20 @@ ServiceChange ServiceCommands::make_service(const CreateServiceRequest& request,
   work.team_id = service.team_id;
   work.service_id = service.id;
   work.request["instanceId"] = instance_id;
-  if (recovery) store_recovery(recovery->from, recovery->plan, work.request, work.secrets);
+  if (recovery) {
+    store_recovery(recovery->from, recovery->plan, work.request, work.secrets);
+    work.request["recoveredFrom"] = service.recovered_from;
+  }
   if (making.then_switch) work.request[kThenSwitch] = true;
 
   auto tx = deps_.database.begin(metadata::Access::kWrite);
   if (!recovery) require_tier_room(tx, service);
   metadata::Services(tx).insert(service);
+  if (destination) write_destination(tx, *destination, service.team_id);
   write_new_instance(tx, service, instance_id);
+  tell_where(tx, service, instance_id);
   auto operation = deps_.operations.enqueue(tx, work);
   if (effect == Effect::kDryRun) return {std::move(service), std::move(operation)};
-  if (destination) write_destination(tx, *destination, service.team_id);
   take_effect(tx, principal, service.id);
   events_.record(tx, service, events::kServiceCreated, "the service was asked for and is being made");
   if (recovery) {
@@ -105,6 +109,13 @@ ServiceChange ServiceCommands::make_service(const CreateServiceRequest& request,
   tx.commit();
   deps_.operations.ring();
   return {std::move(service), std::move(operation)};
+}
+
+void ServiceCommands::tell_where(metadata::Transaction& tx, model::Service& service, const std::string& instance_id) {
+  const auto& provider = deps_.providers.of_kind(service.provider.kind);
+  if (!provider.is_local()) return;
+  service.status.details = provider.details(load_body(tx, service, instance_id), false);
+  metadata::Services(tx).update_status(service.id, service.status, service.updated_at);
 }
 
 void ServiceCommands::write_new_instance(metadata::Transaction& tx, const model::Service& service,
@@ -230,6 +241,7 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
     work.team_id = service.team_id;
     work.service_id = id;
     work.request["instanceId"] = current_instance(tx, service)->id;
+    if (!(latest.plan == service.plan)) work.request["plan"] = service.plan.id;
     return deps_.operations.enqueue(tx, work);
   });
   for (const auto& cancelled : to_cancel) deps_.operations.cancel(cancelled);
