@@ -43,10 +43,11 @@ std::vector<std::int64_t> team_ids(metadata::Transaction& tx, const std::vector<
 }  // namespace
 
 CreatedToken ClientAccess::grant(const AccessRequest& request) {
-  return database_.write([&](auto& tx) {
+  auto made = new_token(random_, clock_.now());
+  // Whoever has no key takes no turn among those who write.
+  database_.read([&](auto& tx) {
     const auto client = require_client(tx, request, clock_.now());
     for (const auto& scope : request.scopes) require_scope(client.allowed, scope);
-    auto made = new_token(random_, clock_.now());
     made.token.kind = model::TokenKind::kAccess;
     made.token.name = client.key.name;
     made.token.account_id = client.key.account_id;
@@ -60,10 +61,12 @@ CreatedToken ClientAccess::grant(const AccessRequest& request) {
     }
     made.token.grants = request.grants;
     made.token.expires_at = clock_.now() + kLength;
-    metadata::Tokens(tx).insert(made.token);
-    metadata::Tokens(tx).touch(client.key.id, clock_.now());
-    return made;
   });
+  database_.write([&](auto& tx) {
+    metadata::Tokens(tx).insert(made.token);
+    metadata::Tokens(tx).touch(made.token.key_id, clock_.now());
+  });
+  return made;
 }
 
 }  // namespace backstay::control
