@@ -112,6 +112,20 @@ TEST_F(BackupsElsewhereTest, ADestinationThatItLiesInIsNeeded) {
   EXPECT_THROW(world_.commands->delete_destination(elsewhere_.id, world_.admin, Effect::kLasting), core::Error);
 }
 
+TEST_F(BackupsElsewhereTest, SingleStatesAreNoContinuousWindow) {
+  const auto service = world_.make_service(false);
+  const auto first = take(service.id, {.destination_id = elsewhere_.id});
+  world_.clock.advance(std::chrono::hours(1));
+  const auto second = take(service.id, {.destination_id = elsewhere_.id});
+  take(service.id, {.mechanism = model::BackupMechanism::kPhysical, .destination_id = elsewhere_.id});
+  const auto windows = world_.queries->recovery_windows(service.id, world_.admin);
+  ASSERT_EQ(windows.size(), 1U);
+  EXPECT_EQ(windows[0].destination_id, elsewhere_.id);
+  EXPECT_EQ(windows[0].earliest, first.taken_at);
+  EXPECT_TRUE(model::can_reach(windows[0], *second.taken_at));
+  EXPECT_FALSE(model::can_reach(windows[0], *second.taken_at - std::chrono::seconds(1)));
+}
+
 TEST_F(BackupsElsewhereTest, TheRetentionKnowsThatItStandsAlone) {
   const auto service = world_.make_service(true);
   take(service.id, {});

@@ -30,6 +30,14 @@ std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const
   return instances;
 }
 
+bool archives_continuously(const model::Instance& instance, const std::string& destination_id,
+                           const std::vector<model::Backup>& backups) {
+  return instance.destination_id == destination_id || std::ranges::any_of(backups, [&](const auto& backup) {
+           return backup.instance_id == instance.id && backup.destination_id == destination_id &&
+                  !backup.stands_alone && backup.mechanism == model::BackupMechanism::kPhysical;
+         });
+}
+
 std::optional<model::Instance> current_instance(metadata::Transaction& tx, const model::Service& service) {
   auto instances = metadata::Instances(tx).list_of_service(service.id);
   if (instances.empty()) return std::nullopt;

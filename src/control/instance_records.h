@@ -7,6 +7,7 @@
 
 #include "core/time.h"
 #include "metadata/database.h"
+#include "model/backup.h"
 #include "model/instance.h"
 #include "model/service.h"
 
@@ -17,6 +18,11 @@ std::vector<model::Instance> instances_as_served(metadata::Transaction& tx, cons
 
 /// The service's instances that ever had an archive, the one that served last first.
 std::vector<model::Instance> archived_instances(metadata::Transaction& tx, const std::string& service_id);
+
+/// Its WAL goes to the destination, or went there while backups were taken that need what came after them. Otherwise
+/// every backup of it there stands alone.
+bool archives_continuously(const model::Instance& instance, const std::string& destination_id,
+                           const std::vector<model::Backup>& backups);
 
 /// The instance that serves, or, until there is one, the one that is being made; nothing if there is neither.
 std::optional<model::Instance> current_instance(metadata::Transaction& tx, const model::Service& service);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/instance_records.h"
 #include "core/error.h"
 #include "metadata/backups.h"
 #include "metadata/destinations.h"
@@ -28,7 +29,22 @@ RecoveryPlace at(const model::Service& service, model::Instance instance, Backup
   body.service = service;
   body.instance = std::move(instance);
   body.backups = std::move(target);
-  return {std::move(body)};
+  return {.body = std::move(body)};
+}
+
+/// Nothing for an archive of more than single states.
+std::optional<std::vector<core::Timestamp>> states_at(const model::Instance& instance, const std::string& destination,
+                                                      const std::vector<model::Backup>& backups) {
+  if (archives_continuously(instance, destination, backups)) return std::nullopt;
+  std::vector<core::Timestamp> states;
+  for (const auto& backup : backups) {
+    if (backup.instance_id == instance.id && backup.destination_id == destination && backup.taken_at &&
+        backup.stored_at && backup.state != model::BackupState::kDeleting &&
+        backup.mechanism == model::BackupMechanism::kPhysical) {
+      states.push_back(*backup.taken_at);
+    }
+  }
+  return states;
 }
 
 core::Secret recovery_key_of(metadata::Transaction& tx, std::int64_t team_id) {
@@ -80,7 +96,7 @@ std::vector<RecoveryPlace> recovery_places(metadata::Transaction& tx, const mode
   const auto backups = metadata::Backups(tx).list(filter);
   const auto key = recovery_key_of(tx, service.team_id);
   std::vector<RecoveryPlace> places;
-  auto instances = metadata::Instances(tx).list_of_service(service.id);
+  auto instances = instances_as_served(tx, service.id);
   std::ranges::reverse(instances);
   for (const auto& instance : instances) {
     const auto known_places = destinations_of(instance, backups);
@@ -89,8 +105,10 @@ std::vector<RecoveryPlace> recovery_places(metadata::Transaction& tx, const mode
       continue;
     }
     for (const auto& id : known_places) {
-      if (const auto known = metadata::Destinations(tx).find(id))
-        places.push_back(at(service, instance, {*known, key}));
+      const auto known = metadata::Destinations(tx).find(id);
+      if (!known || known->lost_at) continue;
+      places.push_back(at(service, instance, {*known, key}));
+      places.back().states = states_at(instance, id, backups);
     }
   }
   return places;
@@ -105,7 +123,10 @@ RecoveryPlace place_of_backup(metadata::Transaction& tx, const model::Service& s
 
 model::RecoveryWindow window_of(const ProviderRegistry& providers, const RecoveryPlace& place) {
   const auto& instance = place.body.instance;
-  auto window = providers.of_kind(place.body.service.provider.kind).recovery_window(place.body);
+  auto window = place.states ? model::window_of_states(*place.states, "only the states of single backups lie there")
+                             : providers.of_kind(place.body.service.provider.kind).recovery_window(place.body);
+  window.instance_id = instance.id;
+  window.destination_id = instance.destination_id;
   const auto spans = spans_of(instance);
   if (window.earliest && window.latest && !spans.empty()) cut_to_spans(window, spans);
   if (window.earliest && window.latest && *window.latest < *window.earliest) {

@@ -15,6 +15,8 @@ namespace backstay::control {
 struct RecoveryPlace {
   /// The service, the instance, and the destination as where its archive is; no more of it.
   ServiceBody body;
+  /// Of backups that stand alone there: when each was taken. Nothing where the WAL between them is, or may be.
+  std::optional<std::vector<core::Timestamp>> states{};
 };
 
 /// The newest instance first, and of each where its archive goes now before where it went. With `elsewhere`, every

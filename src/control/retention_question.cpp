@@ -103,15 +103,6 @@ bool is_of(const model::Instance& instance, const RetentionCase& place) {
   return has_backups || (instance.destination_id == place.destination_id && instance.served_from);
 }
 
-/// Its WAL goes there, or went there while backups were taken that need what came after them.
-bool is_continuous(const model::Instance& instance, const std::string& place,
-                   const std::vector<model::Backup>& backups) {
-  return instance.destination_id == place || std::ranges::any_of(backups, [&](const auto& backup) {
-           return backup.instance_id == instance.id && backup.destination_id == place && !backup.stands_alone &&
-                  backup.mechanism == model::BackupMechanism::kPhysical;
-         });
-}
-
 RetentionCase case_at(metadata::Transaction& tx, const model::Service& service, const std::string& place,
                       const std::vector<model::Backup>& backups, core::Timestamp now) {
   RetentionCase made{.destination_id = place, .question = question_of(service, now), .ended = {}};
@@ -126,7 +117,7 @@ RetentionCase case_at(metadata::Transaction& tx, const model::Service& service, 
   for (const auto& instance : instances_as_served(tx, service.id)) {
     if (!is_of(instance, made)) continue;
     made.question.instances.push_back({.id = instance.id,
-                                       .continuous = is_continuous(instance, place, backups),
+                                       .continuous = archives_continuously(instance, place, backups),
                                        .served_until = instance.served_until,
                                        .held_by = holder});
   }

@@ -160,6 +160,16 @@ TEST(ScheduleTest, AThousandServicesAreSpreadOverTheInterval) {
   for (const auto& [minute, count] : minutes) EXPECT_LT(count, 50) << minute;
 }
 
+TEST(RecoveryTest, BetweenSingleStatesNothingIsReached) {
+  const auto window = window_of_states({at(6), at(2), at(2), at(9)}, "they stand alone");
+  EXPECT_EQ(window.earliest, at(2));
+  EXPECT_EQ(window.latest, at(9));
+  ASSERT_EQ(window.gaps.size(), 2U);
+  for (const int state : {2, 6, 9}) EXPECT_TRUE(can_reach(window, at(state))) << state;
+  for (const int between : {3, 5, 7}) EXPECT_FALSE(can_reach(window, at(between))) << between;
+  EXPECT_FALSE(window_of_states({}, "none").earliest);
+}
+
 TEST(RecoveryTest, GapsAreOutOfReach) {
   const RecoveryWindow window{.instance_id = "i",
                               .destination_id = "d",

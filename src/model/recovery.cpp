@@ -64,6 +64,17 @@ bool can_reach(const RecoveryWindow& window, core::Timestamp time) {
   return is_open(window) && *window.earliest <= time && time <= *window.latest && gap_at(window, time) == nullptr;
 }
 
+RecoveryWindow window_of_states(std::vector<core::Timestamp> states, std::string_view reason) {
+  std::ranges::sort(states);
+  RecoveryWindow window;
+  for (const auto state : states) {
+    if (!window.earliest) window.earliest = state;
+    if (window.latest && *window.latest < state) window.gaps.push_back({*window.latest, state, std::string(reason)});
+    window.latest = state;
+  }
+  return window;
+}
+
 NearestTimes nearest_reachable(const RecoveryWindow& window, core::Timestamp time) {
   if (!is_open(window)) return {};
   if (time < *window.earliest) return {.before = std::nullopt, .after = window.earliest};

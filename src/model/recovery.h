@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/json.h"
@@ -40,6 +41,8 @@ struct RecoverFrom {
 
 /// True if the time lies in the window and in none of its gaps.
 bool can_reach(const RecoveryWindow& window, core::Timestamp time);
+/// What single states reach: themselves, and nothing between them.
+RecoveryWindow window_of_states(std::vector<core::Timestamp> states, std::string_view reason);
 /// The reachable times next to `time`, before and after it.
 struct NearestTimes {
   std::optional<core::Timestamp> before{};
