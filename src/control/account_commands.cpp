@@ -102,7 +102,7 @@ CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, co
   }
   refusals.raise();
 
-  auto made = new_token(deps_.random, deps_.clock.now());
+  auto made = new_token(deps_.random, deps_.clock.now(), request.prefix);
   made.token.name = request.name;
   made.token.scopes = scopes;
   made.token.all_teams = request.all_teams;
@@ -116,6 +116,36 @@ CreatedToken ServiceCommands::create_token(const CreateTokenRequest& request, co
                    {{"token.id", made.token.id}});
   });
   return made;
+}
+
+CreatedToken ServiceCommands::rotate_token(const std::string& id, core::Duration overlap, std::string_view prefix,
+                                           const Principal& principal) {
+  require_token_maker(principal);
+  const auto now = deps_.clock.now();
+  return deps_.database.write([&](auto& tx) {
+    const auto token = metadata::Tokens(tx).find(id);
+    const bool seen = token && token->kind == model::TokenKind::kKey &&
+                      (principal.admin || token->account_id == principal.account_id);
+    if (!seen || !model::is_usable(*token, now)) {
+      throw core::Error(core::Code::kNotFound, fmt::format("there is no token '{}'", id));
+    }
+    auto made = new_token(deps_.random, now, prefix);
+    // What the old text opens ends with the token, and no later than the overlap.
+    auto before = *token;
+    before.id = made.token.id;
+    before.kind = model::TokenKind::kAccess;
+    before.key_id = id;
+    before.expires_at = std::min(token->expires_at.value_or(now + overlap), now + overlap);
+    metadata::Tokens(tx).replace_hash(id, made.token.hash);
+    metadata::Tokens(tx).insert(before);
+    made.token = metadata::Tokens(tx).find(id).value();
+    take_effect(tx, principal, id);
+    events_.record(tx, 0, events::kTokenRotated,
+                   fmt::format("the token '{}' has a new text; the old one works for {} more", token->name,
+                               core::format_duration(*before.expires_at - now)),
+                   {{"token.id", id}});
+    return made;
+  });
 }
 
 Preview ServiceCommands::delete_token(const std::string& id, const Principal& principal, Effect effect) {

@@ -180,6 +180,8 @@ struct CreateTokenRequest {
   std::optional<core::Timestamp> expires_at;
   /// viewer, operator or admin.
   std::optional<std::string> role = {};
+  /// What the token's text begins with; empty: as all do.
+  std::string prefix = {};
 };
 
 /// The same keys as a service's backups.config and backups.secrets.

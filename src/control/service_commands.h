@@ -118,6 +118,9 @@ class ServiceCommands {
   /// An administrator's token is nobody's; what a person makes who has logged in is theirs, allows no more than they
   /// may, and ends with their account.
   CreatedToken create_token(const CreateTokenRequest& request, const Principal& principal);
+  /// The same token with another text; the text before works on for the overlap, unless the token ends.
+  CreatedToken rotate_token(const std::string& id, core::Duration overlap, std::string_view prefix,
+                            const Principal& principal);
   /// Anybody's for an administrator; their own for a person who has logged in.
   Preview delete_token(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
   /// The principal of a token's text; nothing if it is unknown or expired.

@@ -58,8 +58,9 @@ void narrow(Principal& principal, const Principal& bounds) {
 
 }  // namespace
 
-CreatedToken new_token(core::Random& random, core::Timestamp now) {
-  CreatedToken made{{}, core::Secret(std::string(kTokenPrefix) + random.token(kTokenLength))};
+CreatedToken new_token(core::Random& random, core::Timestamp now, std::string_view prefix) {
+  const std::string_view begin = prefix.empty() ? kTokenPrefix : prefix;
+  CreatedToken made{{}, core::Secret(std::string(begin) + random.token(kTokenLength))};
   made.token.id = random.uuid();
   made.token.hash = token_hash(made.text.reveal());
   made.token.created_at = now;

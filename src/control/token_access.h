@@ -21,7 +21,7 @@ struct CreatedToken {
 };
 
 /// With an id and a text, made now; everything else is up to the caller.
-CreatedToken new_token(core::Random& random, core::Timestamp now);
+CreatedToken new_token(core::Random& random, core::Timestamp now, std::string_view prefix = {});
 std::string token_hash(std::string_view text);
 /// The token of a text, if it may be used now: neither it nor the key that it was had for has ended.
 std::optional<model::Token> usable_token(metadata::Transaction& tx, std::string_view text, core::Timestamp now);

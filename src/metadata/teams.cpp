@@ -154,6 +154,10 @@ void Tokens::touch(const std::string& id, core::Timestamp last_used) {
   metadata::update(tx_, "tokens", Values().set("last_used_at", last_used), "id = :id", Values().set("id", id));
 }
 
+void Tokens::replace_hash(const std::string& id, const std::string& hash) {
+  metadata::update(tx_, "tokens", Values().set("hash", hash), "id = :id", Values().set("id", id));
+}
+
 bool Tokens::revoke(const std::string& id, core::Timestamp at) {
   if (!find(id)) return false;
   metadata::update(tx_, "tokens", Values().set("revoked_at", at), "id = :id AND revoked_at IS NULL",

@@ -38,6 +38,7 @@ class Tokens {
   /// Of any kind, as long as it was not removed.
   bool any();
   void touch(const std::string& id, core::Timestamp last_used);
+  void replace_hash(const std::string& id, const std::string& hash);
   /// False if there is no such token; a token that is revoked keeps its first time.
   bool revoke(const std::string& id, core::Timestamp at);
   /// The sessions of an account, but for one.

@@ -10,6 +10,8 @@ void add_routes(RouteTable& routes, const Context& context) {
   add_database_routes(routes, context);
   add_backup_routes(routes, context);
   add_recovery_routes(routes, context);
+  add_account_routes(routes, context);
+  add_key_routes(routes, context);
 }
 
 }  // namespace backstay::api::cloudheed
