@@ -103,6 +103,15 @@ json::object refusals(const Endpoint& endpoint) {
   return answers;
 }
 
+void add_uploads(json::object& content) {
+  const json::object file{{"type", "string"}, {"format", "binary"}};
+  const json::object form{{"type", "object"},
+                          {"required", json::array{"file"}},
+                          {"properties", {{"file", file}, {"format", {{"type", "string"}}}}}};
+  content["multipart/form-data"] = {{"schema", form}};
+  content["*/*"] = {{"schema", file}};
+}
+
 json::object operation_object(const Endpoint& endpoint) {
   json::object operation{{"operationId", endpoint.operation}, {"summary", endpoint.summary}};
   if (!endpoint.description.empty()) operation["description"] = endpoint.description;
@@ -115,6 +124,7 @@ json::object operation_object(const Endpoint& endpoint) {
   if (!endpoint.body.empty()) {
     operation["requestBody"] = {{"required", !endpoint.body_optional},
                                 {"content", media("application/json", endpoint.body)}};
+    if (endpoint.uploads) add_uploads(operation["requestBody"].as_object()["content"].as_object());
   }
   json::object answers{{std::to_string(endpoint.status), success(endpoint)}};
   if (endpoint.tagged) answers["304"] = {{"description", "the client has it already"}};

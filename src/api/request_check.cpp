@@ -89,7 +89,7 @@ RequestCheck::RequestCheck(const Endpoint& endpoint, const json::object& compone
 void RequestCheck::check(const http::Request& request) const {
   std::vector<FieldError> refused;
   check_query(request, refused);
-  if (body_ && !(body_optional_ && request.body.empty())) {
+  if (body_ && !request.upload && !(body_optional_ && request.body.empty())) {
     const auto found = body_->validate(core::parse_json(request.body));
     refused.insert(refused.end(), found.begin(), found.end());
   }

@@ -7,6 +7,7 @@
 #include "api/audit_entry.h"
 #include "api/entity_tags.h"
 #include "api/errors.h"
+#include "api/import_request.h"
 #include "api/json_response.h"
 #include "api/refused_request.h"
 #include "api/request_check.h"
@@ -187,9 +188,15 @@ void RouteTable::add(const Endpoint& endpoint, const EndpointHandler& handler, c
   // Shared by the paths of a call and by the router's copies of its handlers.
   const auto route = std::make_shared<const Route>(endpoint, services_, components_, handler, replay);
   for (const std::string& path : routed_paths(endpoint)) {
+    if (endpoint.uploads) uploads_.insert(endpoint.method + " " + path);
     router_.add(endpoint.method, path, [route](const Request& request) { return route->serve(request); });
   }
   endpoints_.push_back(endpoint);
+}
+
+bool RouteTable::is_upload(const http::Request& head) const {
+  if (uploads_.empty() || head.method == "GET" || !brings_file(head)) return false;
+  return uploads_.contains(head.method + " " + router_.pattern_of(head));
 }
 
 }  // namespace backstay::api

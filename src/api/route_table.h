@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,9 @@ class RouteTable {
   /// answer was lost is told what was made, as a conflict.
   void add(const Endpoint& endpoint, const EndpointHandler& handler, const ReplayHandler& replay = {});
 
+  /// True for a request, of which only the head is there, that brings a file to a call which takes one.
+  [[nodiscard]] bool is_upload(const http::Request& head) const;
+
   [[nodiscard]] const std::vector<Endpoint>& endpoints() const { return endpoints_; }
   [[nodiscard]] const core::json::object& components() const { return components_; }
 
@@ -61,6 +65,8 @@ class RouteTable {
   RouteServices services_;
   core::json::object components_;
   std::vector<Endpoint> endpoints_;
+  /// "METHOD pattern" of the calls that take uploads.
+  std::set<std::string> uploads_;
 };
 
 }  // namespace backstay::api

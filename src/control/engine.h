@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 
+#include "control/dump_spool.h"
 #include "control/membership.h"
 #include "control/notifier.h"
 #include "control/operation_queue.h"
@@ -45,6 +46,8 @@ struct EngineDependencies {
   core::Metrics& metrics;
   /// Null: nobody is told of events.
   Notifier* notifier = nullptr;
+  /// Null: nothing is imported.
+  DumpSpool* spool = nullptr;
 };
 
 class Engine {

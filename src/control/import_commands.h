@@ -14,6 +14,7 @@
 #include "core/time.h"
 #include "metadata/database.h"
 #include "model/operation.h"
+#include "model/secrets.h"
 
 namespace backstay::control {
 
@@ -57,7 +58,8 @@ class ImportCommands {
                                  const std::optional<std::string>& format, const Principal& principal);
 
  private:
-  model::Operation enqueue(const std::string& service_id, core::json::object request, const Principal& principal);
+  model::Operation enqueue(const std::string& service_id, core::json::object request, model::Secrets secrets,
+                           const Principal& principal);
   void require_importable(metadata::Transaction& tx, const std::string& service_id, const Principal& principal);
   void require_own_backup(const std::string& service_id, const std::string& backup_id, const Principal& principal);
 

@@ -118,7 +118,8 @@ Preview preview_again(const model::Operation& deletion, FinalBackup wish) {
 }  // namespace
 
 std::set<std::string_view> ServiceCommands::ended_by_deletion(const model::Service& service) const {
-  std::set<std::string_view> ended{kinds::kCreate, kinds::kRecover, kinds::kBackup, kinds::kRestart, kinds::kFormer};
+  std::set<std::string_view> ended{kinds::kCreate,  kinds::kRecover, kinds::kBackup,
+                                   kinds::kRestart, kinds::kFormer,  kinds::kImport};
   // A change may wait for its backend for as long as it takes.
   if (!deps_.providers.of_kind(service.provider.kind).is_local()) ended.insert(kinds::kUpdate);
   return ended;
@@ -177,6 +178,11 @@ Preview ServiceCommands::preview_update(const std::string& id, const UpdateServi
   require_generation(principal, before);
   require_changeable(before);
   const auto after = admission_.update(before, request).service;
+  {
+    // Written and not kept: what the state refuses, such as a name that is taken, is refused here too.
+    auto tx = deps_.database.begin(metadata::Access::kWrite);
+    metadata::Services(tx).update_desired(after);
+  }
   deps_.database.read([&](auto& tx) { require_plan_granted(tx, before, after); });
   auto preview = setting_changes(before, after);
   if (after.name != before.name) {

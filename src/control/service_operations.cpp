@@ -5,6 +5,7 @@
 #include "control/operation_queue.h"
 #include "control/operation_work.h"
 #include "control/switch_operation.h"
+#include "control/switch_plan.h"
 #include "core/log.h"
 #include "metadata/backups.h"
 #include "metadata/instances.h"
@@ -78,9 +79,18 @@ void follow_destination(const WorkDependencies& deps, const model::Operation& op
   });
 }
 
+/// What was recovered has taken its original's place, or is about to: it is the switch-over's, whatever becomes of the
+/// recovery.
+bool is_handed_on(metadata::Transaction& tx, const model::Operation& operation) {
+  const auto service = metadata::Services(tx).find(operation.service_id);
+  const auto instance = metadata::Instances(tx).find(instance_of(operation));
+  return service && instance && (instance->service_id != service->id || open_switch(tx, *service));
+}
+
 /// The service stays listed with its reason; what was made of it is gone.
 void mark_not_made(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
                    EventKind kind, const std::string& reason, const std::string& next_step) {
+  if (is_handed_on(tx, operation)) return;
   auto service = metadata::Services(tx).require(operation.service_id);
   service.status.reason = reason;
   service.status.last_error = reason;
@@ -122,7 +132,10 @@ void mark_restarted(const WorkDependencies& deps, const ServiceBody& body) {
 OperationKind making_kind(const WorkDependencies& deps, EventKind failure, const std::string& what,
                           const std::string& meaning) {
   OperationKind kind;
-  kind.undo = [deps](StepContext& context) { destroy_instance(deps, context); };
+  kind.undo = [deps](StepContext& context) {
+    if (deps.database.read([&](auto& tx) { return is_handed_on(tx, context.operation()); })) return;
+    destroy_instance(deps, context);
+  };
   kind.on_failed = [deps, failure, what, meaning](auto& tx, const auto& operation, const core::Error& error) {
     mark_not_made({deps.events, deps.clock}, tx, operation, failure,
                   fmt::format("{} failed: {}; {}", what, error.message(), meaning),
@@ -151,7 +164,13 @@ void mark_synchronized(const WorkDependencies& deps, metadata::Transaction& tx, 
 }
 
 void note_cancelled(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation) {
-  if (operation.kind == kinds::kBackup) {
+  if (operation.kind == kinds::kImport) {
+    const auto service = metadata::Services(tx).find(operation.service_id);
+    if (!service) return;
+    deps.events.record(tx, *service, events::kOperationCancelled,
+                       "the import was cancelled: nothing of the dump is in the database",
+                       {{"operation.id", operation.id}});
+  } else if (operation.kind == kinds::kBackup) {
     note_backup_failed(deps, tx, operation, events::kOperationCancelled, "the backup was cancelled",
                        "schedule another one if it is still wanted");
   } else if (operation.kind == kinds::kCreate || operation.kind == kinds::kRecover) {
@@ -267,11 +286,12 @@ OperationKinds all_kinds(const WorkDependencies& deps) {
   kinds.emplace(kinds::kBackup, backup_kind(deps));
   kinds.emplace(kinds::kRetention, retention_kind(deps));
   kinds.emplace(kinds::kPrune, prune_kind(deps));
+  if (deps.spool != nullptr) kinds.emplace(kinds::kImport, import_kind(deps));
   return kinds;
 }
 
 bool is_cancellable(std::string_view kind) {
-  return kind == kinds::kCreate || kind == kinds::kRecover || kind == kinds::kBackup;
+  return kind == kinds::kCreate || kind == kinds::kRecover || kind == kinds::kBackup || kind == kinds::kImport;
 }
 
 }  // namespace backstay::control

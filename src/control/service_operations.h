@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "control/dump_spool.h"
 #include "control/event_log.h"
 #include "control/operation_kind.h"
 #include "control/operation_queue.h"
@@ -33,6 +34,8 @@ struct WorkDependencies {
   core::Duration removal_grace = std::chrono::hours(24);
   /// How long the data of an instance that was switched away from is kept.
   core::Duration rollback_grace = std::chrono::hours(24);
+  /// Null: nothing is imported.
+  DumpSpool* spool = nullptr;
 };
 
 OperationKind create_kind(const WorkDependencies& deps);
@@ -46,6 +49,9 @@ OperationKind undelete_kind(const WorkDependencies& deps);
 OperationKind restart_kind(const WorkDependencies& deps);
 /// See backup_operation.cpp.
 OperationKind backup_kind(const WorkDependencies& deps);
+
+/// See import_operation.cpp.
+OperationKind import_kind(const WorkDependencies& deps);
 
 /// See retention_operation.cpp.
 OperationKind retention_kind(const WorkDependencies& deps);

@@ -121,6 +121,20 @@ Response Router::handle(const Request& request) const {
   return route->second.handler(matched);
 }
 
+std::string Router::pattern_of(const Request& request) const {
+  try {
+    Segments segments = split_path(request.path);
+    for (auto& segment : segments) segment = core::url_decode(segment);
+    Segments values;
+    const Node* node = root_->find(segments, values);
+    if (node == nullptr) return "";
+    const auto route = node->routes.find(request.method);
+    return route == node->routes.end() ? "" : route->second.pattern;
+  } catch (const Error&) {
+    return "";  // a broken escape
+  }
+}
+
 std::vector<std::string> Router::routes() const {
   std::vector<std::string> all;
   root_->collect(all);

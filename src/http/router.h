@@ -29,6 +29,8 @@ class Router {
   /// path, MethodNotAllowed for an unknown method, Error(invalid_argument) for a broken escape, and what the handler
   /// throws. Safe for any thread once all routes are added.
   Response handle(const Request& request) const;
+  /// The pattern that a request would be handled by; empty: by none.
+  [[nodiscard]] std::string pattern_of(const Request& request) const;
   /// Every "METHOD pattern", sorted: for documentation and tests.
   [[nodiscard]] std::vector<std::string> routes() const;
 

@@ -139,6 +139,7 @@ class DocumentTest : public testing::Test {
                          .schedules = *world_.schedule_commands,
                          .accounts = accounts_,
                          .feed = world_.feed,
+                         .imports = imports_,
                          .authentication = authentication_,
                          .streams = streams_,
                          .clock = world_.clock,
@@ -172,6 +173,7 @@ class DocumentTest : public testing::Test {
   control::testing::FakeNotifier notifier_;
   control::Accounts accounts_{{*world_.database, world_.clock, world_.random}, {}};
   control::WebhookCommands webhooks_{{*world_.database, notifier_, world_.clock, world_.random}};
+  ImportRequests imports_{*world_.imports};
   EventStreams streams_{authentication_, world_.clock, 2};
   http::Router router_;
   RateLimiter limits_{{}, world_.clock};

@@ -15,6 +15,7 @@ void add_provider_routes(RouteTable& routes, const Context& context);
 void add_backup_routes(RouteTable& routes, const Context& context);
 void add_backup_change_routes(RouteTable& routes, const Context& context);
 void add_schedule_routes(RouteTable& routes, const Context& context);
+void add_import_routes(RouteTable& routes, const Context& context);
 void add_switch_routes(RouteTable& routes, const Context& context);
 void add_recovery_routes(RouteTable& routes, const Context& context);
 void add_event_routes(RouteTable& routes, const Context& context);

@@ -16,6 +16,7 @@ void add_routes(RouteTable& routes, const Context& context) {
   add_backup_change_routes(routes, context);
   add_schedule_routes(routes, context);
   add_recovery_routes(routes, context);
+  add_import_routes(routes, context);
   add_switch_routes(routes, context);
   add_event_routes(routes, context);
   add_audit_routes(routes, context);

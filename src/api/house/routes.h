@@ -6,6 +6,7 @@
 
 #include "api/authentication.h"
 #include "api/event_streams.h"
+#include "api/import_request.h"
 #include "api/route_table.h"
 #include "control/accounts.h"
 #include "control/operation_feed.h"
@@ -29,6 +30,7 @@ struct Context {
   control::ScheduleCommands& schedules;
   control::Accounts& accounts;
   control::OperationFeed& feed;
+  ImportRequests& imports;
   const Authentication& authentication;
   EventStreams& streams;
   core::Clock& clock;

@@ -13,6 +13,7 @@ core::json::object contract_schemas();
 core::json::object own_schemas();
 core::json::object webhook_schemas();
 core::json::object schedule_schemas();
+core::json::object import_schemas();
 core::json::object account_schemas();
 core::json::object recovery_schemas();
 

@@ -32,6 +32,7 @@ class HouseApiTest : public ::testing::Test {
             .schedules = *world_.schedule_commands,
             .accounts = accounts_,
             .feed = world_.feed,
+            .imports = imports_,
             .authentication = authentication_,
             .streams = streams_,
             .clock = world_.clock,
@@ -115,6 +116,7 @@ class HouseApiTest : public ::testing::Test {
   control::testing::FakeNotifier notifier_;
   control::Accounts accounts_{{*world_.database, world_.clock, world_.random}, {}};
   control::WebhookCommands webhooks_{{*world_.database, notifier_, world_.clock, world_.random}};
+  ImportRequests imports_{*world_.imports};
   EventStreams streams_{authentication_, world_.clock, 2};
   bool ready_ = true;
   http::Router router_;

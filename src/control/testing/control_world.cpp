@@ -91,6 +91,7 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
   log = std::make_unique<EventLog>(clock, random);
   commands = std::make_unique<ServiceCommands>(CommandDependencies{*database, *registry, *queue, gate, clock, random},
                                                CommandConfig{kPorts, 70000, 70999});
+  imports = std::make_unique<ImportCommands>(ImportDependencies{*database, *registry, *queue, spool, clock, random});
   provider_commands =
       std::make_unique<ProviderCommands>(ProviderCommandDependencies{*database, *registry, backends, clock, random});
   schedule_commands = std::make_unique<ScheduleCommands>(
@@ -107,7 +108,8 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
                  .ports = kPorts,
                  .operations = *queue,
                  .stop_companions = [this](const auto& id) { companions->retire(id); },
-                 .readmit_companions = [this](const auto& id) { companions->readmit(id); }}),
+                 .readmit_companions = [this](const auto& id) { companions->readmit(id); },
+                 .spool = &spool}),
       server);
   reconciler = std::make_unique<Reconciler>(
       ReconcilerDependencies{*database, *registry, *queue, *log, *companions, clock, random, metrics, server},

@@ -10,6 +10,7 @@
 #include "control/companion_supervisor.h"
 #include "control/event_log.h"
 #include "control/former_instances.h"
+#include "control/import_commands.h"
 #include "control/operation_runner.h"
 #include "control/provider_commands.h"
 #include "control/queries.h"
@@ -19,6 +20,7 @@
 #include "control/schedule_runner.h"
 #include "control/service_commands.h"
 #include "control/testing/fake_provider.h"
+#include "control/testing/fake_spool.h"
 #include "core/metrics.h"
 #include "core/random.h"
 #include "core/testing/manual_clock.h"
@@ -65,6 +67,8 @@ class ControlWorld {
   std::unique_ptr<OperationQueue> queue;
   std::unique_ptr<EventLog> log;
   std::unique_ptr<ServiceCommands> commands;
+  FakeSpool spool;
+  std::unique_ptr<ImportCommands> imports;
   std::unique_ptr<ProviderCommands> provider_commands;
   std::unique_ptr<ScheduleCommands> schedule_commands;
   std::unique_ptr<Queries> queries;

@@ -248,6 +248,23 @@ core::json::object FakeProvider::details(const ServiceBody& body, bool ready) co
           {"ready", ready}};
 }
 
+core::json::object FakeProvider::import_dump(const ServiceBody& /*body*/, const ImportTask& task,
+                                             WorkContext& context) {
+  const auto known = [&] {
+    const core::LockGuard lock(mutex_);
+    return loaded_.contains(task.mark);
+  }();
+  if (known) return {{"loadedBefore", true}};
+  begin("import_dump", task.path + task.spooled + task.format, context);
+  task.note("transaction of " + task.id);
+  {
+    const core::LockGuard lock(mutex_);
+    loaded_.insert("transaction of " + task.id);
+  }
+  begin("import_done", task.id, context);
+  return {{"format", "plain"}, {"bytes", 9}, {"statements", 1}};
+}
+
 BackupOutcome FakeProvider::take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) {
   begin("take_backup", backup.id, context);
   BackupOutcome outcome;

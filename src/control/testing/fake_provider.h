@@ -67,6 +67,11 @@ class FakeProvider final : public Provider {
   [[nodiscard]] core::json::object details(const ServiceBody& body, bool ready) const override;
   BackupOutcome take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
   void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
+  [[nodiscard]] std::optional<std::string> import_problem(const model::Instance& /*instance*/) const override {
+    return std::nullopt;
+  }
+  /// Loads it, unless its mark says that it is loaded: then it says "loadedBefore".
+  core::json::object import_dump(const ServiceBody& body, const ImportTask& task, WorkContext& context) override;
   model::RecoveryWindow recovery_window(const ServiceBody& body) override;
   /// The rule itself; what goes is condemned by one call and gone by the next one that is a grace later.
   RetentionOutcome apply_retention(const BackupTarget& at, const model::RetentionQuestion& question,
@@ -97,6 +102,7 @@ class FakeProvider final : public Provider {
   bool elsewhere_ GUARDED_BY(mutex_) = false;
   bool stores_empty_ GUARDED_BY(mutex_) = false;
   std::map<std::string, core::Timestamp> condemned_ GUARDED_BY(mutex_);
+  std::set<std::string> loaded_ GUARDED_BY(mutex_);
   std::vector<std::string> calls_ GUARDED_BY(mutex_);
   std::vector<std::int64_t> epochs_ GUARDED_BY(mutex_);
 };
