@@ -56,6 +56,12 @@ class Borrowed final : public Provider {
   void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override {
     fake_->confirm_backup(body, backup, context);
   }
+  [[nodiscard]] std::optional<std::string> import_problem(const model::Instance& instance) const override {
+    return fake_->import_problem(instance);
+  }
+  core::json::object import_dump(const ServiceBody& body, const ImportTask& task, WorkContext& context) override {
+    return fake_->import_dump(body, task, context);
+  }
   model::RecoveryWindow recovery_window(const ServiceBody& body) override { return fake_->recovery_window(body); }
   RetentionOutcome apply_retention(const BackupTarget& at, const model::RetentionQuestion& question,
                                    const RemovalTerms& terms, WorkContext& context) override {
