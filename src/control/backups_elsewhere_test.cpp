@@ -123,7 +123,18 @@ TEST_F(BackupsElsewhereTest, SingleStatesAreNoContinuousWindow) {
   EXPECT_EQ(windows[0].destination_id, elsewhere_.id);
   EXPECT_EQ(windows[0].earliest, first.taken_at);
   EXPECT_TRUE(model::can_reach(windows[0], *second.taken_at));
-  EXPECT_FALSE(model::can_reach(windows[0], *second.taken_at - std::chrono::seconds(1)));
+  const auto between = *second.taken_at - std::chrono::seconds(1);
+  EXPECT_FALSE(model::can_reach(windows[0], between));
+  auto request = world_.create_request("copy");
+  request.recover_from.emplace().service_id = service.id;
+  request.recover_from->time = between;
+  try {
+    world_.commands->create_service(request, world_.admin);
+    FAIL() << "a time was accepted that no backup holds";
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.code(), core::Code::kRecoveryOutOfReach);
+    EXPECT_NE(error.message().find("single backups"), std::string::npos) << error.message();
+  }
 }
 
 TEST_F(BackupsElsewhereTest, TheRetentionKnowsThatItStandsAlone) {

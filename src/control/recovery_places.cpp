@@ -137,7 +137,7 @@ model::RecoveryWindow window_of(const ProviderRegistry& providers, const Recover
 
 RecoveryPlace choose_place(const ProviderRegistry& providers, const std::vector<RecoveryPlace>& places,
                            const std::optional<core::Timestamp>& time) {
-  if (places.size() == 1) return places.front();
+  if (places.size() == 1 && (!time || !places.front().states)) return places.front();
   std::vector<model::RecoveryWindow> windows;
   for (const auto& place : places) {
     windows.push_back(window_of(providers, place));
@@ -145,10 +145,12 @@ RecoveryPlace choose_place(const ProviderRegistry& providers, const std::vector<
     if (holds_it) return place;
   }
   const auto& present = places.front();
-  if (!time || (served_at(present.body.instance, *time) && !present.body.instance.served_until)) return present;
+  const auto& instance = present.body.instance;
+  if (!time || (!present.states && served_at(instance, *time) && !instance.served_until)) return present;
   throw core::Error(
       core::Code::kRecoveryOutOfReach,
-      fmt::format("the time {} is not within reach: the service had no archive then; {}", core::format_time(*time),
+      fmt::format("the time {} is not within reach: {}; {}", core::format_time(*time),
+                  present.states ? "only the states of single backups are" : "the service had no archive then",
                   nearest_in_words(model::nearest_reachable(model::union_of(windows), *time))));
 }
 

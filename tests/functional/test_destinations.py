@@ -1,8 +1,10 @@
 """Where backups go: every way to name a store, and what a request is told of one that cannot be used."""
 import pytest
+from conftest import deploy
 
 from support import bodies
 from support.api import Api
+from support.waiting import wait_for
 
 
 def keys_of(rgw) -> dict:
@@ -66,3 +68,73 @@ def test_changes_and_recoveries_are_refused_in_the_same_way(api, team, shop):
         "recoverFrom": {"msId": shop.id, "config": nowhere, "secrets": keys}})
     assert answer.status == 400 and answer.body["code"] == "store_unreachable", answer
     assert [error["pointer"] for error in answer.body["errors"]] == ["/recoverFrom/config/endpointUrl"]
+
+
+def enter(api, team, rgw, name: str, **config) -> dict:
+    place = {"endpointUrl": rgw.url, "destinationPath": f"s3://{rgw.make_bucket('entered')}"} | config
+    return api.post("/api/destinations", {"teamId": team, "name": name, "config": place, "secrets": keys_of(rgw)})
+
+
+@pytest.mark.parametrize("config, endpoint", [
+    ({"provider": "r2", "accountId": "0a1b"}, "https://0a1b.r2.cloudflarestorage.com"),
+    ({"provider": "r2", "accountId": "0a1b", "jurisdiction": "eu"}, "https://0a1b.eu.r2.cloudflarestorage.com"),
+    ({"provider": "backblaze", "region": "us-west-004"}, "https://s3.us-west-004.backblazeb2.com"),
+])
+def test_the_endpoint_is_made_from_what_the_provider_says(api, team, config, endpoint):
+    answer = api.raw("POST", "/api/destinations", {"teamId": team, "name": "derived", "secrets": {"accessKey": "a", "secretKey": "b"},
+                                                   "config": {"destinationPath": "s3://bucket"} | config})
+    assert answer.status == 503 or answer.status == 400, answer
+    assert endpoint.removeprefix("https://") in answer.body["detail"], answer
+
+
+def test_a_provider_says_what_it_needs(api, team):
+    def named(config):
+        body = {"teamId": team, "name": "x", "config": {"destinationPath": "s3://bucket"} | config,
+                "secrets": {"accessKey": "a", "secretKey": "b"}}
+        answer = api.raw("POST", "/api/destinations", body)
+        assert answer.status == 400, answer
+        return {error["pointer"] for error in answer.body["errors"]}
+    assert named({"provider": "r2"}) == {"/config/accountId"}
+    assert named({"provider": "minio"}) == {"/config/endpointUrl"}
+    assert named({"provider": "backblaze"}) == {"/config/region"}
+    assert named({"provider": "tape"}) == {"/config/provider"}
+
+
+def test_a_destination_is_changed_and_never_tells_its_secret(api, team, rgw):
+    made = enter(api, team, rgw, "before", provider="custom")
+    path = f"/api/destinations/{made['id']}"
+    assert made["provider"] == "custom" and made["pathStyle"]
+    renamed = api.patch(path, {"name": "after"})
+    assert renamed["name"] == "after" and "checks" not in renamed
+    refused = api.raw("PATCH", path, {"secrets": {"secretKey": "not-the-key"}})
+    assert refused.status == 400 and refused.body["code"] == "store_access_denied", refused
+    assert [error["pointer"] for error in refused.body["errors"]] == ["/secrets/secretKey"]
+    assert {**api.get(path), "checks": None} == {**renamed, "checks": None}, "nothing was changed"
+    bucket = rgw.make_bucket("moved")
+    moved = api.patch(path, {"config": {"destinationPath": f"s3://{bucket}/here"}, "isDefault": False})
+    assert moved["url"] == f"s3://{bucket}/here" and moved["provider"] == "custom"
+    assert rgw.secret_key not in str([made, renamed, moved, api.get("/api/destinations")])
+    assert api.raw("PATCH", path, {"name": "x"}, headers={"If-Match": '"another"'}).status == 412
+    api.delete(path)
+    assert api.raw("GET", path).status == 404
+
+
+def test_keys_that_are_changed_at_the_destination_reach_what_runs(api, team, rgw):
+    old, new = rgw.make_key_pair(), rgw.make_key_pair()
+    place = {"endpointUrl": rgw.url, "destinationPath": f"s3://{rgw.make_bucket('changed-keys')}"}
+    made = api.post("/api/destinations", {"teamId": team, "name": "changed keys", "config": place, "secrets": old})
+    body = bodies.service(team, "changed-keys", bodies.new_password())
+    deployed = deploy(api, body | {"backups": bodies.backups({"config": {"destinationId": made["id"]}})})
+    api.wait_for_backup(deployed.id)
+    api.patch(f"/api/destinations/{made['id']}", {"secrets": new})
+    rgw.revoke_key_pair(old)
+    moment = deployed.now()
+    window = f"/api/managed-services/{deployed.id}/recovery-window"
+    wait_for("WAL is archived with the new keys", lambda: api.get(window)["latest"] > moment, 60)
+    deployed.backup()
+
+    refused = api.raw("PATCH", f"/api/destinations/{made['id']}", {"config": {"destinationPath": f"s3://{rgw.make_bucket('empty')}"}})
+    assert refused.status == 409 and "changed-keys" in refused.body["detail"], refused
+    refused = api.raw("DELETE", f"/api/destinations/{made['id']}")
+    assert refused.status == 409 and "the service 'changed-keys'" in refused.body["detail"], refused
+    api.delete(f"/managed-services/{deployed.id}?finalBackup=skip")
