@@ -1,16 +1,20 @@
 """Lnchr's dialect: each call that its page prints, as printed, with what it says of it on a real PostgreSQL and a real
 S3 store. `published/lnchr-*` hold the page's calls and bodies character for character; what its readers replace is
 replaced, and nothing else: host, token, ids, the time, bucket and keys."""
+import functools
+import http.server
 import json
 import re
+import shutil
+import threading
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from support import bodies
 from support.api import Answer, Api
 from support.database import Database
+from support.server import make_state_directory
 from support.waiting import let_time_pass, wait_for
 
 PUBLISHED = Path(__file__).parent / "published"
@@ -88,8 +92,21 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def client(shared_server) -> Client:
-    return Client(shared_server, "lnchr-team")
+def dumps():
+    """A directory that the operator allows imports from."""
+    directory = make_state_directory("dumps")
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def plane(new_server, dumps):
+    return new_server("lnchr", {"BACKSTAY_IMPORT_ROOTS": str(dumps)}).start()
+
+
+@pytest.fixture(scope="module")
+def client(plane) -> Client:
+    return Client(plane, "lnchr-team")
 
 
 @pytest.fixture(scope="module")
@@ -304,6 +321,80 @@ def test_a_backup_is_restored_by_its_id_in_both_ways(client, database):
     client.refusal("POST", f"/databases/{database['id']}/restore")
 
 
+# imports
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def web(dumps):
+    """Serves the directory of dumps."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(dumps))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def empty(client) -> dict:
+    return client.create("imports")
+
+
+def imported(client: Client, database: dict, what: str, body, headers=None) -> dict:
+    answer = client.raw("POST", f"/databases/{database['id']}/{what}", body, headers)
+    assert answer.status == 201, answer.body
+    started = answer.body["data"]
+    assert started["status"] in ("pending", "running") and started["database_id"] == database["id"]
+
+    def probe():
+        seen = client.call("GET", f"/databases/{database['id']}/imports/{started['id']}")
+        return seen if seen["status"] in ("completed", "failed") else None
+    return wait_for("the import ends", probe, 60)
+
+
+def multipart(content: bytes) -> tuple:
+    head = b'--part\r\nContent-Disposition: form-data; name="file"; filename="dump.sql"\r\n\r\n'
+    return head + content + b"\r\n--part--\r\n", {"Content-Type": "multipart/form-data; boundary=part"}
+
+
+def test_a_dump_is_imported_however_it_comes(client, empty, dumps, web):
+    def sql(word: str) -> bytes:
+        return f"CREATE TABLE by_{word} (n int);\nINSERT INTO by_{word} VALUES (1);\n".encode()
+    for word in ("path", "restore", "url"):
+        (dumps / f"{word}.sql").write_bytes(sql(word))
+    ways = {"body": ("import", sql("body"), {"Content-Type": "application/sql"}),
+            "form": ("import", *multipart(sql("form"))),
+            "path": ("import", {"path": str(dumps / "path.sql")}),
+            "url": ("import", {"url": f"{web}/url.sql"}),
+            "restore": ("restore-from-path", {"path": str(dumps / "restore.sql")})}
+    for word, way in ways.items():
+        done = imported(client, empty, *way)
+        assert done["status"] == "completed" and done["format"] == "plain", (word, done)
+    assert client.open(empty).tables() == sorted(f"by_{word}" for word in ways)
+
+
+def test_a_dump_of_a_database_comes_back_whole(client, empty, database):
+    held = client.open(database).fingerprints()
+    dump = client.open(database).run("pg_dump", "--no-owner", "-t", "kept").encode()
+    assert imported(client, empty, "import", dump, {"Content-Type": "application/octet-stream"})["status"] == "completed"
+    assert client.open(empty).fingerprints()["kept"] == held["kept"]
+
+
+def test_an_import_that_fails_names_the_line_and_changes_nothing(client, empty):
+    before = client.open(empty).tables()
+    wrong = b"CREATE TABLE half (n int);\nINSERT INTO half VALUES ('x');\n"
+    failed = imported(client, empty, "import", wrong, {"Content-Type": "application/sql"})
+    assert failed["status"] == "failed" and "line 2" in failed["error"]
+    assert client.open(empty).tables() == before
+    client.refusal("POST", f"/databases/{empty['id']}/import", {"path": "/etc/passwd"})
+    client.refusal("POST", f"/databases/{empty['id']}/import", {})
+    client.refusal("POST", f"/databases/{empty['id']}/restore-from-path", {})
+    client.refusal("GET", f"/databases/{empty['id']}/imports/{NOBODY}", status=404)
+
+
 # schedules
 
 
@@ -358,27 +449,27 @@ def test_every_printed_call_is_there(client):
 # tenants and credentials
 
 
-def test_the_same_behind_a_tenant_and_with_a_service_key(shared_server, client, database):
-    behind = Client(shared_server, "lnchr-team", prefix="/lnchr-team", key_header=True)
+def test_the_same_behind_a_tenant_and_with_a_service_key(plane, client, database):
+    behind = Client(plane, "lnchr-team", prefix="/lnchr-team", key_header=True)
     assert behind.call("GET", f"/databases/{database['id']}")["name"] == "my-db"
     assert database["id"] in [each["id"] for each in behind.call("GET", "/databases")]
     assert behind.call("GET", f"/databases/{database['id']}/recovery-window")["available"]
-    Client(shared_server, "lnchr-other")
-    elsewhere = Client(shared_server, "lnchr-team", prefix="/lnchr-other")
+    Client(plane, "lnchr-other")
+    elsewhere = Client(plane, "lnchr-team", prefix="/lnchr-other")
     assert elsewhere.refusal("GET", "/databases", status=404)["message"] == "tenant not found"
-    other = Client(shared_server, "lnchr-other")
+    other = Client(plane, "lnchr-other")
     other.refusal("GET", f"/databases/{database['id']}", status=404)
     assert other.call("GET", "/databases") == []
 
 
-def test_who_sees_several_tenants_names_one(shared_server, client):
-    admin = Client(shared_server, "lnchr-team")
-    admin.token = shared_server.token_file.read_text().strip()
+def test_who_sees_several_tenants_names_one(plane, client):
+    admin = Client(plane, "lnchr-team")
+    admin.token = plane.token_file.read_text().strip()
     assert "tenant" in admin.refusal("POST", "/databases", {"name": "x", "type": "postgres"})["message"]
 
 
-def test_without_a_credential(shared_server):
-    answer = Api(shared_server.url, None).raw("GET", "/api/v1/databases")
+def test_without_a_credential(plane):
+    answer = Api(plane.url, None).raw("GET", "/api/v1/databases")
     assert answer.status == 401 and answer.body["error"]["code"] == "UNAUTHORIZED" and answer.body["success"] is False
 
 

@@ -9,6 +9,7 @@ void add_destination_routes(RouteTable& routes, const Context& context);
 void add_database_routes(RouteTable& routes, const Context& context);
 void add_backup_routes(RouteTable& routes, const Context& context);
 void add_recovery_routes(RouteTable& routes, const Context& context);
+void add_import_routes(RouteTable& routes, const Context& context);
 void add_schedule_routes(RouteTable& routes, const Context& context);
 void add_account_routes(RouteTable& routes, const Context& context);
 /// Calls that are understood and refused: there are no applications and no volumes.

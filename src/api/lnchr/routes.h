@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/authentication.h"
+#include "api/import_request.h"
 #include "api/route_table.h"
 #include "control/accounts.h"
 #include "control/queries.h"
@@ -18,6 +19,7 @@ struct Context {
   control::ScheduleCommands& schedules;
   control::Accounts& accounts;
   const Authentication& authentication;
+  ImportRequests& imports;
   /// Makes the passwords of databases whose requests name none.
   core::Random& random;
 };
