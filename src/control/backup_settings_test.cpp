@@ -84,12 +84,18 @@ TEST_F(BackupSettingsTest, TheOldPlaceKeepsItsBackupsAndTheNewOneGetsOneAtOnce) 
   const auto backups = world_.queries->backups(before_.id, world_.admin);
   ASSERT_EQ(backups.size(), 2u);
   EXPECT_NE(backups[0].destination_id, backups[1].destination_id);
-  for (int day = 0; day < 20 * 24; day += 6) {
-    world_.settle();
-    world_.clock.advance(std::chrono::hours(6));
-  }
+  const auto days_pass = [&](int days) {
+    for (int hour = 0; hour < days * 24; hour += 6) {
+      world_.settle();
+      world_.clock.advance(std::chrono::hours(6));
+    }
+  };
+  days_pass(6);
   EXPECT_EQ(world_.queries->backup(backups[1].id, world_.admin).state, model::BackupState::kCompleted)
       << "the last one that the old place has";
+  days_pass(14);
+  EXPECT_THROW(world_.queries->backup(backups[1].id, world_.admin), core::Error)
+      << "the new place alone covers the retention";
 }
 
 }  // namespace

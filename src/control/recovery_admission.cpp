@@ -4,6 +4,7 @@
 #include "control/tier_rules.h"
 #include "core/error.h"
 #include "metadata/backups.h"
+#include "metadata/destinations.h"
 #include "metadata/services.h"
 
 namespace backstay::control {
@@ -58,6 +59,12 @@ AdmittedRecovery Admission::recover(const RecoverRequest& request, const model::
         .with_field("/recoverFrom/id", "is being deleted")
         .with_hint("choose another backup");
   }
+  if (source.backup && source.backup->state == model::BackupState::kLost) {
+    throw core::Error(core::Code::kRecoveryOutOfReach,
+                      fmt::format("the backup '{}' is lost: {}", source.backup->id, source.backup->error))
+        .with_field("/recoverFrom/id", "is lost")
+        .with_hint("choose another backup");
+  }
   if (source.backup && !source.backup->stored_at) {
     throw core::Error(core::Code::kRecoveryOutOfReach,
                       fmt::format("the backup '{}' is not in the store: it is {}", source.backup->id,
@@ -90,7 +97,14 @@ std::optional<model::Destination> Admission::named_place(const RecoverRequest& r
   const auto catalogue = deps_.providers.catalogue();
   const auto& offer = catalogue->require(wanted.provider.name, wanted.provider.version);
   model::check_backup_store(offer, request.config, request.secrets, "/recoverFrom");
-  return check_store(request.config, request.secrets, "/recoverFrom");
+  auto place = check_store(request.config, request.secrets, "/recoverFrom");
+  const auto known = deps_.database.read(
+      [&](auto& tx) { return metadata::Destinations(tx).find_place(source.team_id, place.url, place.endpoint_url); });
+  // The place where the source's archive grows, as a client names it.
+  const bool same_keys = known && known->access_key.reveal() == place.access_key.reveal() &&
+                         known->secret_key.reveal() == place.secret_key.reveal() && known->region == place.region;
+  if (same_keys) place.id = known->id;
+  return place;
 }
 
 std::vector<RecoveryPlace> Admission::places_of(const Source& source,
