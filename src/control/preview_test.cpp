@@ -73,6 +73,28 @@ TEST(PreviewTest, AChangeTellsWhatItDoesAndRefusesWhatTheChangeWould) {
   EXPECT_THROW(world.commands->preview_update(service.id, change, world.admin), core::Error);
 }
 
+TEST(PreviewTest, ANameThatIsTakenIsRefusedAsByTheChange) {
+  ControlWorld world;
+  world.make_service();
+  auto request = world.create_request("other");
+  const auto other = world.commands->create_service(request, world.admin).service;
+  world.settle();
+  const auto before = inventory(world, other.id);
+  UpdateServiceRequest rename;
+  rename.name = "orders";
+  try {
+    world.commands->preview_update(other.id, rename, world.admin);
+    FAIL() << "it was not refused";
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.code(), core::Code::kAlreadyExists);
+    ASSERT_EQ(error.fields().size(), 1u);
+    EXPECT_EQ(error.fields()[0].pointer, "/name");
+  }
+  rename.name = "free";
+  EXPECT_TRUE(tells(world.commands->preview_update(other.id, rename, world.admin), "is called 'free'"));
+  EXPECT_EQ(inventory(world, other.id), before);
+}
+
 TEST(PreviewTest, ADryRunOfARemovalChangesNothingAndRefusesTheSame) {
   ControlWorld world;
   const auto token = world.commands->create_token({"ci", {"read"}, true, {}, {}}, world.admin);

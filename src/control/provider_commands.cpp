@@ -1,6 +1,9 @@
 #include "control/provider_commands.h"
 
 #include <algorithm>
+#include <set>
+
+#include <fmt/ranges.h>
 
 #include "control/events.h"
 #include "control/idempotency.h"
@@ -40,6 +43,23 @@ std::string title(const metadata::PublishedProvider& provider) {
   return fmt::format("the provider '{}' version '{}'", provider.name, provider.version);
 }
 
+std::string changes_of(const metadata::PublishedProvider& before, const metadata::PublishedProvider& after) {
+  std::vector<std::string> changed;
+  std::set<std::string> keys;
+  for (const auto* document : {&before.document, &after.document}) {
+    for (const auto& [key, value] : *document) keys.emplace(key);
+  }
+  for (const auto& key : keys) {
+    const auto *old = before.document.if_contains(key), *now = after.document.if_contains(key);
+    if (old == nullptr || now == nullptr || *old != *now) changed.push_back(key);
+  }
+  if (!(before.scope == after.scope)) changed.emplace_back("scope");
+  if (!core::equal_in_constant_time(before.secret.reveal(), after.secret.reveal())) {
+    changed.emplace_back("the backend's secret");
+  }
+  return changed.empty() ? "nothing changes" : fmt::format("{} is changed: {}", title(after), fmt::join(changed, ", "));
+}
+
 model::ProviderScope scope_of(const core::json::object& body) {
   const auto* scope = core::find_object(body, "scope");
   return scope == nullptr ? model::ProviderScope{} : model::scope_from_json(*scope);
@@ -55,6 +75,12 @@ struct ProviderCommands::Wanted {
   metadata::PublishedProvider provider;
   /// Why its backend does not answer yet.
   std::optional<std::string> silence;
+  /// It is a change of one that was there.
+  bool was_there = false;
+
+  [[nodiscard]] std::string in_words() const {
+    return silence ? fmt::format("; its backend does not answer as it should: {}", *silence) : "";
+  }
 };
 
 ProviderCommands::ProviderCommands(ProviderCommandDependencies dependencies)
@@ -104,45 +130,62 @@ void ProviderCommands::tell(metadata::Transaction& tx, const metadata::Published
   for (const auto team : provider.scope.team_ids) events_.record(tx, team, kind, body, attributes);
 }
 
-model::ProviderDefinition ProviderCommands::write(const Wanted& wanted, bool may_exist, const Principal& principal) {
+void ProviderCommands::write_new(metadata::Transaction& tx, const Wanted& wanted, const Principal& principal) {
+  const auto& provider = wanted.provider;
+  metadata::Providers(tx).insert(provider);
+  take_effect(tx, principal, provider.name + '/' + provider.version);
+  tell(tx, provider, events::kProviderPublished, title(provider) + " was published" + wanted.in_words());
+}
+
+ProviderCommands::Change ProviderCommands::write(const Wanted& wanted, const Principal& principal, Effect effect,
+                                                 const Precondition& precondition) {
   auto provider = wanted.provider;
-  const std::string backend =
-      wanted.silence ? fmt::format("; its backend does not answer as it should: {}", *wanted.silence) : "";
-  deps_.database.write([&](auto& tx) {
-    metadata::Providers providers(tx);
-    const auto before = providers.find(provider.name, provider.version);
-    if (!before) {
-      providers.insert(provider);
-      take_effect(tx, principal, provider.name + '/' + provider.version);
-      return tell(tx, provider, events::kProviderPublished, title(provider) + " was published" + backend);
-    }
-    if (!may_exist) {
-      throw core::Error(core::Code::kAlreadyExists, title(provider) + " exists already")
-          .with_hint("replace it with PUT, change it with PATCH, or publish another schemaVersion");
-    }
+  Preview preview;
+  auto tx = deps_.database.begin(metadata::Access::kWrite);
+  metadata::Providers providers(tx);
+  if (const auto before = providers.find(provider.name, provider.version); !before) {
+    if (wanted.was_there) throw core::Error(core::Code::kNotFound, title(provider) + " was withdrawn meanwhile");
+    write_new(tx, wanted, principal);
+    preview.effects = {title(provider) + " is published" + wanted.in_words()};
+  } else {
     require_rights(before->scope, principal);
+    require_precondition(precondition, offer_of(*before));
     provider.created_at = before->created_at;
-    if (same(*before, provider)) return;
-    providers.update(provider);
-    tell(tx, provider, events::kProviderChanged, title(provider) + " was changed" + backend);
-  });
+    preview.effects = {changes_of(*before, provider) + (same(*before, provider) ? "" : wanted.in_words())};
+    if (!same(*before, provider)) {
+      providers.update(provider);
+      tell(tx, provider, events::kProviderChanged, title(provider) + " was changed" + wanted.in_words());
+    }
+  }
+  if (effect == Effect::kDryRun) return {offer_of(provider), std::move(preview)};
+  tx.commit();
   deps_.providers.refresh(deps_.database);
-  return offer_of(provider);
+  return {offer_of(provider), std::move(preview)};
 }
 
 model::ProviderDefinition ProviderCommands::create(const core::json::object& body, const Principal& principal) {
   auto wanted = judge(body, scope_of(body), principal);
   const auto& provider = wanted.provider;
-  if (!deps_.database.read([&](auto& tx) { return metadata::Providers(tx).find(provider.name, provider.version); })) {
-    probe(wanted);
-  }
-  return write(wanted, false, principal);
+  const auto require_new = [&](auto& tx) {
+    if (!metadata::Providers(tx).find(provider.name, provider.version)) return;
+    throw core::Error(core::Code::kAlreadyExists, title(provider) + " exists already")
+        .with_hint("replace it with PUT, change it with PATCH, or publish another schemaVersion");
+  };
+  deps_.database.read(require_new);
+  probe(wanted);
+  deps_.database.write([&](auto& tx) {
+    require_new(tx);
+    write_new(tx, wanted, principal);
+  });
+  deps_.providers.refresh(deps_.database);
+  return offer_of(provider);
 }
 
-model::ProviderDefinition ProviderCommands::upsert(const core::json::object& body, const Principal& principal) {
+ProviderCommands::Change ProviderCommands::upsert(const core::json::object& body, const Principal& principal,
+                                                  Effect effect) {
   auto wanted = judge(body, scope_of(body), principal);
   probe(wanted);
-  return write(wanted, true, principal);
+  return write(wanted, principal, effect);
 }
 
 metadata::PublishedProvider ProviderCommands::require(metadata::Transaction& tx, const std::string& name,
@@ -155,8 +198,9 @@ metadata::PublishedProvider ProviderCommands::require(metadata::Transaction& tx,
   return std::move(*found);
 }
 
-model::ProviderDefinition ProviderCommands::update(const std::string& name, const std::string& version,
-                                                   const core::json::object& body, const Principal& principal) {
+ProviderCommands::Change ProviderCommands::update(const std::string& name, const std::string& version,
+                                                  const core::json::object& body, const Principal& principal,
+                                                  Effect effect, const Precondition& precondition) {
   require_write(principal);
   refuse_built_in(name);
   const auto before = deps_.database.read([&](auto& tx) { return require(tx, name, version, principal); });
@@ -179,16 +223,18 @@ model::ProviderDefinition ProviderCommands::update(const std::string& name, cons
   const auto* backend = core::find_object(body, "backend");
   const bool gives_secret = backend != nullptr && backend->at("api").as_object().contains("secret");
   if (!gives_secret && endpoint_of(document) == endpoint_of(before.document)) wanted.provider.secret = before.secret;
+  wanted.was_there = true;
   if (backend != nullptr) probe(wanted);
-  return write(wanted, true, principal);
+  return write(wanted, principal, effect, precondition);
 }
 
 Preview ProviderCommands::remove(const std::string& name, const std::string& version, const Principal& principal,
-                                 Effect effect) {
+                                 Effect effect, const Precondition& precondition) {
   require_delete(principal);
   refuse_built_in(name);
   auto tx = deps_.database.begin(metadata::Access::kWrite);
   const auto before = require(tx, name, version, principal);
+  require_precondition(precondition, offer_of(before));
   metadata::Providers(tx).remove(name, version);
   Preview preview{.effects = {title(before) + " is withdrawn; its services stay, and cannot be changed until it is "
                                               "published again"}};

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "control/event_log.h"
+#include "control/precondition.h"
 #include "control/preview.h"
 #include "control/principal.h"
 #include "control/provider_registry.h"
@@ -42,22 +43,30 @@ class ProviderCommands {
  public:
   explicit ProviderCommands(ProviderCommandDependencies dependencies);
 
+  using Precondition = control::Precondition<model::ProviderDefinition>;
+  /// What it is then, and what that changes.
+  struct Change {
+    model::ProviderDefinition provider;
+    Preview preview;
+  };
+
   /// Throws Error(already_exists).
   model::ProviderDefinition create(const core::json::object& body, const Principal& principal);
   /// Makes it, or replaces all of it. Nothing happens if it is like this already.
-  model::ProviderDefinition upsert(const core::json::object& body, const Principal& principal);
+  Change upsert(const core::json::object& body, const Principal& principal, Effect effect = Effect::kLasting);
   /// Replaces the keys that the body has. The secret of the backend stays only while its address does: it must not be
   /// sent to another one because whoever changes the address does not know it.
-  model::ProviderDefinition update(const std::string& name, const std::string& version, const core::json::object& body,
-                                   const Principal& principal);
+  Change update(const std::string& name, const std::string& version, const core::json::object& body,
+                const Principal& principal, Effect effect = Effect::kLasting, const Precondition& precondition = {});
   Preview remove(const std::string& name, const std::string& version, const Principal& principal,
-                 Effect effect = Effect::kLasting);
+                 Effect effect = Effect::kLasting, const Precondition& precondition = {});
 
  private:
   struct Wanted;
   Wanted judge(const core::json::object& body, const model::ProviderScope& scope, const Principal& principal);
   void probe(Wanted& wanted);
-  model::ProviderDefinition write(const Wanted& wanted, bool may_exist, const Principal& principal);
+  Change write(const Wanted& wanted, const Principal& principal, Effect effect, const Precondition& precondition = {});
+  void write_new(metadata::Transaction& tx, const Wanted& wanted, const Principal& principal);
   metadata::PublishedProvider require(metadata::Transaction& tx, const std::string& name, const std::string& version,
                                       const Principal& principal);
   void refuse_built_in(const std::string& name);

@@ -104,14 +104,14 @@ TEST_F(ProviderCommandsTest, UpsertMakesReplacesAndRepeats) {
   changed["displayName"] = "Redis 7";
   changed["backend"] = {{"api", {{"endpoint", "https://redis.example/v1"}}}};
   world_.clock.advance(std::chrono::hours(1));
-  EXPECT_EQ(commands().upsert(changed, world_.admin).display_name, "Redis 7");
+  EXPECT_EQ(commands().upsert(changed, world_.admin).provider.display_name, "Redis 7");
   EXPECT_TRUE(secret().empty()) << "what PUT does not name is not there";
   EXPECT_EQ(world_.registry->find("redis", "v1")->created_at, created);
 }
 
 TEST_F(ProviderCommandsTest, PatchReplacesOnlyWhatItNames) {
   commands().create(redis(), world_.admin);
-  const auto changed = commands().update("redis", "v1", {{"description", "new"}}, world_.admin);
+  const auto changed = commands().update("redis", "v1", {{"description", "new"}}, world_.admin).provider;
   EXPECT_EQ(changed.description, "new");
   EXPECT_EQ(changed.display_name, "Redis");
   EXPECT_EQ(secret().reveal(), "s3cret");
@@ -124,6 +124,35 @@ TEST_F(ProviderCommandsTest, PatchReplacesOnlyWhatItNames) {
       refusal([&] { commands().update("redis", "v1", {{"name", "valkey"}}, world_.admin); }).fields().at(0).pointer,
       "/name");
   EXPECT_EQ(refusal([&] { commands().update("redis", "v9", {}, world_.admin); }).code(), core::Code::kNotFound);
+}
+
+TEST_F(ProviderCommandsTest, ADryRunTellsWhatChangesAndKeepsNothing) {
+  EXPECT_EQ(commands().upsert(redis(), world_.admin, Effect::kDryRun).preview.effects.front(),
+            "the provider 'redis' version 'v1' is published");
+  EXPECT_EQ(listed(world_.admin), Names{});
+  commands().create(redis(), world_.admin);
+  const auto told = [&](const json::object& change) {
+    return commands().update("redis", "v1", change, world_.admin, Effect::kDryRun).preview.effects.front();
+  };
+  EXPECT_EQ(told({{"description", "new"}}), "the provider 'redis' version 'v1' is changed: description");
+  EXPECT_EQ(told({{"displayName", "Redis"}}), "nothing changes");
+  EXPECT_EQ(refusal([&] { told({{"plans", json::array{}}}); }).fields().at(0).pointer, "/plans");
+  EXPECT_NE(world_.registry->find("redis", "v1")->description, "new");
+}
+
+TEST_F(ProviderCommandsTest, WhatWasSeenIsAskedForInTheTransaction) {
+  commands().create(redis(), world_.admin);
+  const ProviderCommands::Precondition moved = [](const model::ProviderDefinition& offer) {
+    EXPECT_EQ(offer.display_name, "Redis");
+    throw core::Error(core::Code::kPreconditionFailed, "it was changed meanwhile");
+  };
+  EXPECT_EQ(refusal([&] {
+              commands().update("redis", "v1", {{"description", "new"}}, world_.admin, Effect::kLasting, moved);
+            }).code(),
+            core::Code::kPreconditionFailed);
+  EXPECT_EQ(refusal([&] { commands().remove("redis", "v1", world_.admin, Effect::kLasting, moved); }).code(),
+            core::Code::kPreconditionFailed);
+  EXPECT_NE(world_.registry->find("redis", "v1")->description, "new");
 }
 
 TEST_F(ProviderCommandsTest, ASecretDoesNotFollowToAnotherAddress) {

@@ -110,12 +110,13 @@ model::Webhook WebhookCommands::require(metadata::Transaction& tx, const std::st
 }
 
 model::Webhook WebhookCommands::update(const std::string& id, const UpdateWebhookRequest& request,
-                                       const Principal& principal) {
+                                       const Principal& principal, const Precondition<model::Webhook>& precondition) {
   require_write(principal);
   const auto before = webhook(id, principal);
   check(request.name.value_or(before.name), request.url.value_or(before.url), request.events.value_or(before.events));
   return deps_.database.write([&](auto& tx) {
     auto webhook = require(tx, id, principal);
+    require_precondition(precondition, webhook);
     const auto before_it = webhook;
     webhook.name = request.name.value_or(webhook.name);
     webhook.url = request.url.value_or(webhook.url);
@@ -140,10 +141,12 @@ model::Webhook WebhookCommands::update(const std::string& id, const UpdateWebhoo
   });
 }
 
-Preview WebhookCommands::remove(const std::string& id, const Principal& principal, Effect effect) {
+Preview WebhookCommands::remove(const std::string& id, const Principal& principal, Effect effect,
+                                const Precondition<model::Webhook>& precondition) {
   require_delete(principal);
   auto tx = deps_.database.begin(metadata::Access::kWrite);
   const auto webhook = require(tx, id, principal);
+  require_precondition(precondition, webhook);
   Preview preview{.effects = {fmt::format("the webhook '{}' is removed with its deliveries; what was not sent yet is "
                                           "not sent any more",
                                           webhook.name)}};

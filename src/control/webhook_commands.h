@@ -8,6 +8,7 @@
 
 #include "control/event_log.h"
 #include "control/notifier.h"
+#include "control/precondition.h"
 #include "control/preview.h"
 #include "control/principal.h"
 #include "core/random.h"
@@ -52,8 +53,10 @@ class WebhookCommands {
   /// With its secret, which is shown this once.
   model::Webhook create(const CreateWebhookRequest& request, const Principal& principal);
   /// Enabled again, it is told of what happens from then on; what waited is not sent.
-  model::Webhook update(const std::string& id, const UpdateWebhookRequest& request, const Principal& principal);
-  Preview remove(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
+  model::Webhook update(const std::string& id, const UpdateWebhookRequest& request, const Principal& principal,
+                        const Precondition<model::Webhook>& precondition = {});
+  Preview remove(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting,
+                 const Precondition<model::Webhook>& precondition = {});
   model::Webhook webhook(const std::string& id, const Principal& principal);
   std::vector<model::Webhook> webhooks(std::optional<std::int64_t> team_id, const Principal& principal);
 

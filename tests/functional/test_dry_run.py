@@ -1,6 +1,9 @@
 """What destructive calls would do, asked before they do it."""
+import secrets
+
 from support import bodies
 from support.api import Api
+from support.providers import definition
 
 
 def test_a_dry_run_of_a_deletion_tells_and_leaves_everything(server, api, team):
@@ -42,3 +45,29 @@ def test_dry_runs_of_tokens_destinations_and_providers(server, api, team):
     assert api.get(f"/api/destinations/{destination['id']}")["name"] == "stays"
     assert api.raw("DELETE", "/managed-services/providers/postgresql/15?dryRun=true").status == 400
     assert api.delete(f"/api/destinations/{destination['id']}") == {}
+
+
+def test_a_dry_run_refuses_a_name_that_is_taken_as_the_rename_does(server, api, team):
+    first, second = (api.post("/managed-services", bodies.service(team, name, bodies.new_password()))["id"]
+                     for name in ("taken", "wants-it"))
+    for made in (first, second):
+        api.wait_for_state(made, "synchronized", 120)
+    answers = [api.raw("PATCH", f"/managed-services/{second}{query}", {"name": "taken"}) for query in ("?dryRun=true", "")]
+    assert [(answer.status, answer.body["code"], answer.body["errors"][0]["pointer"]) for answer in answers] == [
+        (400, "already_exists", "/name")] * 2
+    for made in (first, second):
+        api.delete(f"/managed-services/{made}")
+
+
+def test_dry_runs_of_publishing_and_changing_a_provider(api):
+    name = "d" + secrets.token_hex(6)
+    body, path = definition(name, "http://127.0.0.1:9/api", "key"), f"/managed-services/providers/{name}/v1"
+    told = api.raw("PUT", "/managed-services/providers?dryRun=true", body).body
+    assert told["dryRun"] is True and "is published" in told["effects"][0] and "does not answer" in told["effects"][0]
+    assert api.raw("GET", path).status == 404
+    assert api.raw("PUT", "/managed-services/providers", body).status == 200
+    assert "is changed: displayName" in api.patch(f"{path}?dryRun=true", {"displayName": "New"})["effects"][0]
+    assert api.raw("PUT", "/managed-services/providers?dryRun=true", body).body["effects"] == ["nothing changes"]
+    assert api.raw("PATCH", f"{path}?dryRun=true", {"plans": []}).body["errors"][0]["pointer"] == "/plans"
+    assert api.get(path)["displayName"] == name.title()
+    api.delete(path)

@@ -53,9 +53,16 @@ core::json::object resource_in_path(control::Queries& queries, const Request& re
   return resource_of(queries, principal, request.param("name") + '/' + request.param("schemaVersion"));
 }
 
-void require_seen(control::Queries& queries, const Request& request, const Principal& principal) {
-  if (!request.headers.find("If-Match")) return;
-  require_match(request, body_tag(core::to_text(resource_in_path(queries, request, principal))), "provider");
+control::ProviderCommands::Precondition as_seen(const Request& request, const Principal& principal) {
+  return [&](const model::ProviderDefinition& offer) {
+    require_match(request, body_tag(core::to_text(provider_resource(offer, principal))), "provider");
+  };
+}
+
+Response answer_of(const control::ProviderCommands::Change& change, control::Effect effect,
+                   const Principal& principal) {
+  return json_response(effect == control::Effect::kDryRun ? preview_resource(change.preview)
+                                                          : provider_resource(change.provider, principal));
 }
 
 Endpoint endpoint(std::string method, std::string path, std::string operation, std::string summary) {
@@ -108,8 +115,10 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
 
   auto replacement = endpoint("PUT", kProviders, "managed-services-upsertProvider", "Publish or replace a provider");
   replacement.body = ref("ProviderBody");
+  replacement.previewed = true;
   routes.add(replacement, [&commands](const Request& request, const Principal& principal) {
-    return json_response(provider_resource(commands.upsert(json_body(request), principal), principal));
+    const auto effect = query_effect(request);
+    return answer_of(commands.upsert(json_body(request), principal, effect), effect, principal);
   });
 
   auto change = endpoint("PATCH", kProvider, "managed-services-updateProvider",
@@ -117,11 +126,12 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
   change.path_parameters = provider_in_path();
   change.conditional = true;
   change.body = ref("ProviderBody");
-  routes.add(change, [&commands, &queries](const Request& request, const Principal& principal) {
-    require_seen(queries, request, principal);
-    return json_response(provider_resource(
-        commands.update(request.param("name"), request.param("schemaVersion"), json_body(request), principal),
-        principal));
+  change.previewed = true;
+  routes.add(change, [&commands](const Request& request, const Principal& principal) {
+    const auto effect = query_effect(request);
+    return answer_of(commands.update(request.param("name"), request.param("schemaVersion"), json_body(request),
+                                     principal, effect, as_seen(request, principal)),
+                     effect, principal);
   });
 
   auto removal = endpoint("DELETE", kProvider, "managed-services-deleteProvider",
@@ -131,10 +141,10 @@ void add_provider_routes(RouteTable& routes, const Context& context) {
   removal.previewed = true;
   removal.conditional = true;
   removal.answer = ref("Empty");
-  routes.add(removal, [&commands, &queries](const Request& request, const Principal& principal) {
-    require_seen(queries, request, principal);
+  routes.add(removal, [&commands](const Request& request, const Principal& principal) {
     const auto effect = query_effect(request);
-    const auto preview = commands.remove(request.param("name"), request.param("schemaVersion"), principal, effect);
+    const auto preview = commands.remove(request.param("name"), request.param("schemaVersion"), principal, effect,
+                                         as_seen(request, principal));
     return json_response(effect == control::Effect::kDryRun ? preview_resource(preview) : core::json::object());
   });
 }

@@ -70,12 +70,10 @@ control::UpdateWebhookRequest update_request(const json::object& body) {
 
 std::string webhook_in_path(const Request& request) { return path_uuid(request, "webhook"); }
 
-/// Its id, once If-Match holds.
-std::string matched_webhook(const Context& context, const Request& request, const Principal& principal) {
-  auto id = webhook_in_path(request);
-  const auto seen = webhook_resource(context.webhooks.webhook(id, principal));
-  require_match(request, body_tag(core::to_text(seen)), "webhook");
-  return id;
+control::Precondition<model::Webhook> as_seen(const Request& request) {
+  return [&request](const model::Webhook& webhook) {
+    require_match(request, body_tag(core::to_text(webhook_resource(webhook))), "webhook");
+  };
 }
 
 Endpoint endpoint(std::string method, std::string path, std::string operation, std::string summary, Scope scope) {
@@ -120,9 +118,9 @@ void add_webhooks(RouteTable& routes, const Context& context) {
   update.conditional = true;
   update.body = ref("UpdateWebhook");
   routes.add(update, [context](const Request& request, const Principal& principal) {
-    const auto id = matched_webhook(context, request, principal);
     const auto wanted = update_request(json_body(request));
-    return json_response(webhook_resource(context.webhooks.update(id, wanted, principal)));
+    return json_response(
+        webhook_resource(context.webhooks.update(webhook_in_path(request), wanted, principal, as_seen(request))));
   });
 
   auto remove = endpoint("DELETE", "/webhooks/{id}", "webhooks-delete", "Remove a webhook", Scope::kDelete);
@@ -131,7 +129,7 @@ void add_webhooks(RouteTable& routes, const Context& context) {
   remove.answer = ref("Empty");
   routes.add(remove, [context](const Request& request, const Principal& principal) {
     const auto effect = query_effect(request);
-    const auto preview = context.webhooks.remove(matched_webhook(context, request, principal), principal, effect);
+    const auto preview = context.webhooks.remove(webhook_in_path(request), principal, effect, as_seen(request));
     return json_response(effect == control::Effect::kDryRun ? preview_resource(preview) : json::object());
   });
 }
