@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/admin_commands.h"
+#include "cli/audit_command.h"
 #include "cli/backup_commands.h"
 #include "cli/command_context.h"
 #include "cli/operation_commands.h"
@@ -13,6 +14,7 @@
 #include "cli/recover_command.h"
 #include "cli/schedule_commands.h"
 #include "cli/service_commands.h"
+#include "cli/webhook_commands.h"
 
 namespace backstay::cli {
 namespace {
@@ -48,6 +50,8 @@ void add_house_commands(CLI::App& program, CommandContext& context) {
   add_window_command(program, context);
   add_operation_commands(program, context);
   add_events_command(program, context);
+  add_webhook_commands(program, context);
+  add_audit_command(program, context);
   add_destination_commands(program, context);
   add_token_commands(program, context);
   add_team_commands(program, context);

@@ -58,6 +58,24 @@ Query query_of(CommandContext& context, const ListOptions& options) {
   return query;
 }
 
+struct EventOptions {
+  ListOptions list;
+  std::vector<std::string> names;
+  std::string severity;
+  std::string since;
+  std::string until;
+  std::int64_t team = 0;
+};
+
+void add_filters(Query& query, const EventOptions& options) {
+  std::string names;
+  for (const auto& name : options.names) names += (names.empty() ? "" : ",") + name;
+  for (const auto& [key, text] : {std::pair("name", names), std::pair("severity", options.severity),
+                                  std::pair("since", options.since), std::pair("until", options.until)}) {
+    if (!text.empty()) query.emplace_back(key, text);
+  }
+}
+
 }  // namespace
 
 void add_operation_commands(CLI::App& program, CommandContext& context) {
@@ -92,11 +110,21 @@ void add_operation_commands(CLI::App& program, CommandContext& context) {
 }
 
 void add_events_command(CLI::App& program, CommandContext& context) {
-  auto options = std::make_shared<ListOptions>();
+  auto options = std::make_shared<EventOptions>();
   auto* command = program.add_subcommand("events", "what happened, newest first");
-  add_list_options(*command, *options);
-  context.add_command(*command, [&context, options] {
-    context.print(context.client().get("/api/events", query_of(context, *options)), events_table);
+  add_list_options(*command, options->list);
+  command->add_option("--name", options->names, "only of this name, or 'backup.*' for all that begin so")
+      ->delimiter(',');
+  command->add_option("--severity", options->severity, "only of this severity or a higher one")
+      ->check(CLI::IsMember({"info", "warning", "error"}));
+  command->add_option("--since", options->since, "only at this time or later, RFC 3339");
+  command->add_option("--until", options->until, "only before this time, RFC 3339");
+  command->add_option("--team", options->team, "only of this team");
+  context.add_command(*command, [&context, command, options] {
+    auto query = query_of(context, options->list);
+    if (command->count("--team") > 0) query.emplace_back("team", std::to_string(options->team));
+    add_filters(query, *options);
+    context.print(context.client().get("/api/events", query), events_table);
   });
 }
 
