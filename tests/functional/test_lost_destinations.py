@@ -17,7 +17,7 @@ def test_a_store_that_burned_down_is_given_up(own_server):
     lost = f"/api/destinations/{place['id']}/lost"
 
     used = api.raw("POST", lost, {"name": place["name"]})
-    assert (used.status, used.body["code"]) == (400, "conflict")
+    assert (used.status, used.body["code"]) == (409, "conflict")
     assert "'shop'" in used.body["detail"] and "elsewhere" in used.body["hint"]
 
     shutil.rmtree(own_server.state_dir / "stores/burned")
@@ -40,7 +40,7 @@ def test_a_store_that_burned_down_is_given_up(own_server):
     assert (refused.status, refused.body["code"]) == (400, "recovery_out_of_reach") and "is lost" in refused.body["detail"]
     names = [event["eventName"] for event in api.get("/api/events")]
     assert "destination.lost" in names and "backups.lost" in names
-    assert [entry["status"] for entry in api.get("/api/audit?operation=destinations-lose")] == [200, 200, 400, 400]
+    assert [entry["status"] for entry in api.get("/api/audit?operation=destinations-lose")] == [200, 200, 400, 409]
 
     again = wait_for("a backup at the new place", lambda: next(
         (one for one in api.backups(shop.id) if one["state"] == "completed" and one.get("confirmedAt")), None), 120)

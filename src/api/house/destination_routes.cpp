@@ -116,7 +116,8 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
        .scope = Scope::kAdmin,
        .previewed = true,
        .body = ref("LoseDestination"),
-       .answer = ref("Destination")},
+       .answer = ref("Destination"),
+       .more_refusals = {{409, "backups go there; the answer says whose"}}},
       [context](const Request& request, const Principal& principal) {
         const auto id = path_uuid(request, "destination");
         const auto name = core::require_string(json_body(request), "name");
