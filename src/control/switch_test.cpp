@@ -310,6 +310,29 @@ TEST_F(SwitchTest, RetentionKeepsWhatServedBeforeAndTheOrderOfServing) {
   for (const auto& verdict : model::decide_retention(cases.front().question).backups) EXPECT_FALSE(verdict.goes);
 }
 
+TEST_F(SwitchTest, ARecoveryThatIsCancelledTooLateTakesNothingAway) {
+  const auto made = candidate();
+  const auto second = made.status.instance_id;
+  const auto recover_again = [&] {
+    return world_.database->write([&](auto& tx) {
+      return world_.queue->enqueue(tx, {.kind = std::string(kinds::kRecover),
+                                        .team_id = world_.team_id,
+                                        .service_id = made.id,
+                                        .lane = "late",
+                                        .request = {{"instanceId", second}},
+                                        .secrets = {},
+                                        .not_before = world_.clock.now() + std::chrono::hours(1)});
+    });
+  };
+  const auto late = recover_again();
+  begin_switch();
+  world_.commands->cancel_operation(late.id, world_.admin);
+  settle();
+  expect_one_serves(second);
+  world_.commands->cancel_operation(recover_again().id, world_.admin);
+  expect_one_serves(second);
+}
+
 TEST_F(SwitchTest, ACandidateStaysWhereItsOriginalIsGone) {
   const auto made = recover(RecoverInto::kInPlace);
   world_.commands->delete_service(id_, FinalBackup::kSkip, world_.admin);
