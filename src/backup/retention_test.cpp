@@ -119,6 +119,38 @@ TEST_F(RetentionTest, WhatIsKeptAndWhatIsPromisedCanBeRecovered) {
   EXPECT_EQ(rows(ToLatest{}, "latest"), 50);
 }
 
+TEST_F(RetentionTest, TheWalOfABackupThatStandsAloneGoesWithIt) {
+  receiver_.reset();
+  const std::string alone = add_instance(cluster_);
+  const auto goes = take_backup(alone, cluster_, nullptr);
+  work();
+  const auto stays = take_backup(alone, cluster_, nullptr);
+  for (const auto* record : {&goes, &stays}) {
+    EXPECT_TRUE(confirm_backup(environment_, *repository_, alone, record->backup, nullptr, {}).ok());
+  }
+  model::RetentionQuestion question;
+  question.now = {server_now() + hours(48)};
+  question.retention_days = 1;
+  question.instances = {{.id = alone, .continuous = false}};
+  for (const auto& record : repository_->backups(alone)) {
+    question.backups.push_back(as_retained(*repository_, record));
+  }
+  repository::PruneRequest request;
+  request.grace = {};
+  add_to(request, model::decide_retention(question));
+  for (int i = 0; i < 4; ++i) prune(*repository_, request, {});
+
+  ASSERT_EQ(repository_->backup_ids(alone), (std::vector<std::string>{stays.backup}));
+  repository::WalStore wal(*repository_, alone);
+  for (const auto& stored : wal.list(1)) {
+    EXPECT_GE(stored.segment, stays.start_lsn / wal.segment_size());
+    EXPECT_LE(stored.segment, (stays.stop_lsn - 1) / wal.segment_size());
+  }
+  const auto recovered =
+      recover_to(WalArchive(*repository_, alone).plan(ToBackup{stays.backup}, clock_.now()), "alone");
+  EXPECT_EQ(recovered->query("SELECT count(*) FROM public.t").integer(0, 0), 10);
+}
+
 TEST_F(RetentionTest, ABackupThatFailsLeavesNothingThatStays) {
   take_and_confirm();
   const std::size_t before = packs();
