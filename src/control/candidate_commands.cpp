@@ -99,6 +99,13 @@ model::Service find_target(metadata::Transaction& tx, const std::string& id, con
   return std::move(*target);
 }
 
+/// A logical backup is one database's; roles are not in it.
+bool holds_logins(metadata::Transaction& tx, const RecoverServiceRequest& request) {
+  if (!request.backup_id) return true;
+  const auto backup = metadata::Backups(tx).find(*request.backup_id);
+  return backup && backup->mechanism == model::BackupMechanism::kPhysical;
+}
+
 void require_replaceable(metadata::Transaction& tx, const model::Service& original, RecoverInto into,
                          const ProviderRegistry& providers) {
   if (!providers.of_kind(original.provider.kind).is_local()) {
@@ -143,7 +150,8 @@ ServiceChange ServiceCommands::recover_service(const RecoverServiceRequest& requ
     if (!request.backup_id) from.service_id = recovered.id;
     from.time = request.time;
     // Those of another service are nobody's here.
-    from.keep_logins = request.keep_logins.value_or(replaces && original.id == recovered.id);
+    from.keep_logins =
+        request.keep_logins.value_or(replaces && original.id == recovered.id && holds_logins(tx, request));
   });
   making.then_switch = request.into == RecoverInto::kInPlace;
   try {

@@ -1,0 +1,201 @@
+"""One service, spoken to in four ways: what is made through one of them is listed, restored and deleted through each
+other one, and all of them say the same of it."""
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Callable, Optional
+
+import pytest
+
+from support import bodies
+from support.api import Api
+from support.database import Database
+from support.waiting import wait_for
+
+TEAM, PROJECT, PLANET = "across", "shop", "orders"
+SYSTEM = f"/api/v1/tenants/{TEAM}/starsystems/{PROJECT}"
+
+
+def seconds(text: Optional[str]) -> Optional[datetime]:
+    """Some dialects have whole seconds only."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).replace(microsecond=0) if text else None
+
+
+@dataclass
+class Told:
+    """What a dialect says of a backup; what it has no word for is None."""
+    done: bool
+    begun: datetime
+    completed: Optional[datetime]
+    size: Optional[int]
+
+
+class House:
+    def __init__(self, api: Api, service_id: str):
+        self.api, self.service_id = api, service_id
+
+    def take(self) -> str:
+        return self.api.post(f"/managed-services/{self.service_id}/backups")["id"]
+
+    def list(self) -> dict:
+        return {b["id"]: Told(b["state"] == "completed", seconds(b.get("initiatedAt", b["scheduledAt"])), seconds(b.get("confirmedAt")),
+                              b["dataBytes"]) for b in self.api.backups(self.service_id) if b["state"] != "deleting"}
+
+    def restore(self, backup_id: str) -> str:
+        return self.api.post("/api/recoveries", {"backupId": backup_id, "into": "new"})["service"]["id"]
+
+    def delete(self, backup_id: str) -> None:
+        if self.api.get(f"/api/backups/{backup_id}")["pinned"]:
+            self.api.patch(f"/api/backups/{backup_id}", {"pinned": False})
+        self.api.delete(f"/api/backups/{backup_id}")
+
+
+class Lnchr(House):
+    def take(self) -> str:
+        return self.api.post(f"/api/v1/databases/{self.service_id}/backups")["data"]["id"]
+
+    def list(self) -> dict:
+        listed = self.api.get(f"/api/v1/databases/{self.service_id}/backups")["data"]
+        return {b["id"]: Told(b["status"] == "completed", seconds(b.get("started_at", b["created_at"])), seconds(b.get("completed_at")),
+                              b.get("size_bytes", 0)) for b in listed if b["status"] != "deleting"}
+
+    def restore(self, backup_id: str) -> str:
+        return self.api.post(f"/api/v1/backups/database/{backup_id}/restore")["data"]["id"]
+
+    def delete(self, backup_id: str) -> None:
+        self.api.delete(f"/api/v1/databases/{self.service_id}/backups/{backup_id}")
+
+
+class Cloudheed(House):
+    @property
+    def database(self) -> str:
+        return f"/v1/databases/db-{self.service_id}"
+
+    def take(self) -> str:
+        return self.api.post(f"{self.database}/backups", {"name": "across"})["id"].removeprefix("backup-")
+
+    def list(self) -> dict:
+        listed = self.api.get(f"{self.database}/backups")["backups"]
+        return {b["id"].removeprefix("backup-"): Told(b["status"] == "completed", seconds(b["started_at"] or b["created_at"]),
+                                                      seconds(b["completed_at"]), b["size_bytes"]) for b in listed}
+
+    def restore(self, backup_id: str) -> str:
+        return self.api.post(f"{self.database}/backups/backup-{backup_id}/restore")["id"].removeprefix("db-")
+
+    def delete(self, backup_id: str) -> None:
+        self.api.delete(f"{self.database}/backups/backup-{backup_id}")
+
+
+class Guidewire(House):
+    def number_of(self, backup_id: str) -> int:
+        return self.api.get(f"/api/backups/{backup_id}")["number"]
+
+    def take(self) -> str:
+        made = self.api.post(f"{SYSTEM}/planets/{PLANET}/backups", {"mechanism": "logical", "temporary": True, "retentionPeriodInDays": 3})
+        return next(b["id"] for b in self.api.backups(self.service_id) if b["number"] == made["id"])
+
+    def list(self) -> dict:
+        ids = {b["number"]: b["id"] for b in self.api.backups(self.service_id)}
+        listed = self.api.get(f"{SYSTEM}/planets/{PLANET}/backups")["backups"]
+        return {ids[b["id"]]: Told(b["status"] == "succeeded", seconds(b["startedAt"]), seconds(b["completedAt"]), None) for b in listed}
+
+    def restore(self, backup_id: str) -> str:
+        """Into the planet itself."""
+        begun = self.api.post(f"{SYSTEM}/planets/{PLANET}/restoreDb", {"backupId": self.number_of(backup_id)})
+        recovery = self.api.wait_for_operation(begun["operationId"], 180)
+        assert recovery["state"] == "succeeded", recovery
+        switch = self.api.wait_for_operation(recovery["result"]["switchOperationId"], 180)
+        assert switch["state"] == "succeeded", switch
+        return self.service_id
+
+    def delete(self, backup_id: str) -> None:
+        self.api.delete(f"{SYSTEM}/backups/{self.number_of(backup_id)}")
+
+
+SPEAKERS: dict[str, Callable] = {"house": House, "lnchr": Lnchr, "cloudheed": Cloudheed, "guidewire": Guidewire}
+
+
+class Shared:
+    """A service that all four see, and of each pair of dialects a backup that the first one made."""
+
+    def __init__(self, server, rgw):
+        admin = server.api()
+        team = admin.post("/api/teams", {"name": TEAM, "slug": TEAM})["id"]
+        token = admin.post("/api/tokens", {"name": TEAM, "scopes": ["write"], "teamIds": [team]})["token"]
+        self.api, self.password = Api(server.url, token), bodies.new_password()
+        labels = {"guidewire.project": PROJECT, "guidewire.stage": "dev", "guidewire.planet": PLANET}
+        body = bodies.service(team, "orders", self.password, bodies.s3_store(rgw, rgw.make_bucket(TEAM)), labels=labels)
+        self.id = self.api.post("/managed-services", body)["id"]
+        self.api.wait_for_state(self.id, "synchronized", 180)
+        # The one that the recovery window rests on; it stays.
+        self.first = self.api.wait_for_backup(self.id)["id"]
+        self.speakers = {name: kind(self.api, self.id) for name, kind in SPEAKERS.items()}
+        self.rows = 0
+        self.database().sql("CREATE TABLE made (number int PRIMARY KEY)")
+
+    def database(self, service_id: Optional[str] = None) -> Database:
+        return Database.of(self.api.details(service_id or self.id), self.password)
+
+    def numbers(self, service_id: str) -> list:
+        return [int(line) for line in self.database(service_id).sql("SELECT number FROM made ORDER BY 1").split()]
+
+    def backup_of(self, speaker: House) -> tuple:
+        """Its id, and how many rows it holds."""
+        self.rows += 1
+        self.database().sql(f"INSERT INTO made VALUES ({self.rows})")
+        backup_id = speaker.take()
+        self.api.wait_for_backup(self.id, backup_id)
+        return backup_id, self.rows
+
+
+@pytest.fixture(scope="module")
+def shared(shared_server, rgw) -> Shared:
+    return Shared(shared_server, rgw)
+
+
+def test_what_one_makes_the_others_list_restore_and_delete(shared):
+    pairs = [(by, through) for by in SPEAKERS for through in SPEAKERS if by != through]
+    made = {pair: shared.backup_of(shared.speakers[pair[0]]) for pair in pairs}
+
+    told = {name: speaker.list() for name, speaker in shared.speakers.items()}
+    for backup_id, _ in made.values():
+        house = told["house"][backup_id]
+        assert house.done and house.begun and house.completed and house.size
+        for name, listed in told.items():
+            said = listed[backup_id]
+            assert (said.done, said.begun, said.completed) == (True, house.begun, house.completed), (name, said, house)
+            assert said.size in (None, house.size), (name, said, house)
+    assert told["cloudheed"].keys() == told["house"].keys() == told["lnchr"].keys() == told["guidewire"].keys()
+
+    # What makes new services is done side by side, what goes into the service itself one after the other.
+    restored = {pair: shared.speakers[pair[1]].restore(made[pair][0]) for pair in pairs if pair[1] != "guidewire"}
+    for pair, service_id in restored.items():
+        shared.api.wait_for_state(service_id, "synchronized", 240)
+        assert shared.numbers(service_id) == list(range(1, made[pair][1] + 1)), pair
+        shared.api.raw("DELETE", f"/managed-services/{service_id}?finalBackup=skip")
+    for pair in (pair for pair in pairs if pair[1] == "guidewire"):
+        assert shared.speakers["guidewire"].restore(made[pair][0]) == shared.id
+        assert shared.numbers(shared.id) == list(range(1, made[pair][1] + 1)), pair
+
+    # What serves now has to have a backup of its own before those of what served before may go.
+    shared.speakers["house"].api.wait_for_backup(shared.id, shared.speakers["house"].take())
+    for pair in pairs:
+        shared.speakers[pair[1]].delete(made[pair][0])
+    for name, speaker in shared.speakers.items():
+        left = speaker.list()
+        assert not {backup_id for backup_id, _ in made.values()} & left.keys(), name
+        assert shared.first in left, name
+
+
+def test_none_knows_what_is_not_there(shared):
+    nobody = "00000000-0000-4000-8000-000000000000"
+    refused = {
+        "house": shared.api.raw("GET", f"/api/backups/{nobody}"),
+        "lnchr": shared.api.raw("GET", f"/api/v1/databases/{shared.id}/backups/{nobody}"),
+        "cloudheed": shared.api.raw("GET", f"/v1/databases/db-{shared.id}/backups/backup-{nobody}"),
+        "guidewire": shared.api.raw("GET", f"{SYSTEM}/backups/999999999"),
+    }
+    assert {name: answer.status for name, answer in refused.items()} == dict.fromkeys(refused, 404)
+    assert refused["house"].body["code"] == "not_found"
+    assert refused["lnchr"].body["error"]["code"] == "NOT_FOUND"
+    assert refused["cloudheed"].body["error"]["code"] == "resource_not_found"
+    assert refused["guidewire"].body["error"] == "Not Found"
