@@ -113,6 +113,10 @@ bool same_time(const model::BackupSchedule& a, const model::BackupSchedule& b) {
   return a.cron == b.cron && a.time_zone == b.time_zone && a.interval_h == b.interval_h && a.enabled == b.enabled;
 }
 
+bool same_runs(const model::BackupSchedule& a, const model::BackupSchedule& b) {
+  return same_time(a, b) && a.mechanism == b.mechanism && a.destination_id == b.destination_id;
+}
+
 std::string keep_in_words(const model::KeepRule& keep) {
   if (keep.empty()) return "its backups are kept as the service's are";
   if (keep.days == 0) return fmt::format("the newest {} are kept", keep.count);
@@ -163,12 +167,12 @@ void ScheduleCommands::require_possible(metadata::Transaction& tx, const model::
 std::optional<NamedDestination> ScheduleCommands::find_place(const model::Service& service,
                                                              const std::optional<std::string>& wanted) {
   if (!wanted) return std::nullopt;
-  auto named = admission_.resolve_destination(service.team_id, {{"destinationId", *wanted}}, {}, "");
-  if (named.destination.id != service.backups.destination_id) {
-    throw core::Error(core::Code::kNotSupported, "a schedule's backups go to the service's own destination")
-        .with_field("/destinationId", "is not the destination of the service's backups");
+  if (!deps_.providers.of_kind(service.provider.kind).is_local()) {
+    throw core::Error(core::Code::kNotSupported,
+                      fmt::format("where backups of '{}' go, only its provider's backend knows", service.name))
+        .with_field("/destinationId", "is not offered by this provider");
   }
-  return named;
+  return admission_.destination_of(service.team_id, *wanted, "/destinationId");
 }
 
 void ScheduleCommands::check(const CreateScheduleRequest& request) {
@@ -253,8 +257,8 @@ ScheduleView ScheduleCommands::update(const std::string& id, const UpdateSchedul
     if (request.destination_id) after.destination_id = place ? place->destination.id : "";
     const auto changes = changes_of(before, after);
     if (changes.empty()) return view_of(before, service);
-    // What is wrong with the service does not stop anybody from switching a schedule off.
-    if (after.enabled) require_possible(tx, service, after);
+    // What is wrong with the service does not stop anybody from switching a schedule off, or from what is not its runs.
+    if (after.enabled && !same_runs(before, after)) require_possible(tx, service, after);
     after.updated_at = deps_.clock.now();
     ++after.generation;
     if (!same_time(before, after)) begin_anew(after, after.updated_at);

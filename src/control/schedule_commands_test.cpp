@@ -97,6 +97,20 @@ TEST_F(ScheduleCommandsTest, NeedsAServiceThatIsBackedUp) {
   EXPECT_TRUE(list().empty());
 }
 
+TEST_F(ScheduleCommandsTest, WhatIsNotItsRunsChangesWhileBackupsAreOff) {
+  const auto id = make(nightly()).id;
+  UpdateServiceRequest off;
+  off.backups.emplace().enabled = false;
+  world_.commands->update_service(service_.id, off, world_.admin);
+  world_.settle();
+  auto& commands = *world_.schedule_commands;
+  EXPECT_EQ(refusal([&] { commands.update(id, {.cron = "@daily"}, world_.admin); }), "conflict");
+  EXPECT_EQ(commands.update(id, {.retention_count = std::optional(std::int64_t{3})}, world_.admin).schedule.keep.count,
+            3);
+  EXPECT_FALSE(commands.update(id, {.enabled = false}, world_.admin).schedule.enabled);
+  EXPECT_EQ(refusal([&] { commands.update(id, {.enabled = true}, world_.admin); }), "conflict");
+}
+
 TEST_F(ScheduleCommandsTest, BelongsToTheTeamOfItsService) {
   const auto schedule = make(nightly());
   const auto other = world_.database->write([&](auto& tx) {

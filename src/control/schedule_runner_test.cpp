@@ -187,6 +187,38 @@ TEST_F(ScheduleRunnerTest, AZoneThatLeftTheMachineHoldsUpNobodyElse) {
   EXPECT_EQ(world_.schedule_commands->schedule(id, world_.admin).waits_for, "there is no time zone 'Europe/Atlantis'");
 }
 
+TEST_F(ScheduleRunnerTest, GoesWhereItIsSentAndItsCountHoldsInAllPlaces) {
+  const auto elsewhere =
+      world_.commands
+          ->create_destination(
+              {.team_id = world_.team_id,
+               .name = "elsewhere",
+               .config = {{"destinationPath", "s3://bucket/elsewhere"}, {"endpointUrl", "https://s3.example.org"}},
+               .secrets = {{"accessKey", core::Secret("id")}, {"secretKey", core::Secret("key")}}},
+              world_.admin)
+          .destination.id;
+  auto& commands = *world_.schedule_commands;
+  const auto id =
+      commands
+          .create({.service_id = service_.id, .destination_id = elsewhere, .cron = "@hourly", .retention_count = 3},
+                  world_.admin)
+          .schedule.id;
+  const auto places = [&] {
+    std::vector<std::string> seen;
+    for (const auto& backup : all_backups(world_)) {
+      if (backup.schedule_id != id || backup.state != model::BackupState::kCompleted) continue;
+      seen.push_back(backup.destination_id == elsewhere ? "elsewhere" : "first");
+    }
+    return seen;
+  };
+  live(world_, hours(5));
+  EXPECT_EQ(places(), (Texts{"elsewhere", "elsewhere", "elsewhere"}));
+  EXPECT_THROW(world_.commands->delete_destination(elsewhere, world_.admin), core::Error);
+  commands.update(id, {.destination_id = std::optional<std::string>()}, world_.admin);
+  live(world_, hours(2));
+  EXPECT_EQ(places(), (Texts{"first", "first", "elsewhere"}));
+}
+
 TEST(ScheduleRunnerTeamsTest, ATeamWhoseSchedulesAreAllLateLeavesOthersTheirTurn) {
   ControlWorld world;
   const auto other = world.database->write([&](auto& tx) {
