@@ -11,6 +11,7 @@
 #include "control/switch_plan.h"
 #include "core/error.h"
 #include "metadata/backups.h"
+#include "metadata/destinations.h"
 #include "metadata/instances.h"
 #include "metadata/operations.h"
 #include "metadata/services.h"
@@ -27,22 +28,13 @@ core::Error conflict(const model::Service& service, const std::string& why) {
   return {core::Code::kConflict, fmt::format("the service '{}' {}", service.name, why)};
 }
 
-/// Work that a dump does not go with.
-bool is_in_the_way(const model::Operation& operation) {
-  const std::set<std::string_view> beside{kinds::kBackup, kinds::kRetention, kinds::kPrune, kinds::kFormer};
-  return !beside.contains(operation.kind);
-}
-
 void require_no_other_work(metadata::Transaction& tx, const model::Service& service) {
   metadata::OperationFilter open;
   open.service_id = service.id;
   open.open_only = true;
   for (const auto& operation : metadata::Operations(tx).list(open)) {
-    if (!is_in_the_way(operation)) continue;
-    throw conflict(service, operation.kind == kinds::kImport
-                                ? std::string("takes in another dump")
-                                : fmt::format("is at work: the operation '{}' is under way", operation.kind))
-        .with_hint("wait for the end of the operation " + operation.id);
+    if (operation.kind != kinds::kImport) continue;  // of other work the service's state tells
+    throw conflict(service, "takes in another dump").with_hint("wait for the end of the operation " + operation.id);
   }
   require_no_switch(tx, service);
 }
@@ -72,7 +64,8 @@ void ImportCommands::require_importable(metadata::Transaction& tx, const std::st
   }
   const auto instance = metadata::Instances(tx).find(service->status.instance_id);
   if (!instance || service->status.state != model::ServiceState::kSynchronized) {
-    throw conflict(*service, "does not run").with_hint("wait until it is synchronized");
+    throw conflict(*service, fmt::format("is {}", model::to_text(service->status.state)))
+        .with_hint("wait until it is synchronized");
   }
   if (metadata::Settings(tx).get(storage_level_key(instance->id)) == kStorageFull) {
     throw conflict(*service, "uses all the storage of its plan").with_hint("choose a plan with more storage first");
@@ -80,6 +73,17 @@ void ImportCommands::require_importable(metadata::Transaction& tx, const std::st
   if (const auto problem = deps_.providers.of_kind(service->provider.kind).import_problem(*instance)) {
     throw core::Error(core::Code::kNotSupported, "dumps cannot be imported into this service: " + *problem);
   }
+}
+
+/// The operator's places hold what belongs to others.
+void ImportCommands::require_own_destination(const std::string& service_id, const std::string& id) {
+  const bool is_own = deps_.database.read([&](auto& tx) {
+    const auto destination = metadata::Destinations(tx).find(id);
+    return destination && destination->team_id == metadata::Services(tx).require(service_id).team_id;
+  });
+  if (is_own) return;
+  throw core::Error(core::Code::kInvalidArgument, fmt::format("the team has no destination '{}' of its own", id))
+      .with_field("/destinationId", "names no destination of the service's team");
 }
 
 void ImportCommands::require_own_backup(const std::string& service_id, const std::string& backup_id,
@@ -119,7 +123,15 @@ model::Operation ImportCommands::import_dump(const std::string& service_id, cons
   });
   core::json::object work;
   model::Secrets secrets;
-  if (request.path) {
+  if (request.destination_id) {
+    if (!request.path) {
+      throw core::Error(core::Code::kInvalidArgument, "an import from a destination names the object there")
+          .with_field("/path", "is required: the object below the destination's prefix");
+    }
+    require_own_destination(service_id, *request.destination_id);
+    work["destinationId"] = *request.destination_id;
+    work["object"] = *request.path;
+  } else if (request.path) {
     deps_.spool.check_path(*request.path);
     work["path"] = *request.path;
   }

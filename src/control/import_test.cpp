@@ -32,6 +32,12 @@ class ImportTest : public ::testing::Test {
     }
     return "accepted";
   }
+  std::string enter_destination(std::int64_t team, const std::string& url) {
+    CreateDestinationRequest request{.team_id = team, .name = url, .config = {}, .secrets = {}};
+    request.config = {{"destinationPath", url}, {"endpointUrl", "https://s3.example.org"}};
+    request.secrets = {{"accessKey", core::Secret("id")}, {"secretKey", core::Secret("key")}};
+    return world_.commands->create_destination(request, world_.admin).destination.id;
+  }
   std::size_t imports() const {
     return static_cast<std::size_t>(std::ranges::count_if(
         world_.calls(), [](const std::string& call) { return call.starts_with("import_dump "); }));
@@ -64,6 +70,19 @@ TEST_F(ImportTest, AUrlIsFetchedOnceAndStaysASecret) {
   world_.spool.urls.clear();
   world_.settle();
   world_.clock.advance(std::chrono::minutes(1));
+  world_.settle();
+  EXPECT_EQ(operation(entered.id).state, model::OperationState::kSucceeded);
+  EXPECT_TRUE(world_.spool.dumps.empty());
+}
+
+TEST_F(ImportTest, AnObjectOfTheTeamsOwnDestinationIsFetched) {
+  const auto own = enter_destination(world_.team_id, "s3://own");
+  const auto shared = enter_destination(0, "s3://shared");
+  world_.spool.urls["s3://own/dumps/a.sql"] = world_.spool.urls["s3://shared/dumps/a.sql"] = "SELECT 1;";
+  EXPECT_EQ(refusal({.path = "dumps/a.sql", .destination_id = shared}, core::Code::kInvalidArgument), "/destinationId");
+  EXPECT_EQ(refusal({.destination_id = own, .url = "http://x"}, core::Code::kInvalidArgument), "/path");
+  const auto entered =
+      world_.imports->import_dump(service_.id, {.path = "dumps/a.sql", .destination_id = own}, world_.admin);
   world_.settle();
   EXPECT_EQ(operation(entered.id).state, model::OperationState::kSucceeded);
   EXPECT_TRUE(world_.spool.dumps.empty());
@@ -132,11 +151,22 @@ TEST_F(ImportTest, ConflictsWhileTheServiceIsChangedPausedOrDeleted) {
   UpdateServiceRequest pause;
   pause.pause = true;
   world_.commands->update_service(service_.id, pause, world_.admin);
-  EXPECT_NE(refusal({.path = "/dumps/a.sql"}, core::Code::kConflict).find("update_service"), std::string::npos);
+  EXPECT_NE(refusal({.path = "/dumps/a.sql"}, core::Code::kConflict).find("paused"), std::string::npos);
   world_.settle();
   EXPECT_NE(refusal({.path = "/dumps/a.sql"}, core::Code::kConflict).find("paused"), std::string::npos);
   world_.commands->delete_service(service_.id, FinalBackup::kSkip, world_.admin);
   EXPECT_NE(refusal({.path = "/dumps/a.sql"}, core::Code::kConflict).find("deleted"), std::string::npos);
+}
+
+TEST_F(ImportTest, ConflictsWhileTheServiceIsMade) {
+  const auto made = world_.commands->create_service(world_.create_request("other"), world_.admin).service;
+  try {
+    world_.imports->import_dump(made.id, {.path = "/dumps/a.sql"}, world_.admin);
+    FAIL();
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.code(), core::Code::kConflict);
+    EXPECT_NE(error.message().find("creating"), std::string::npos);
+  }
 }
 
 TEST_F(ImportTest, ConflictsWhileTheStorageIsFull) {

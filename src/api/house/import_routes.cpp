@@ -28,8 +28,7 @@ void add_import_routes(RouteTable& routes, const Context& context) {
               .uploads = true,
               .status = 202,
               .answer = ref("Operation"),
-              .more_refusals = {{409, "the service does not run, or other work on it is under way"},
-                                {413, "the dump is larger than the operator allows"},
+              .more_refusals = {{413, "the dump is larger than the operator allows"},
                                 {501, "no dump can be imported here; the answer says why"}}},
              [&imports = context.imports](const Request& request, const Principal& principal) {
                const auto id = path_uuid(request, "managed service");
