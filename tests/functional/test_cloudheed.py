@@ -262,6 +262,7 @@ def test_a_database_goes_on_with_a_backup_in_place(cloud):
 
 def test_a_database_is_stopped_resized_and_renamed(cloud):
     made = cloud.make("changing", "micro")
+    cloud.completed(made["id"])
     path = f"/v1/databases/{made['id']}"
     assert cloud.api.post(path + "/stop") == {"id": made["id"], "status": "stopping", "message": "the database is stopping"}
     cloud.running(made["id"], "stopped")
@@ -382,3 +383,32 @@ def test_keys_are_made_rotated_and_ended(cloud, orders):
         assert Api(cloud.server.url, text).raw("GET", f"/v1/databases/{orders['id']}").status == 401
     unknown = owner.raw("POST", "/v1/auth/api-keys", {"name": "ci", "scopes": ["billing:read"]})
     assert (unknown.status, unknown.body["error"]["details"][0]["field"]) == (422, "scopes.0")
+
+
+def test_people_log_in_and_make_keys_of_their_own(cloud, orders):
+    person = {"email": f"dev{cloud.team}@example.org", "password": "correct horse battery"}
+    cloud.admin.post("/api/accounts", {**person, "firstName": "Ada", "lastName": "Byron", "role": "user", "teamIds": [cloud.team]})
+    session = Api(cloud.server.url, None).post("/v1/auth/login", person)
+    assert session["user"]["email"] == person["email"] and session["user"]["name"] == "Ada Byron"
+    wrong = Api(cloud.server.url, None).raw("POST", "/v1/auth/login", {**person, "password": "wrong horse"})
+    assert (wrong.status, wrong.body["error"]["code"]) == (401, "invalid_token")
+    ada = Api(cloud.server.url, session["token"])
+    assert ada.get("/v1/auth/me")["id"] == session["user"]["id"]
+    key = ada.post("/v1/auth/api-keys", {"name": "mine", "scopes": ["backups:read", "backups:write"]})
+    assert [shown["id"] for shown in ada.get("/v1/auth/api-keys")["api_keys"]] == [key["id"]]
+    holder = Api(cloud.server.url, key["api_key"])
+    assert holder.get(f"/v1/databases/{orders['id']}/backups")["backups"] == cloud.backups(orders["id"])
+    assert holder.raw("GET", "/v1/databases").status == 403
+    assert holder.raw("POST", "/v1/auth/api-keys", {"name": "more", "scopes": ["read"]}).status == 403
+    assert Api(cloud.server.url, None).raw("POST", "/v1/auth/refresh", {"refresh_token": "x"}).status == 501
+
+
+def test_what_the_house_made_is_here_too(cloud, orders):
+    service = orders["id"].removeprefix("db-")
+    house = cloud.admin.post(f"/managed-services/{service}/backups")["id"]
+    shown = cloud.completed(orders["id"], house)
+    assert shown["type"] == "manual" and days_between(shown["created_at"], shown["expires_at"]) == 14
+    resource = next(backup for backup in cloud.admin.get(f"/api/backups?serviceId={service}") if backup["id"] == house)
+    assert (shown["size_bytes"], shown["completed_at"]) == (resource["dataBytes"], resource["confirmedAt"][:19] + "Z")
+    assert cloud.api.raw("DELETE", f"/v1/databases/{orders['id']}/backups/{shown['id']}").status == 204
+    assert house not in [backup["id"] for backup in cloud.admin.get(f"/api/backups?serviceId={service}") if backup["state"] != "deleting"]

@@ -66,6 +66,10 @@ Endpoint described(const Call& call, std::string_view tag) {
                                       {404, "what the path names does not exist for this token"},
                                       {409, "the state of things does not allow it, or the name is taken"},
                                       {422, "something in the request is wrong; details name the fields"}}};
+  if (call.scope == Scope::kOpen) {
+    endpoint.more_refusals.insert(endpoint.more_refusals.begin(), {{401, "the address or the password is wrong"},
+                                                                   {403, "the operator does not allow it"}});
+  }
   return endpoint;
 }
 
