@@ -39,16 +39,18 @@ TEST(Dialects, AreToldByThePath) {
 
 TEST(Dialects, RefuseEachInItsOwnForm) {
   const auto error = Error(Code::kInvalidArgument, "no such name").with_field("/backup/name", "is too long");
+  const std::string hint = "correct the fields named in the answer and send the request again";
   const auto lnchr = error_response(asked("/api/v1/databases"), error);
   EXPECT_EQ(lnchr.status, 400);
   EXPECT_EQ(core::to_text(body_of(lnchr)), R"({"success":false,"error":{"code":"BAD_REQUEST","message":"no such name",)"
-                                           R"("details":[{"field":"/backup/name","message":"is too long"}]}})");
+                                           R"("details":[{"field":"/backup/name","message":"is too long"}],"hint":")" +
+                                               hint + R"("}})");
   const auto cloudheed = error_response(asked("/v1/databases"), error);
   EXPECT_EQ(cloudheed.status, 422);
   EXPECT_EQ(core::to_text(body_of(cloudheed)),
             R"({"error":{"code":"validation_error","message":"no such name",)"
-            R"("details":[{"field":"backup.name","message":"is too long"}]},"meta":{"request_id":"req-)" +
-                std::string(32, 'a') + R"("}})");
+            R"("details":[{"field":"backup.name","message":"is too long"}],"hint":")" +
+                hint + R"("},"meta":{"request_id":"req-)" + std::string(32, 'a') + R"("}})");
   const auto guidewire = error_response(asked("/api/v1/tenants/acme"), error);
   EXPECT_EQ(guidewire.status, 400);
   EXPECT_EQ(body_of(guidewire).at("message"), "no such name; /backup/name is too long");

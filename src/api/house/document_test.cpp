@@ -90,7 +90,9 @@ constexpr std::string_view kMetaSchema = R"json({
           "type": "array",
           "items": {
             "type": "object", "additionalProperties": false,
-            "properties": {"bearerAuth": {"type": "array", "items": {"enum": ["read", "change", "delete", "recover-in-place", "admin", "metrics"]}}}
+            "properties": {"bearerAuth": {"type": "array", "items": {"enum": ["read", "change", "delete", "recover-in-place",
+              "admin", "metrics", "services:read", "services:write", "services:delete", "backups:read", "backups:write",
+              "backups:recover", "backups:delete"]}}}
           }
         }
       }

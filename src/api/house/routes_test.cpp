@@ -18,14 +18,21 @@ using testing::Listener;
 
 std::string text_of(const json::value& value) { return std::string(value.as_string()); }
 
-TEST_F(HouseApiTest, AsksEveryRouteForATokenButHealthAndReadiness) {
+TEST_F(HouseApiTest, AsksEveryRouteForATokenButThoseThatComeBeforeOne) {
+  // With what they answer to an empty request: of the last two, that it says nothing.
+  const std::map<std::string, int> open{{"GET /health", 200},
+                                        {"GET /ready", 200},
+                                        {"GET /api/docs", 200},
+                                        {"GET /api/openapi.json", 200},
+                                        {"GET /api/accounts/setup-status", 200},
+                                        {"POST /api/accounts/register", 400},
+                                        {"POST /api/sessions", 400}};
   token_.clear();
   for (const std::string& route : router_.routes()) {
     const auto parts = core::split(route, ' ');
     const auto response = send(parts[0], parts[1]);
-    const bool open =
-        parts[1] == "/health" || parts[1] == "/ready" || parts[1] == "/api/docs" || parts[1] == "/api/openapi.json";
-    EXPECT_EQ(response.status, open ? 200 : 401) << route << ": " << response.body;
+    const auto known = open.find(route);
+    EXPECT_EQ(response.status, known == open.end() ? 401 : known->second) << route << ": " << response.body;
   }
 }
 
