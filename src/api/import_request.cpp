@@ -57,6 +57,7 @@ bool brings_file(const http::Request& request) {
 
 control::ImportRequest import_request_from_json(const core::json::object& body) {
   return {.path = core::find_string(body, "path"),
+          .destination_id = core::find_string(body, "destinationId"),
           .url = core::find_string(body, "url"),
           .backup_id = core::find_string(body, "backupId"),
           .format = core::find_string(body, "format")};

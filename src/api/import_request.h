@@ -37,7 +37,7 @@ class ImportRequests {
 /// True for a body that is no JSON: what calls with Endpoint::uploads take as an upload. By the head alone.
 bool brings_file(const http::Request& request);
 
-/// {"path"}, {"url"} or {"backupId"}, with an optional "format".
+/// {"path"} with or without "destinationId", {"url"} or {"backupId"}, with an optional "format".
 control::ImportRequest import_request_from_json(const core::json::object& body);
 
 }  // namespace backstay::api

@@ -177,7 +177,8 @@ providers::PostgresqlConfig postgresql_config(const Configuration& configuration
 providers::SpoolConfig spool_config(const Configuration& configuration) {
   return {.directory = providers::spool_directory(configuration.server_services_dir),
           .most_bytes = static_cast<std::uint64_t>(configuration.import_max_upload_bytes),
-          .roots = {configuration.import_roots.begin(), configuration.import_roots.end()}};
+          .roots = {configuration.import_roots.begin(), configuration.import_roots.end()},
+          .egress = store_policy(configuration).egress};
 }
 
 }  // namespace
@@ -206,7 +207,7 @@ struct ServerAssembly::Parts {
         external_services(
             {.database = *database, .providers = providers, .commands = commands, .clock = clock, .random = random}),
         queries(*database, providers),
-        spool(spool_config(configuration), files, backend_client, random),
+        spool(spool_config(configuration), files, backend_client, gate, random),
         notifier(backend_client, clock, store_policy(configuration).egress),
         accounts({.database = *database, .clock = clock, .random = random},
                  {.open_registration = configuration.accounts_open_registration}),

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/time.h"
+#include "model/destination.h"
 
 namespace backstay::control {
 
@@ -53,6 +54,11 @@ class DumpSpool {
   virtual void fetch(const std::string& url, SpoolFile& into,
                      const std::function<void(std::uint64_t done, std::uint64_t total)>& progress,
                      std::stop_token stop) = 0;
+  /// The same from an object that lies below the destination's prefix. Throws Error(import_refused) if there is none,
+  /// and what the store throws.
+  virtual void fetch_object(const model::Destination& at, const std::string& key, SpoolFile& into,
+                            const std::function<void(std::uint64_t done, std::uint64_t total)>& progress,
+                            std::stop_token stop) = 0;
 };
 
 }  // namespace backstay::control

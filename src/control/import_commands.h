@@ -20,8 +20,10 @@ namespace backstay::control {
 
 /// Exactly one of path, url and backup_id.
 struct ImportRequest {
-  /// A file or a directory below a root that the operator allowed.
+  /// A file or a directory below a root that the operator allowed; with a destination: an object below its prefix.
   std::optional<std::string> path{};
+  /// One of the service's own team.
+  std::optional<std::string> destination_id{};
   /// http or https.
   std::optional<std::string> url{};
   /// A logical backup of the same team.
@@ -40,9 +42,9 @@ struct ImportDependencies {
   core::Random& random;
 };
 
-/// Thread-safe. Refusals name the fields /path, /url, /backupId and /format. A service of a team that the principal
-/// does not see is not_found; conflict while the service does not run, is being deleted, switched, recovered or changed
-/// otherwise, or takes in another dump.
+/// Thread-safe. Refusals name the fields /path, /destinationId, /url, /backupId and /format. A service of a team that
+/// the principal does not see is not_found; conflict while the service does not run, is being deleted, switched,
+/// recovered or changed otherwise, or takes in another dump.
 class ImportCommands {
  public:
   explicit ImportCommands(ImportDependencies dependencies)
@@ -61,6 +63,7 @@ class ImportCommands {
   model::Operation enqueue(const std::string& service_id, core::json::object request, model::Secrets secrets,
                            const Principal& principal);
   void require_importable(metadata::Transaction& tx, const std::string& service_id, const Principal& principal);
+  void require_own_destination(const std::string& service_id, const std::string& id);
   void require_own_backup(const std::string& service_id, const std::string& backup_id, const Principal& principal);
 
   ImportDependencies deps_;

@@ -8,6 +8,7 @@
 #include "control/service_operations.h"
 #include "core/text.h"
 #include "metadata/backups.h"
+#include "metadata/destinations.h"
 #include "metadata/instances.h"
 #include "metadata/operations.h"
 #include "metadata/services.h"
@@ -48,14 +49,20 @@ void fetch(const WorkDependencies& deps, StepContext& context) {
   const auto& operation = context.operation();
   const auto url = operation.secrets.find("url");
   const auto backup = core::find_string(operation.request, "backupId");
-  if ((url == operation.secrets.end() && !backup) || deps.spool->contains(operation.id)) return;
+  const auto object = core::find_string(operation.request, "object");
+  const bool lies_elsewhere = url != operation.secrets.end() || backup || object;
+  if (!lies_elsewhere || deps.spool->contains(operation.id)) return;
   const auto file = deps.spool->open(std::nullopt);
+  const auto progress = [&](std::uint64_t done, std::uint64_t total) { context.progress("fetch", done, total); };
   if (backup) {
     write_backup(deps, context, *backup, *file);
+  } else if (object) {
+    const auto at = deps.database.read([&](auto& tx) {
+      return metadata::Destinations(tx).require(core::require_string(operation.request, "destinationId"));
+    });
+    deps.spool->fetch_object(at, *object, *file, progress, context.stop());
   } else {
-    deps.spool->fetch(
-        url->second.reveal(), *file,
-        [&](std::uint64_t done, std::uint64_t total) { context.progress("fetch", done, total); }, context.stop());
+    deps.spool->fetch(url->second.reveal(), *file, progress, context.stop());
   }
   file->keep(operation.id);
 }

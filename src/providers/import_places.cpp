@@ -15,6 +15,8 @@ constexpr mode_t kDirectoryMode = 0700;
 constexpr mode_t kFileMode = 0600;
 constexpr std::uint64_t kLookEvery = std::uint64_t{16} << 20;
 constexpr std::chrono::hours kFetchDeadline{24};
+/// Of an object, at a time.
+constexpr std::uint64_t kPiece = std::uint64_t{8} << 20;
 /// Of files that are being written.
 constexpr std::string_view kUnfinished = ".part";
 
@@ -142,11 +144,19 @@ void FileDumpSpool::check_path(const std::string& path) const {
 }
 
 void FileDumpSpool::check_url(const std::string& url) const {
+  std::string host;
   try {
-    http::parse_url(url);
+    host = http::parse_url(url).host;
   } catch (const core::Error& error) {
     throw core::Error(error.code(), error.message()).with_field("/url", "must be an http or https URL");
   }
+  const bool numeric =
+      host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos;
+  const auto kind = http::classify_address(host);
+  if (!numeric || config_.egress.allows(kind)) return;
+  throw core::Error(core::Code::kEgressRefused,
+                    fmt::format("'{}' is a {}, which may not be reached", host, http::describe(kind)))
+      .with_field("/url", "names an address that may not be reached");
 }
 
 void FileDumpSpool::fetch(const std::string& url, control::SpoolFile& into,
@@ -164,6 +174,27 @@ void FileDumpSpool::fetch(const std::string& url, control::SpoolFile& into,
   throw core::Error(core::Code::kImportRefused,
                     fmt::format("the URL's server answered with status {} instead of the dump", answer.status))
       .with_hint("name the URL of the dump itself: redirects are not followed");
+}
+
+void FileDumpSpool::fetch_object(const model::Destination& at, const std::string& key, control::SpoolFile& into,
+                                 const std::function<void(std::uint64_t done, std::uint64_t total)>& progress,
+                                 std::stop_token stop) {
+  const auto store = stores_.open(at);
+  const auto found = store->head(key);
+  if (!found) {
+    throw core::Error(core::Code::kImportRefused,
+                      fmt::format("there is no object '{}' at '{}'", key, store->description()));
+  }
+  for (std::uint64_t done = 0; done < found->size;) {
+    if (stop.stop_requested()) throw core::Error(core::Code::kCancelled, "fetching the dump was cancelled");
+    const auto piece = store->get_range(key, done, kPiece);
+    if (!piece || piece->empty()) {
+      throw core::Error(core::Code::kImportRefused, fmt::format("the object '{}' changed while it was read", key));
+    }
+    into.write(core::as_text(*piece));
+    done += piece->size();
+    progress(done, found->size);
+  }
 }
 
 }  // namespace backstay::providers

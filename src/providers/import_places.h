@@ -10,6 +10,7 @@
 #include "core/random.h"
 #include "http/client.h"
 #include "os/file_system.h"
+#include "providers/store_gate.h"
 
 namespace backstay::providers {
 
@@ -30,6 +31,8 @@ struct SpoolConfig {
   /// A longer dump is not taken.
   std::uint64_t most_bytes = 0;
   std::vector<std::filesystem::path> roots;
+  /// Which addresses URLs may name; what they resolve to the transport judges.
+  http::EgressPolicy egress = {};
   /// What always stays free on that disk.
   std::uint64_t reserve = std::uint64_t{512} << 20;
 };
@@ -38,8 +41,9 @@ struct SpoolConfig {
 class FileDumpSpool final : public control::DumpSpool {
  public:
   /// What is referred to outlives it.
-  FileDumpSpool(SpoolConfig config, os::FileSystem& files, http::Transport& transport, core::Random& random)
-      : config_(std::move(config)), files_(files), transport_(transport), random_(random) {}
+  FileDumpSpool(SpoolConfig config, os::FileSystem& files, http::Transport& transport, BlobStoreGate& stores,
+                core::Random& random)
+      : config_(std::move(config)), files_(files), transport_(transport), stores_(stores), random_(random) {}
 
   std::unique_ptr<control::SpoolFile> open(std::optional<std::uint64_t> expected) override;
   [[nodiscard]] bool contains(const std::string& name) const override;
@@ -50,6 +54,9 @@ class FileDumpSpool final : public control::DumpSpool {
   void fetch(const std::string& url, control::SpoolFile& into,
              const std::function<void(std::uint64_t done, std::uint64_t total)>& progress,
              std::stop_token stop) override;
+  void fetch_object(const model::Destination& at, const std::string& key, control::SpoolFile& into,
+                    const std::function<void(std::uint64_t done, std::uint64_t total)>& progress,
+                    std::stop_token stop) override;
 
  private:
   class File;
@@ -58,6 +65,7 @@ class FileDumpSpool final : public control::DumpSpool {
   const SpoolConfig config_;
   os::FileSystem& files_;
   http::Transport& transport_;
+  BlobStoreGate& stores_;
   core::Random& random_;
 };
 

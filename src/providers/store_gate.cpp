@@ -35,6 +35,12 @@ std::vector<control::ProbeCheck> BlobStoreGate::probe(const model::Destination& 
   return checks;
 }
 
+std::unique_ptr<blob::Store> BlobStoreGate::open(const model::Destination& destination) {
+  auto policy = policy_;
+  policy.create_directories = false;
+  return blob::open_store(to_blob(destination), policy, context_);
+}
+
 bool BlobStoreGate::holds_repository(const model::Destination& destination, const std::string& repository_id) {
   const auto turn = turns_.take(destination.team_id);
   auto policy = policy_;

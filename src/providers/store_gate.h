@@ -1,6 +1,8 @@
 // The gate from control to the blob drivers and to the repository's keys.
 #pragma once
 
+#include <memory>
+
 #include "blob/destination.h"
 #include "control/stores.h"
 #include "providers/store_turns.h"
@@ -15,6 +17,8 @@ class BlobStoreGate final : public control::StoreGate {
   void check(const model::Destination& destination) override;
   std::vector<control::ProbeCheck> probe(const model::Destination& destination) override;
   bool holds_repository(const model::Destination& destination, const std::string& repository_id) override;
+  /// As it is, for what is no backup; read only.
+  [[nodiscard]] std::unique_ptr<blob::Store> open(const model::Destination& destination);
   [[nodiscard]] std::string recovery_kit(const model::Team& team,
                                          const std::vector<model::Destination>& destinations) const override;
   core::Secret make_recovery_key() override;

@@ -374,6 +374,17 @@ def test_a_dump_is_imported_however_it_comes(client, empty, dumps, web):
     assert client.open(empty).tables() == sorted(f"by_{word}" for word in ways)
 
 
+def test_a_dump_is_restored_from_an_object_of_a_destination(client, empty, rgw):
+    there = client.destination(rgw, "dumps", prefix="below")
+    rgw.put_all(there["bucket"], {"below/nightly/shop.sql": b"CREATE TABLE by_object (n int);\n"})
+    way = ("restore-from-path", {"destination_id": there["id"], "path": "nightly/shop.sql"})
+    assert imported(client, empty, *way)["status"] == "completed"
+    assert "by_object" in client.open(empty).tables()
+    gone = imported(client, empty, "restore-from-path", {"destination_id": there["id"], "path": "nightly/none.sql"})
+    assert gone["status"] == "failed" and "nightly/none.sql" in gone["error"]
+    client.refusal("POST", f"/databases/{empty['id']}/restore-from-path", {"destination_id": NOBODY, "path": "a"})
+
+
 def test_a_dump_of_a_database_comes_back_whole(client, empty, database):
     held = client.open(database).fingerprints()
     dump = client.open(database).run("pg_dump", "--no-owner", "-t", "kept").encode()
@@ -464,6 +475,13 @@ def test_who_sees_several_tenants_names_one(plane, client):
     admin = Client(plane, "lnchr-team")
     admin.token = plane.token_file.read_text().strip()
     assert "tenant" in admin.refusal("POST", "/databases", {"name": "x", "type": "postgres"})["message"]
+
+
+def test_what_is_not_there_is_told_in_the_same_form(client):
+    for method, path in (("GET", "/projects"), ("PATCH", "/databases"), ("GET", f"/databases/{NOBODY}"), ("GET", "/databases/1")):
+        client.refusal(method, path, status=404)
+    answer = client.raw("POST", "/databases", b"{", {"Content-Type": "application/json"})
+    assert (answer.status, answer.body["error"]["code"]) == (400, "BAD_REQUEST")
 
 
 def test_without_a_credential(plane):

@@ -10,6 +10,7 @@ constexpr std::string_view kSchemas = R"json({
     "description": "exactly one of path, url and backupId",
     "properties": {
       "path": {"type": "string", "minLength": 1, "maxLength": 4096, "description": "a file, or the directory that pg_dump made, below a root that the operator allows"},
+      "destinationId": {"type": "string", "format": "uuid", "description": "of the same team: path is an object below its prefix"},
       "url": {"type": "string", "minLength": 1, "maxLength": 4096, "description": "http or https; redirects are not followed"},
       "backupId": {"type": "string", "format": "uuid", "description": "a logical backup of the same team"},
       "format": {"type": "string", "enum": ["plain", "custom", "tar", "directory"], "description": "refused unless the content is of this form; absent: the content tells it"}

@@ -46,7 +46,9 @@ control::ImportRequest import_of(const json::object& body) {
           .format = core::find_string(body, "format")};
 }
 
-control::ImportRequest path_of(const json::object& body) { return {.path = core::find_string(body, "path")}; }
+control::ImportRequest path_of(const json::object& body) {
+  return {.path = core::find_string(body, "path"), .destination_id = core::find_string(body, "destination_id")};
+}
 
 class Handlers {
  public:
@@ -131,9 +133,11 @@ void add_import_routes(RouteTable& routes, const Context& context) {
   add({.method = "POST",
        .path = "/databases/{id}/restore-from-path",
        .operation = "databases-restoreFromPath",
-       .summary = "Take a dump that is a file on the server into a database",
+       .summary = "Take a dump that is a file on the server or an object of a destination into a database",
        .scope = Scope::kWriteServices,
-       .body = object_schema({{"path", {{"type", "string"}, {"minLength", 1}, {"maxLength", 4096}}}}, {"path"}),
+       .body = object_schema({{"path", {{"type", "string"}, {"minLength", 1}, {"maxLength", 4096}}},
+                              {"destination_id", {{"type", json::array{"string", "null"}}, {"format", "uuid"}}}},
+                             {"path"}),
        .status = 201,
        .data = import_schema()},
       &Handlers::take_path);

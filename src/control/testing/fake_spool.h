@@ -47,6 +47,15 @@ class FakeSpool final : public DumpSpool {
     progress(found->second.size(), 0);
   }
 
+  void fetch_object(const model::Destination& at, const std::string& key, SpoolFile& into,
+                    const std::function<void(std::uint64_t done, std::uint64_t total)>& progress,
+                    std::stop_token) override {
+    const auto found = urls.find(at.url + "/" + key);
+    if (found == urls.end()) throw core::Error(core::Code::kImportRefused, "there is no such object");
+    into.write(found->second);
+    progress(found->second.size(), found->second.size());
+  }
+
  private:
   class File final : public SpoolFile {
    public:
