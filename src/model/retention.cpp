@@ -134,10 +134,13 @@ class Retention {
     }
   }
 
-  /// The present place reaches the cut, and everything here is older.
+  /// The present place reaches the cut, and everything here is older, what an instance last did while it served too.
   void find_left() {
     left_ = question_.covered_since && *question_.covered_since <= cut_ &&
-            std::ranges::all_of(times_, [this](const auto& dated) { return dated.second <= cut_; });
+            std::ranges::all_of(times_, [this](const auto& dated) { return dated.second <= cut_; }) &&
+            std::ranges::none_of(question_.instances, [this](const RetainedInstance& instance) {
+              return instance.served_until && *instance.served_until > cut_;
+            });
   }
 
   void count_floor() {

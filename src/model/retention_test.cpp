@@ -638,6 +638,14 @@ TEST(RetentionTest, OnlyWhatIsNewerAndGoodCoversAPlaceThatWasLeft) {
   EXPECT_FALSE(covered_since(question(20, {backup("p1", 4)}), asked)) << "something is on its way there still";
 }
 
+TEST(RetentionTest, APlaceWhereAnInstanceServedWithinTheRetentionIsNotLeft) {
+  auto asked = left_place(11.1, {backup("p1", 4)});
+  asked.instances[0].served_until = day(5);
+  EXPECT_EQ(gone(asked), "") << "its log reaches up to then";
+  asked.instances[0].served_until = day(3.5);
+  EXPECT_EQ(gone(asked), "l1 l2 l3");
+}
+
 TEST(RetentionTest, TheLastGoodOneAtAPlaceThatWasLeftMayBeDeletedThen) {
   auto last = question(12, {backup("l1", 1)});
   EXPECT_EQ(deletion_obstacle(last, "l1"), "it is the last good backup");
