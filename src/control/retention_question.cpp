@@ -103,6 +103,12 @@ bool is_of(const model::Instance& instance, const RetentionCase& place) {
   return has_backups || (instance.destination_id == place.destination_id && instance.served_from);
 }
 
+/// What may be switched back to is not over, however long ago it served.
+std::optional<core::Timestamp> needed_until(const model::Instance& instance, core::Timestamp now) {
+  const bool kept = instance.state == model::InstanceState::kStopped && instance.kept_until && instance.served_until;
+  return kept ? std::max(*instance.served_until, now) : instance.served_until;
+}
+
 RetentionCase case_at(metadata::Transaction& tx, const model::Service& service, const std::string& place,
                       const std::vector<model::Backup>& backups, core::Timestamp now) {
   RetentionCase made{.destination_id = place, .question = question_of(service, now), .ended = {}};
@@ -118,7 +124,7 @@ RetentionCase case_at(metadata::Transaction& tx, const model::Service& service, 
     if (!is_of(instance, made)) continue;
     made.question.instances.push_back({.id = instance.id,
                                        .continuous = archives_continuously(instance, place, backups),
-                                       .served_until = instance.served_until,
+                                       .served_until = needed_until(instance, now),
                                        .held_by = holder});
   }
   return made;
@@ -143,7 +149,9 @@ void note_left(metadata::Transaction& tx, const model::Service& service, std::ve
   });
   for (auto& place : cases) {
     place.question.covered_elsewhere = covered && service.backups.enabled && &place != &*present;
-    if (used.contains(place.destination_id)) continue;
+    // What was only ever sent there by hand or by a schedule did not move away with the service.
+    const bool was_first = std::ranges::any_of(place.question.instances, &model::RetainedInstance::continuous);
+    if (!was_first || used.contains(place.destination_id)) continue;
     place.question.covered_since = model::covered_since(present->question, place.question);
   }
 }

@@ -81,6 +81,10 @@ ServiceChange ServiceCommands::make_service(const CreateServiceRequest& request,
     service.recovered_from = recovery->recovered_from;
   }
   service.candidate_of = making.candidate_of;
+  if (making.then_switch) {
+    recovery->plan.forecast["warnings"].as_array().emplace_back(
+        "the service goes on with it as soon as it is ready: its connections are cut then");
+  }
   const std::string instance_id = deps_.random.uuid();
   NewOperation work;
   work.kind = recovery ? kinds::kRecover : kinds::kCreate;

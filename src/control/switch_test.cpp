@@ -310,6 +310,31 @@ TEST_F(SwitchTest, RetentionKeepsWhatServedBeforeAndTheOrderOfServing) {
   for (const auto& verdict : model::decide_retention(cases.front().question).backups) EXPECT_FALSE(verdict.goes);
 }
 
+TEST_F(SwitchTest, RetentionIsNotOverWithWhatMayBeSwitchedBackTo) {
+  candidate();
+  switch_over();
+  const auto end_of_former = [&] {
+    const auto cases =
+        world_.database->read([&](auto& tx) { return retention_cases(tx, world_.service(id_), world_.clock.now()); });
+    return *cases.front().question.instances.front().served_until;
+  };
+  world_.clock.advance(std::chrono::hours(20));
+  EXPECT_EQ(end_of_former(), world_.clock.now());
+  world_.clock.advance(std::chrono::hours(5));
+  settle();
+  EXPECT_EQ(end_of_former(), *instance(first_).served_until);
+}
+
+TEST_F(SwitchTest, ADryRunInPlaceSaysThatConnectionsAreCut) {
+  RecoverServiceRequest request;
+  request.service_id = id_;
+  request.into = RecoverInto::kInPlace;
+  const auto change = world_.commands->recover_service(request, world_.admin, Effect::kDryRun);
+  const auto warnings = core::to_text(core::require_object(change.operation->request, "forecast").at("warnings"));
+  EXPECT_NE(warnings.find("connections are cut"), std::string::npos) << warnings;
+  EXPECT_EQ(world_.queries->services(world_.team_id, true, world_.admin).size(), 1U);
+}
+
 TEST_F(SwitchTest, ARecoveryThatIsCancelledTooLateTakesNothingAway) {
   const auto made = candidate();
   const auto second = made.status.instance_id;
