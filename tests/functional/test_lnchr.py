@@ -428,6 +428,21 @@ def test_a_schedule_as_printed_runs_and_is_changed(client, database, place):
     client.refusal("GET", path, status=404)
 
 
+def test_a_schedule_may_send_its_backups_elsewhere(client, database, rgw):
+    elsewhere = client.destination(rgw, "elsewhere")
+    body = printed("create-schedule", database_id=database["id"], destination_id=elsewhere["id"])
+    schedule = client.call("POST", "/backup-schedules", body, 201)
+    assert schedule["destination_id"] == elsewhere["id"]
+    run = client.call("POST", f"/backup-schedules/{schedule['id']}/run", status=201)
+    assert client.wait_for_backup(database["id"], run["id"])["destination_id"] == elsewhere["id"]
+    held = words(client, database)
+    made = client.call("POST", f"/backups/database/{run['id']}/restore", {"new_name": "from-elsewhere"}, 201)
+    assert made["name"] == "from-elsewhere"
+    assert words(client, client.wait_for(made["id"], "running"), database["password"]) == held
+    error = client.refusal("DELETE", f"/settings/backup-destinations/{elsewhere['id']}", status=409)
+    assert "schedule" in error["message"]
+
+
 def test_a_schedule_is_for_a_database_or_for_an_application(client, database):
     body = {"cron_expression": "0 2 * * *"}
     client.refusal("POST", "/backup-schedules", body)

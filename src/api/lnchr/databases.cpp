@@ -43,7 +43,9 @@ std::vector<model::Service> databases_of(const Context& context, const Request& 
   std::vector<model::Service> found;
   for (auto& view : context.queries.services(filter, principal)) {
     if (!is_database(view.service)) continue;
-    if (project && !model::has_labels(view.service.labels, {{std::string(kProjectLabel), *project}})) continue;
+    if (project && !project->empty() &&
+        !model::has_labels(view.service.labels, {{std::string(kProjectLabel), *project}}))
+      continue;
     found.push_back(std::move(view.service));
   }
   return found;
