@@ -85,7 +85,9 @@ void add_destination_create(CLI::App& group, CommandContext& context) {
   auto* command = group.add_subcommand("create", "probe a store and keep it as a destination");
   command->add_option("name", options->name, "its name")->required();
   command->add_option("--team", options->team, "team id; not needed where there is only one");
-  command->add_option("--config", options->config, "destinationPath=s3://bucket/prefix, endpointUrl=…, region=…")
+  command
+      ->add_option("--config", options->config,
+                   "destinationPath=s3://bucket/prefix, endpointUrl=…, region=…, provider=r2, accountId=…")
       ->required()
       ->type_name("KEY=VALUE");
   command->add_option("--secret-file", options->secret_files, "accessKey=FILE, secretKey=FILE")->type_name("KEY=FILE");
@@ -96,6 +98,30 @@ void add_destination_create(CLI::App& group, CommandContext& context) {
         {"config", parse_key_values(options->config)},
         {"secrets", read_secrets(options->secret_files, {}, context.files(), context.terminal())}};
     context.print(context.client().send("POST", "/api/destinations", body), destination_page);
+  });
+}
+
+void add_destination_update(CLI::App& group, CommandContext& context) {
+  struct Options {
+    std::string id;
+    std::string name;
+    std::vector<std::string> config;
+    std::vector<std::string> secret_files;
+  };
+  auto options = std::make_shared<Options>();
+  auto* command = group.add_subcommand("update", "give a destination another name, other keys or another place");
+  command->add_option("destination", options->id, "its id")->required();
+  command->add_option("--name", options->name, "its new name");
+  command->add_option("--config", options->config, "what changes of it, such as region=…")->type_name("KEY=VALUE");
+  command->add_option("--secret-file", options->secret_files, "accessKey=FILE, secretKey=FILE")->type_name("KEY=FILE");
+  context.add_command(*command, [&context, options] {
+    core::json::object body;
+    if (!options->name.empty()) body["name"] = options->name;
+    if (!options->config.empty()) body["config"] = parse_key_values(options->config);
+    if (!options->secret_files.empty()) {
+      body["secrets"] = read_secrets(options->secret_files, {}, context.files(), context.terminal());
+    }
+    context.print(context.client().send("PATCH", "/api/destinations/" + options->id, body), destination_page);
   });
 }
 
@@ -156,6 +182,7 @@ void add_destination_commands(CLI::App& program, CommandContext& context) {
     context.print(context.client().get("/api/destinations", query), destinations_table);
   });
   add_destination_create(*group, context);
+  add_destination_update(*group, context);
   add_destination_lose(*group, context);
   add_delete(*group, context, "destination", "/api/destinations");
 }

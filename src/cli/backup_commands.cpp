@@ -71,16 +71,28 @@ void add_create(CLI::App& group, CommandContext& context) {
   struct Options : WaitOptions {
     std::string service;
     bool logical = false;
+    std::string destination;
+    std::string label;
+    std::string expires_at;
   };
   auto options = std::make_shared<Options>();
   auto* command = group.add_subcommand("create", "take a backup now");
   command->add_option("service", options->service, "id or name")->required();
   command->add_flag("--logical", options->logical,
                     "a dump, which goes into any later major version and can be had as SQL");
+  command->add_option("--destination", options->destination,
+                      "where it goes (id) instead of where the service's backups go");
+  command->add_option("--label", options->label, "a word to know it by");
+  command->add_option("--expires-at", options->expires_at, "kept until then instead of for the retention, RFC 3339");
   add_wait_options(*command, *options);
   context.add_command(*command, [&context, options] {
     const std::string id = find_service_id(context, options->service);
-    const value body = options->logical ? value{{"mechanism", "logical"}} : value();
+    core::json::object wanted;
+    if (options->logical) wanted["mechanism"] = "logical";
+    if (!options->destination.empty()) wanted["destinationId"] = options->destination;
+    if (!options->label.empty()) wanted["label"] = options->label;
+    if (!options->expires_at.empty()) wanted["expiresAt"] = options->expires_at;
+    const value body = wanted.empty() ? value() : value(std::move(wanted));
     const value entry = context.client().send("POST", fmt::format("{}/{}/backups", kServices, id), body);
     if (!options->wait) {
       return context.print(entry,

@@ -286,6 +286,18 @@ TEST_F(HouseCommandsTest, WaitsUntilABackupWasReadBack) {
   EXPECT_NE(terminal_.output.find("confirmedAt   2026-04-10T12:00:05Z"), std::string::npos) << terminal_.output;
 }
 
+TEST_F(HouseCommandsTest, ABackupGoesWhereItIsSent) {
+  server_.on(std::string("POST /api/managed-services/") + kId + "/backups", R"({"id":"b1"})");
+  EXPECT_EQ(run({"backups", "create", kId, "--destination", "d1", "--label", "off site"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.at(0).body, R"({"destinationId":"d1","label":"off site"})");
+}
+
+TEST_F(HouseCommandsTest, OnlyWhatIsGivenOfADestinationChanges) {
+  server_.on("PATCH /api/destinations/d1", R"({"id":"d1","name":"store"})");
+  EXPECT_EQ(run({"destinations", "update", "d1", "--config", "region=eu"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.at(0).body, R"({"config":{"region":"eu"}})");
+}
+
 TEST_F(HouseCommandsTest, ADumpIsAskedForAndDownloadedAsAWhole) {
   server_.on(std::string("POST /api/managed-services/") + kId + "/backups", R"({"id":"b1"})");
   EXPECT_EQ(run({"backups", "create", kId, "--logical"}), 0) << terminal_.errors;

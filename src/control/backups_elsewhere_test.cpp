@@ -150,6 +150,12 @@ TEST_F(BackupsElsewhereTest, TheRetentionKnowsThatItStandsAlone) {
     EXPECT_EQ(place.question.instances[0].continuous, !there);
     EXPECT_EQ(place.question.covered_elsewhere, there);
   }
+  for (int day = 0; day < 20; ++day) {
+    world_.clock.advance(std::chrono::hours(24));
+    world_.settle();
+  }
+  EXPECT_EQ(world_.queries->backup(backup.id, world_.admin).state, model::BackupState::kCompleted)
+      << "the newest one there, though the retention is 7 days";
   world_.commands->delete_backup(backup.id, world_.admin);
   EXPECT_EQ(world_.queries->backup(backup.id, world_.admin).state, model::BackupState::kDeleting)
       << "the last one there, but not the service's last";

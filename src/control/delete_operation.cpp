@@ -107,10 +107,14 @@ void destroy_all(const WorkDependencies& deps, StepContext& context) {
   destroy_instance(deps, context);
 }
 
-bool left_something(metadata::Transaction& tx, const std::string& service_id) {
-  return std::ranges::any_of(archived_instances(tx, service_id), [&](const auto& instance) {
-    return metadata::Destinations(tx).repository_id(instance.destination_id).has_value();
-  });
+/// Where its WAL went, or where a backup was begun.
+bool left_something(metadata::Transaction& tx, const std::string& service_id,
+                    const std::vector<model::Backup>& backups) {
+  const auto has_repository = [&](const auto& object) {
+    return metadata::Destinations(tx).repository_id(object.destination_id).has_value();
+  };
+  return std::ranges::any_of(archived_instances(tx, service_id), has_repository) ||
+         std::ranges::any_of(backups, has_repository);
 }
 
 /// A record is kept for the backups that can still be recovered through it, for as long as was promised; without any,
@@ -144,7 +148,7 @@ void forget(const WorkDependencies& deps, StepContext& context) {
     const auto backups = metadata::Backups(tx).list(filter);
     const bool any_stored =
         std::ranges::any_of(backups, [](const auto& backup) { return backup.stored_at.has_value(); });
-    if (any_stored || left_something(tx, service->id)) {
+    if (any_stored || left_something(tx, service->id, backups)) {
       keep_record(tx, *service, deps.clock.now(), any_stored);
     } else {
       metadata::Services(tx).remove(service->id);
