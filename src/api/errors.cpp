@@ -66,6 +66,7 @@ void add_waiting(const core::Error& error, int status, http::Response& response)
     add_headers(response, limited->allowance());
     response.headers.set("Retry-After", std::to_string(limited->retry_after().count()));
   }
+  if (const auto* counted = dynamic_cast<const CountedRefusal*>(&error)) add_headers(response, counted->allowance());
   if (status == 503) response.headers.set("Retry-After", std::to_string(kRetryUnavailableAfter.count()));
 }
 

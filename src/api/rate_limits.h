@@ -51,6 +51,16 @@ class RateLimited : public core::Error {
   std::chrono::seconds retry_after_;
 };
 
+/// A request that was counted, and then refused for another reason.
+class CountedRefusal : public core::Error {
+ public:
+  CountedRefusal(const core::Error& refusal, Allowance allowance) : Error(refusal), allowance_(allowance) {}
+  [[nodiscard]] const Allowance& allowance() const { return allowance_; }
+
+ private:
+  Allowance allowance_;
+};
+
 /// Thread-safe.
 class RateLimiter {
  public:

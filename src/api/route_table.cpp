@@ -50,11 +50,22 @@ class Route {
     const Principal principal = authenticated(request);
     if (caller != nullptr) *caller = principal;
     const auto allowance = services_.limits.take_token(principal.token_id);
+    if (!allowance) return checked(request, principal);
+    try {
+      auto response = checked(request, principal);
+      add_headers(response, *allowance);
+      return response;
+    } catch (const RateLimited&) {
+      throw;
+    } catch (const Error& error) {
+      throw CountedRefusal(error, *allowance);
+    }
+  }
+
+  [[nodiscard]] Response checked(const Request& request, const Principal& principal) const {
     require_scope(principal);
     check_.check(request);
-    auto response = finished(request, carried_out(request, principal));
-    if (allowance) add_headers(response, *allowance);
-    return response;
+    return finished(request, carried_out(request, principal));
   }
 
   [[nodiscard]] Response audited(const Request& request) const {

@@ -30,15 +30,18 @@ const std::vector<Scopes>& known_scopes() {
       {"databases:read", {kScopeServicesRead}},
       {"databases:write", {kScopeServicesWrite, kScopeServicesDelete}},
       {"backups:read", {kScopeBackupsRead}},
-      {"backups:write", {kScopeBackupsWrite, kScopeBackupsRecover, kScopeBackupsDelete, kScopeRecoverInPlace}},
+      {"backups:write", {kScopeBackupsWrite, kScopeBackupsRecover, kScopeBackupsDelete}},
       {"read", {kScopeRead}},
       {"write", {kScopeWrite}},
   };
   return kKnown;
 }
 
+/// A restore in place changes a database by a backup: it takes the right to change both.
 std::vector<std::string> allowed_by(const std::vector<std::string>& words) {
   std::vector<std::string> allowed;
+  const auto has = [&](std::string_view word) { return std::ranges::find(words, word) != words.end(); };
+  if (has("databases:write") && has("backups:write")) allowed.emplace_back(model::kScopeRecoverInPlace);
   for (const auto& word : words) {
     const auto known = std::ranges::find(known_scopes(), word, &Scopes::word);
     allowed.insert(allowed.end(), known->allowed.begin(), known->allowed.end());
