@@ -490,6 +490,14 @@ def test_who_sees_several_tenants_names_one(plane, client):
     admin = Client(plane, "lnchr-team")
     admin.token = plane.token_file.read_text().strip()
     assert "tenant" in admin.refusal("POST", "/databases", {"name": "x", "type": "postgres"})["message"]
+    admin.prefix = "/lnchr-team"
+    key = admin.call("POST", "/settings/service-keys", {"name": "of-one-tenant"}, 201)
+    client_of_key = Client(plane, "lnchr-team", key_header=True)
+    client_of_key.token = key["key"]
+    assert [each["name"] for each in client_of_key.call("GET", "/databases")] == [
+        each["name"] for each in admin.call("GET", "/databases")]
+    client_of_key.prefix = "/lnchr-other"
+    client_of_key.refusal("GET", "/databases", status=404)
 
 
 def test_what_is_not_there_is_told_in_the_same_form(client):

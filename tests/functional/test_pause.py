@@ -86,3 +86,16 @@ def test_a_paused_service_stays_paused_over_a_restart_and_can_be_recovered(own_s
     set_pause(deployed, False)
     assert deployed.database().fingerprints() == before
     wait_for("the archive goes on", lambda: api.get(f"/api/managed-services/{deployed.id}/recovery-window") is not None, 30)
+
+
+def test_a_restart_cuts_sessions_and_keeps_what_was_committed(sleeper):
+    before = sleeper.database().fingerprints()
+    began = sleeper.database().sql("SELECT pg_postmaster_start_time()")
+    answer = sleeper.api.post(f"/api/managed-services/{sleeper.id}/restart")
+    assert answer["status"]["state"] == "updating"
+    assert sleeper.api.wait_for_operation(answer["operationId"])["state"] == "succeeded"
+    sleeper.api.wait_for_state(sleeper.id, "synchronized")
+    assert sleeper.database().sql("SELECT pg_postmaster_start_time()") > began
+    assert sleeper.database().fingerprints() == before
+    names = [event["eventName"] for event in sleeper.resource()["recentEvents"]]
+    assert "service.restarting" in names and "server.died" not in names
