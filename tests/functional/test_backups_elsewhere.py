@@ -9,6 +9,7 @@ import pytest
 from conftest import deploy
 
 from support import bodies
+from support.api import Api
 from support.database import Database
 from support.rgw import free_ports
 from support.server import make_state_directory, processes_below
@@ -139,3 +140,25 @@ def test_what_is_no_destination_of_the_team_is_refused_by_its_field(api, team, s
         assert answer.status == 400 and answer.body["errors"][0]["pointer"] == "/destinationId", answer
     answer = api.raw("POST", f"/managed-services/{shop.id}/backups", {"expiresAt": "2001-01-01T00:00:00Z", "label": "x" * 201})
     assert answer.status == 400 and {error["pointer"] for error in answer.body["errors"]} <= {"/expiresAt", "/label"}, answer
+
+
+def test_what_names_no_place_goes_to_the_operators_default(new_server, rgw):
+    """Whichever words its client speaks: a service of each dialect that makes services, and one whose backups are off."""
+    api = new_server("default-place").start().api()
+    bucket = rgw.make_bucket("default-place")
+    enter(api, 0, "everybody's", bodies.s3_store(rgw, bucket, "all"), isDefault=True)
+    team = api.post("/api/teams", {"name": "Customer"})["id"]
+    client = Api(api.url, api.post("/api/tokens", {"name": "client", "scopes": ["write"], "teamIds": [team]})["token"])
+    quiet = deploy(api, bodies.service(team, "quiet", bodies.new_password(), labels={
+        "guidewire.project": "test", "guidewire.stage": "dev", "guidewire.planet": "quiet"}))
+    client.post("/v1/databases", {"name": "cloud", "tier": "micro", "region": "nbg1"})
+    client.raw("POST", "/api/v1/databases", {"name": "plane", "type": "postgres"})
+    named = {service["name"]: service["id"] for service in api.get(f"/managed-services?team={team}")}
+    for name in ("cloud", "plane"):
+        api.wait_for_backup(named[name])
+    take(api, quiet.id)
+    places = {place["id"]: place["url"] for place in api.get(f"/api/destinations?team={team}")}
+    for name, service_id in named.items():
+        (backup,) = api.backups(service_id)
+        assert places[backup["destinationId"]] == f"s3://{bucket}/all/team-{team}", name
+        assert backup["standsAlone"] == (name == "quiet")
