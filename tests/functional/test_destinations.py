@@ -1,4 +1,6 @@
 """Where backups go: every way to name a store, and what a request is told of one that cannot be used."""
+import shutil
+
 import pytest
 from conftest import deploy
 
@@ -138,3 +140,25 @@ def test_keys_that_are_changed_at_the_destination_reach_what_runs(api, team, rgw
     refused = api.raw("DELETE", f"/api/destinations/{made['id']}")
     assert refused.status == 409 and "the service 'changed-keys'" in refused.body["detail"], refused
     api.delete(f"/managed-services/{deployed.id}?finalBackup=skip")
+
+
+def test_a_destination_follows_its_repository_to_another_place(api, team, shared_server):
+    before = shared_server.state_dir / "stores" / "before"
+    place = api.post("/api/destinations", {"teamId": team, "name": "moving", **bodies.directory_store(shared_server.state_dir, "before")})
+    source = deploy(api, bodies.service(team, "moving", bodies.new_password()))
+    source.database().sql("CREATE TABLE kept (i int)")
+    entry = api.post(f"/managed-services/{source.id}/backups", {"destinationId": place["id"]})
+    api.wait_for_backup(source.id, entry["id"])
+    shutil.copytree(before, before.with_name("after"))
+    before.with_name("empty").mkdir()
+    path = f"/api/destinations/{place['id']}"
+
+    def move(name):
+        return api.raw("PATCH", path, {"config": {"destinationPath": f"file://{before.with_name(name)}"}})
+    refused = move("empty")
+    assert refused.status == 409 and refused.body["errors"][0]["pointer"] == "/config/destinationPath", refused
+    moved = move("after")
+    assert moved.status == 200 and moved.body["url"].endswith("/after"), moved
+    before.rename(before.with_name("gone"))
+    copy = deploy(api, bodies.service(team, "moved", bodies.new_password(), recoverFrom={"id": entry["id"]}))
+    assert copy.database().tables() == ["kept"]
