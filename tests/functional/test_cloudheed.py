@@ -409,6 +409,8 @@ def test_people_log_in_and_make_keys_of_their_own(cloud, orders):
 
 def test_what_the_house_made_is_here_too(cloud, orders):
     service = orders["id"].removeprefix("db-")
+    pinned = cloud.admin.post(f"/managed-services/{service}/backups", {"pinned": True, "label": "kept"})["id"]
+    assert (cloud.completed(orders["id"], pinned)["expires_at"], cloud.completed(orders["id"], pinned)["name"]) == (None, "kept")
     house = cloud.admin.post(f"/managed-services/{service}/backups")["id"]
     shown = cloud.completed(orders["id"], house)
     assert shown["type"] == "manual" and days_between(shown["created_at"], shown["expires_at"]) == 14

@@ -194,6 +194,7 @@ control::TakeBackupRequest take_backup_request(const core::json::object& body) {
   request.label = text_or_empty(fields, "label");
   request.labels = model::changed({}, label_changes(fields));
   request.expires_at = fields.time("expiresAt");
+  request.pinned = fields.flag("pinned").value_or(false);
   require_none_refused(refused);
   return request;
 }

@@ -126,7 +126,8 @@ constexpr std::string_view kAnswers = R"json({
       "label": {"type": ["string", "null"], "maxLength": 200},
       "labels": {"$ref": "#/components/schemas/LabelChoice"},
       "expiresAt": {"type": ["string", "null"], "format": "date-time",
-                    "description": "kept until then instead of for the retention"}
+                    "description": "kept until then instead of for the retention"},
+      "pinned": {"type": ["boolean", "null"], "description": "true: it stays until it is unpinned and deleted"}
     }
   },
   "Backup": {
