@@ -24,7 +24,7 @@ constexpr int kGzipWindow = 15 + 16;
 class StreamDecompressor::Impl {
  public:
   virtual ~Impl() = default;
-  virtual void feed(core::ByteSpan data, const Sink& sink) = 0;
+  virtual void feed(core::ByteSpan data) = 0;
   virtual void finish() = 0;
   Sink sink;
 };
@@ -42,7 +42,7 @@ class Gzip final : public StreamDecompressor::Impl {
   Gzip(const Gzip&) = delete;
   Gzip& operator=(const Gzip&) = delete;
 
-  void feed(core::ByteSpan data, const StreamDecompressor::Sink& sink) override {
+  void feed(core::ByteSpan data) override {
     // zlib does not write to its input.
     stream_.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(data.data()));
     stream_.avail_in = static_cast<uInt>(data.size());
@@ -56,7 +56,7 @@ class Gzip final : public StreamDecompressor::Impl {
         ::inflateReset(&stream_);
         ended_ = false;
       }
-      inflate_piece(sink);
+      inflate_piece();
     }
   }
   void finish() override {
@@ -64,7 +64,7 @@ class Gzip final : public StreamDecompressor::Impl {
   }
 
  private:
-  void inflate_piece(const StreamDecompressor::Sink& sink) {
+  void inflate_piece() {
     stream_.next_out = reinterpret_cast<Bytef*>(piece_.data());
     stream_.avail_out = static_cast<uInt>(piece_.size());
     const int result = ::inflate(&stream_, Z_NO_FLUSH);
@@ -90,7 +90,7 @@ class Zstd final : public StreamDecompressor::Impl {
     ::ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kWindowLog);
   }
 
-  void feed(core::ByteSpan data, const StreamDecompressor::Sink& sink) override {
+  void feed(core::ByteSpan data) override {
     ZSTD_inBuffer in{data.data(), data.size(), 0};
     bool full = false;
     while (in.pos < in.size || full) {
@@ -126,7 +126,7 @@ StreamDecompressor::StreamDecompressor(StreamFormat format, Sink sink) {
 }
 StreamDecompressor::~StreamDecompressor() = default;
 
-void StreamDecompressor::feed(core::ByteSpan data) { impl_->feed(data, impl_->sink); }
+void StreamDecompressor::feed(core::ByteSpan data) { impl_->feed(data); }
 void StreamDecompressor::finish() { impl_->finish(); }
 
 }  // namespace backstay::codec

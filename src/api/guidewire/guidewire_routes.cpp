@@ -90,7 +90,7 @@ Response list_answer(const Context& context, std::vector<json::object> backups) 
 
 void append_backups(const Context& context, const StarSystem& stars, const ServiceName& service,
                     const Principal& principal, std::vector<json::object>& listed) {
-  for (const auto& backup : context.queries.backups({.service_id = service.id}, principal)) {
+  for (const auto& backup : context.queries.backups(service.id, principal)) {
     if (backup.state == model::BackupState::kDeleting) continue;
     listed.push_back(backup_resource(backup, service, stars.tenant));
   }
