@@ -1,5 +1,4 @@
 #include "api/testing/house_api.h"
-#include "metadata/operations.h"
 
 namespace backstay::api::house {
 namespace {
@@ -36,7 +35,7 @@ class ImportRoutesTest : public testing::HouseApiTest {
     EXPECT_EQ(response.status, 202) << response.body;
     if (response.status != 202) return {};
     const auto id = core::require_string(core::parse_json(response.body).as_object(), "id");
-    const auto operation = world_.database->read([&](auto& tx) { return metadata::Operations(tx).require(id); });
+    const auto operation = world_.queries->operation(id, world_.admin);
     const auto text = world_.spool.dumps.at(core::require_string(operation.request, "spooled"));
     world_.settle();
     return core::find_string(operation.request, "format").value_or("any") + ":" + text;
