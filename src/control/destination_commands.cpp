@@ -61,6 +61,13 @@ bool is_same_place(const model::Destination& a, const model::Destination& b) {
   return a.url == b.url && a.endpoint_url == b.endpoint_url;
 }
 
+/// What a change rests on.
+bool is_unchanged(const model::Destination& now, const model::Destination& before) {
+  return now.name == before.name && config_of(now) == config_of(before) &&
+         core::equal_in_constant_time(now.access_key.reveal(), before.access_key.reveal()) &&
+         core::equal_in_constant_time(now.secret_key.reveal(), before.secret_key.reveal());
+}
+
 std::string in_words(const std::vector<metadata::DestinationUser>& users) {
   std::string words;
   for (const auto& user : users) {
@@ -141,7 +148,12 @@ CreatedDestination ServiceCommands::update_destination(const std::string& id, co
   deps_.database.write([&](auto& tx) {
     metadata::Destinations destinations(tx);
     const auto now = destinations.require(id);
-    if (!is_same_place(now, before)) {
+    require_precondition(precondition, now);
+    if (now.lost_at) {
+      throw core::Error(core::Code::kConflict, fmt::format("the destination '{}' was declared lost", now.name))
+          .with_hint("enter the place anew, as another destination");
+    }
+    if (!is_unchanged(now, before)) {
       throw core::Error(core::Code::kConflict, fmt::format("the destination '{}' was changed meanwhile", before.name));
     }
     if (moves && destinations.users(id).empty()) destinations.forget_repository(id);

@@ -149,6 +149,14 @@ TEST_F(DestinationCommandsTest, NewKeysOfTheOperatorReachThePartsOfTheTeams) {
   EXPECT_EQ(stored(part).url, fmt::format("s3://all/x/team-{}", world_.team_id));
 }
 
+TEST_F(DestinationCommandsTest, WhatIsLostStaysAsItIs) {
+  auto place = enter("mine", "s3://bucket/a");
+  place.lost_at = world_.clock.now();
+  world_.database->write([&](auto& tx) { metadata::Destinations(tx).update(place); });
+  EXPECT_EQ(refusal([&] { update(place.id, {.name = "found again"}); }).code(), core::Code::kConflict);
+  EXPECT_TRUE(stored(place.id).lost_at);
+}
+
 TEST_F(DestinationCommandsTest, OnlyWhoMaySeeItChangesIt) {
   const auto operators = enter("everybody's", 0, {{"destinationPath", "s3://all/x"}});
   const auto others = enter("theirs", "s3://bucket/a");
