@@ -144,11 +144,13 @@ model::Backup ServiceCommands::schedule_backup(const std::string& service_id, co
 }
 
 model::Backup ServiceCommands::change_backup(const std::string& id, const ChangeBackupRequest& request,
-                                             const Principal& principal) {
+                                             const Principal& principal,
+                                             const Precondition<model::Backup>& precondition) {
   require_scope(principal, model::kScopeBackupsWrite);
   check_change(request, deps_.clock.now());
   return deps_.database.write([&](auto& tx) {
     auto backup = require_backup(tx, id, principal);
+    require_precondition(precondition, backup);
     if (backup.state == model::BackupState::kDeleting) {
       throw core::Error(core::Code::kConflict,
                         fmt::format("the backup '{}' is being deleted: {}", id, backup.removal_reason));
@@ -188,10 +190,12 @@ void ServiceCommands::tell_change(metadata::Transaction& tx, const model::Backup
 }
 
 model::Backup ServiceCommands::delete_backup(const std::string& id, const Principal& principal, Effect effect,
-                                             const BackupDeletion& which) {
+                                             const BackupDeletion& which,
+                                             const Precondition<model::Backup>& precondition) {
   require_scope(principal, model::kScopeBackupsDelete);
   auto tx = deps_.database.begin(metadata::Access::kWrite);
   auto backup = require_backup(tx, id, principal);
+  require_precondition(precondition, backup);
   if (which.only_manual && backup.origin != model::BackupOrigin::kManual) {
     throw core::Error(core::Code::kConflict,
                       fmt::format("the backup '{}' is automatic ({}): it is managed by the system", id,

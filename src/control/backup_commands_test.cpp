@@ -261,5 +261,29 @@ TEST_F(BackupCommandsTest, ATurnAskedForDuringARetentionComesRightAfterIt) {
   EXPECT_EQ(applied() - before, 2);
 }
 
+TEST_F(BackupCommandsTest, WhatWasSeenIsAskedForInTheTransaction) {
+  const auto id = take();
+  take();
+  const Precondition<model::Backup> moved = [&](const model::Backup& backup) {
+    EXPECT_EQ(backup.id, id);
+    throw core::Error(core::Code::kPreconditionFailed, "it was changed meanwhile");
+  };
+  EXPECT_EQ(error_of([&] { world_.commands->change_backup(id, {.pinned = true}, world_.admin, moved); }).code(),
+            core::Code::kPreconditionFailed);
+  EXPECT_EQ(error_of([&] { world_.commands->delete_backup(id, world_.admin, Effect::kLasting, {}, moved); }).code(),
+            core::Code::kPreconditionFailed);
+  const auto backup = world_.queries->backup(id, world_.admin);
+  EXPECT_FALSE(backup.pinned);
+  EXPECT_EQ(backup.state, model::BackupState::kCompleted);
+  const auto place = backup.destination_id;
+  const Precondition<model::Destination> other = [](const model::Destination&) {
+    throw core::Error(core::Code::kPreconditionFailed, "it was changed meanwhile");
+  };
+  EXPECT_EQ(error_of([&] { world_.commands->update_destination(place, {.name = "x"}, world_.admin, other); }).code(),
+            core::Code::kPreconditionFailed);
+  EXPECT_EQ(error_of([&] { world_.commands->delete_destination(place, world_.admin, Effect::kLasting, other); }).code(),
+            core::Code::kPreconditionFailed);
+}
+
 }  // namespace
 }  // namespace backstay::control

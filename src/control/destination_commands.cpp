@@ -130,7 +130,8 @@ void ServiceCommands::write_destination(metadata::Transaction& tx, const NamedDe
 }
 
 CreatedDestination ServiceCommands::update_destination(const std::string& id, const UpdateDestinationRequest& request,
-                                                       const Principal& principal) {
+                                                       const Principal& principal,
+                                                       const Precondition<model::Destination>& precondition) {
   require_write(principal);
   const auto before = require_destination(id, principal);
   Refusals refusals;
@@ -210,10 +211,12 @@ model::Destination ServiceCommands::require_destination(const std::string& id, c
   return std::move(*found);
 }
 
-Preview ServiceCommands::delete_destination(const std::string& id, const Principal& principal, Effect effect) {
+Preview ServiceCommands::delete_destination(const std::string& id, const Principal& principal, Effect effect,
+                                            const Precondition<model::Destination>& precondition) {
   require_delete(principal);
   const auto found = require_destination(id, principal);
   auto tx = deps_.database.begin(metadata::Access::kWrite);
+  require_precondition(precondition, metadata::Destinations(tx).require(id));
   if (const auto users = metadata::Destinations(tx).users(id); !users.empty()) {
     throw core::Error(core::Code::kConflict,
                       fmt::format("the destination '{}' is needed by {}", found.name, in_words(users)))

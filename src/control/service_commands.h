@@ -16,6 +16,7 @@
 #include "control/event_log.h"
 #include "control/operation_queue.h"
 #include "control/ports.h"
+#include "control/precondition.h"
 #include "control/preview.h"
 #include "control/principal.h"
 #include "control/provider.h"
@@ -105,11 +106,12 @@ class ServiceCommands {
                                 const TakeBackupRequest& request = {});
 
   /// conflict for one that is being deleted.
-  model::Backup change_backup(const std::string& id, const ChangeBackupRequest& request, const Principal& principal);
+  model::Backup change_backup(const std::string& id, const ChangeBackupRequest& request, const Principal& principal,
+                              const Precondition<model::Backup>& precondition = {});
   /// conflict, with the reason, for one that must stay (model::deletion_obstacle). It is hidden in its store soon and
   /// removed a grace later. One that is being deleted already is answered as it is.
   model::Backup delete_backup(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting,
-                              const BackupDeletion& which = {});
+                              const BackupDeletion& which = {}, const Precondition<model::Backup>& precondition = {});
 
   /// Asks a queued or running operation to stop; conflict if it has ended or cannot be cancelled.
   model::Operation cancel_operation(const std::string& id, const Principal& principal);
@@ -132,9 +134,11 @@ class ServiceCommands {
   CreatedDestination create_destination(const CreateDestinationRequest& request, const Principal& principal);
   /// Probes the store before anything is saved. conflict for another place while backups lie in this one.
   CreatedDestination update_destination(const std::string& id, const UpdateDestinationRequest& request,
-                                        const Principal& principal);
+                                        const Principal& principal,
+                                        const Precondition<model::Destination>& precondition = {});
   /// conflict while something needs it, naming what.
-  Preview delete_destination(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting);
+  Preview delete_destination(const std::string& id, const Principal& principal, Effect effect = Effect::kLasting,
+                             const Precondition<model::Destination>& precondition = {});
   /// What admission found or probed, for the other commands.
   void write_destination(metadata::Transaction& tx, const NamedDestination& named, std::int64_t team_id);
   /// Gives a destination up for ever, with the parts that teams have of it: its backups are lost, nothing asks it any

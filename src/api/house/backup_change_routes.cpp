@@ -12,32 +12,31 @@ namespace {
 using control::Principal;
 using http::Request;
 
-/// Its id, once If-Match holds.
-std::string matched_backup(const Context& context, const Request& request, const Principal& principal) {
-  auto id = path_uuid(request, "backup");
-  const auto seen = backup_resource(context.queries.backup(id, principal));
-  require_match(request, body_tag(core::to_text(seen)), "backup");
-  return id;
+control::Precondition<model::Backup> as_seen(const Request& request) {
+  return [&request](const model::Backup& backup) {
+    require_match(request, body_tag(core::to_text(backup_resource(backup))), "backup");
+  };
 }
 
 }  // namespace
 
 void add_backup_change_routes(RouteTable& routes, const Context& context) {
-  routes.add({.method = "PATCH",
-              .path = "/backups/{id}",
-              .operation = "backups-update",
-              .tag = "Backups",
-              .summary = "Pin a backup, give it an expiry or a label",
-              .scope = Scope::kWriteBackups,
-              .conditional = true,
-              .body = ref("ChangeBackup"),
-              .answer = ref("Backup"),
-              .more_refusals = {{409, "it is being deleted, or the retention is at work on it"}}},
-             [context](const Request& request, const Principal& principal) {
-               const auto id = matched_backup(context, request, principal);
-               const auto wanted = change_backup_request(json_body(request));
-               return json_response(backup_resource(context.commands.change_backup(id, wanted, principal)));
-             });
+  routes.add(
+      {.method = "PATCH",
+       .path = "/backups/{id}",
+       .operation = "backups-update",
+       .tag = "Backups",
+       .summary = "Pin a backup, give it an expiry or a label",
+       .scope = Scope::kWriteBackups,
+       .conditional = true,
+       .body = ref("ChangeBackup"),
+       .answer = ref("Backup"),
+       .more_refusals = {{409, "it is being deleted, or lost with its store"}}},
+      [context](const Request& request, const Principal& principal) {
+        const auto id = path_uuid(request, "backup");
+        const auto wanted = change_backup_request(json_body(request));
+        return json_response(backup_resource(context.commands.change_backup(id, wanted, principal, as_seen(request))));
+      });
   routes.add({.method = "DELETE",
               .path = "/backups/{id}",
               .operation = "backups-delete",
@@ -49,9 +48,9 @@ void add_backup_change_routes(RouteTable& routes, const Context& context) {
               .answer = ref("Backup"),
               .more_refusals = {{409, "it must stay; the answer says why"}, {501, "it is a published provider's"}}},
              [context](const Request& request, const Principal& principal) {
-               const auto id = matched_backup(context, request, principal);
+               const auto id = path_uuid(request, "backup");
                const auto effect = query_effect(request);
-               const auto backup = context.commands.delete_backup(id, principal, effect);
+               const auto backup = context.commands.delete_backup(id, principal, effect, {}, as_seen(request));
                if (effect == control::Effect::kLasting) return json_response(backup_resource(backup));
                return json_response(preview_resource(
                    {.effects = {"the backup is hidden in its store, cannot be recovered any more, and is removed a "

@@ -40,12 +40,10 @@ http::Response answer_of(const control::CreatedDestination& saved) {
   return json_response(resource);
 }
 
-/// Its id, once If-Match holds.
-std::string matched_destination(const Context& context, const Request& request, const Principal& principal) {
-  auto id = path_uuid(request, "destination");
-  const auto seen = destination_resource(context.queries.destination(id, principal));
-  require_match(request, body_tag(core::to_text(seen)), "destination");
-  return id;
+control::Precondition<model::Destination> as_seen(const Request& request) {
+  return [&request](const model::Destination& destination) {
+    require_match(request, body_tag(core::to_text(destination_resource(destination))), "destination");
+  };
 }
 
 }  // namespace
@@ -101,9 +99,9 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
               .answer = ref("Destination"),
               .more_refusals = {{409, "backups lie in the place that it has, or the other one is entered already"}}},
              [context](const Request& request, const Principal& principal) {
-               const auto id = matched_destination(context, request, principal);
-               return answer_of(
-                   context.commands.update_destination(id, update_destination_request(json_body(request)), principal));
+               const auto id = path_uuid(request, "destination");
+               return answer_of(context.commands.update_destination(id, update_destination_request(json_body(request)),
+                                                                    principal, as_seen(request)));
              });
   routes.add(
       {.method = "POST",
@@ -142,9 +140,9 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
        .answer = ref("Empty"),
        .more_refusals = {{409, "a service, a schedule or a backup needs it; the answer says which"}}},
       [context](const Request& request, const Principal& principal) {
-        const auto id = matched_destination(context, request, principal);
+        const auto id = path_uuid(request, "destination");
         const auto effect = query_effect(request);
-        const auto preview = context.commands.delete_destination(id, principal, effect);
+        const auto preview = context.commands.delete_destination(id, principal, effect, as_seen(request));
         return json_response(effect == control::Effect::kDryRun ? preview_resource(preview) : core::json::object());
       });
 }
