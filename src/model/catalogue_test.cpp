@@ -97,7 +97,8 @@ TEST(CatalogueTest, RefusesWithAPointerForEachField) {
       "/config/fsync: is not a known property\n"
       "/config/version: must match the pattern ^(9|15)(\\.[0-9]{1,2})?$\n");
   EXPECT_EQ(refusal([&] { check_secrets(provider, {}); }), "/secrets/userPassword: is required\n");
-  EXPECT_EQ(refusal([&] { resolve_plan(provider, 7, {}); }), "/plan/id: must be one of 0, 1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18\n");
+  EXPECT_EQ(refusal([&] { resolve_plan(provider, 7, {}); }),
+            "/plan/id: must be one of 0, 1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18\n");
   EXPECT_EQ(refusal([&] { resolve_plan(provider, 0, object(R"({"storage":1,"cpu":20,"disks":1})")); }),
             "/plan/parameters/disks: is not a parameter of plan 0\n"
             "/plan/parameters/cpu: is fixed by the plan at 5\n"

@@ -357,7 +357,8 @@ core::json::object own_schemas() {
 
 core::json::object component_schemas() {
   auto schemas = contract_schemas();
-  for (const auto& group : {own_schemas(), webhook_schemas(), schedule_schemas(), import_schemas(), account_schemas(), recovery_schemas()}) {
+  for (const auto& group : {own_schemas(), webhook_schemas(), schedule_schemas(), import_schemas(), account_schemas(),
+                            recovery_schemas()}) {
     for (const auto& [name, schema] : group) schemas[name] = schema;
   }
   return schemas;
