@@ -222,5 +222,18 @@ TEST(RecoveryWindowTest, UnionHasGapsBetweenInstancesAndKeepsThoseThatNoOtherCov
   EXPECT_FALSE(union_of({}).earliest);
 }
 
+TEST(RecoveryWindowTest, UnionTellsWhyItBeginsAndEndsWhereItDoes) {
+  const RecoveryWindow window{.instance_id = "a",
+                              .earliest = at(20),
+                              .latest = at(50),
+                              .gaps = {{at(10), at(20), "before"}, {at(40), at(60), "after"}}};
+  const auto all = union_of({window});
+  EXPECT_EQ(all.earliest, at(20));
+  EXPECT_EQ(all.latest, at(40));
+  ASSERT_EQ(all.gaps.size(), 2U);
+  EXPECT_EQ(all.gaps[0].reason, "before");
+  EXPECT_EQ(all.gaps[1].reason, "after");
+}
+
 }  // namespace
 }  // namespace backstay::model

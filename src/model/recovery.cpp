@@ -42,6 +42,17 @@ std::string reason_between(const std::vector<RecoveryWindow>& windows, core::Tim
   return "between two instances of the service: none was archived then";
 }
 
+/// What a window says of the times before and after all that is reached: why it begins and ends where it does.
+void add_outer_gaps(const std::vector<RecoveryWindow>& windows, RecoveryWindow& all) {
+  if (!is_open(all)) return;
+  for (const auto& window : windows) {
+    for (const auto& gap : window.gaps) {
+      if (gap.to <= *all.earliest || *all.latest <= gap.from) all.gaps.push_back(gap);
+    }
+  }
+  std::ranges::sort(all.gaps, {}, &RecoveryGap::from);
+}
+
 }  // namespace
 
 RecoveryWindow union_of(std::vector<RecoveryWindow> windows) {
@@ -57,6 +68,7 @@ RecoveryWindow union_of(std::vector<RecoveryWindow> windows) {
     }
     all.latest = std::max(all.latest.value_or(reach.to), reach.to);
   }
+  add_outer_gaps(windows, all);
   return all;
 }
 

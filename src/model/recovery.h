@@ -48,7 +48,8 @@ struct NearestTimes {
   std::optional<core::Timestamp> before{};
   std::optional<core::Timestamp> after{};
 };
-/// What several archives of one service reach together: between them lie gaps. Of no instance and no destination.
+/// What several archives of one service reach together: between them lie gaps, and gaps that they tell of before and
+/// after stay. Of no instance and no destination.
 RecoveryWindow union_of(std::vector<RecoveryWindow> windows);
 NearestTimes nearest_reachable(const RecoveryWindow& window, core::Timestamp time);
 

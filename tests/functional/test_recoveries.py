@@ -1,4 +1,5 @@
 """Asking what a recovery takes, and what is refused before anything begins."""
+import json
 import os
 from pathlib import Path
 
@@ -225,6 +226,6 @@ def test_a_tablespace_closes_the_window_until_a_backup_has_it(server, api, team)
     service.database().sql("CREATE TABLE kept (n int) TABLESPACE pg_default")
     moment = service.now()
     window = api.get(f"/api/managed-services/{service.id}/recovery-window")
-    assert [gap for gap in window["gaps"] if "tablespace" in gap["reason"]], window
+    assert [gap for gap in window["gaps"] if "tablespace" in gap["reason"]], json.dumps(window)
     told = api.post("/api/recoveries?dryRun=true", request(service, "s", recoverFrom={"msId": service.id, "time": moment}))
     assert told["forecast"]["backup"]["takenAt"] >= window["gaps"][0]["from"]
