@@ -4,7 +4,6 @@
 #include "control/switch_operation.h"
 #include "control/switch_plan.h"
 #include "core/error.h"
-#include "metadata/backups.h"
 #include "metadata/services.h"
 
 namespace backstay::control {
@@ -17,15 +16,6 @@ void require_local(const ProviderRegistry& providers, const model::Service& serv
                                 "contract knows no way to exchange its data",
                                 service.name))
       .with_hint("recover into a new service");
-}
-
-bool has_confirmed_backup(metadata::Transaction& tx, const model::Instance& instance) {
-  metadata::BackupFilter filter;
-  filter.service_id = instance.service_id;
-  const auto backups = metadata::Backups(tx).list(filter);
-  return std::ranges::any_of(backups, [&](const auto& backup) {
-    return backup.instance_id == instance.id && backup.confirmed_at && backup.stored_at;
-  });
 }
 
 Preview in_words(metadata::Transaction& tx, const model::Service& service, const SwitchPlan& plan,
@@ -41,7 +31,7 @@ Preview in_words(metadata::Transaction& tx, const model::Service& service, const
   tell(fmt::format("what the service holds now stays for {} hours and can be switched back to",
                    std::chrono::duration_cast<std::chrono::hours>(grace).count()));
   if (plan.candidate) tell(fmt::format("the service '{}' ends", plan.candidate->name));
-  if (service.backups.enabled && !has_confirmed_backup(tx, plan.to)) {
+  if (service.backups.enabled && !has_confirmed_base(tx, plan.to.service_id, plan.to.id)) {
     tell("a backup is taken at once: until it is stored, what is written after the switch cannot be recovered");
   }
   preview.restarts = true;

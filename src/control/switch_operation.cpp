@@ -24,6 +24,8 @@ using core::Error;
 using model::InstanceState;
 
 constexpr auto kPort = "port";
+/// In the result of a run that came by exchange(): no process before it can have begun to start the new server.
+constexpr auto kFormerId = "formerInstanceId";
 
 /// The service with the instance that is to go and with the one that is to come, as they are now.
 struct Sides {
@@ -145,6 +147,10 @@ void exchange(const WorkDependencies& deps, StepContext& context) {
     auto from = metadata::Instances(tx).require(instance_of(operation));
     auto to = metadata::Instances(tx).require(target_of(operation));
     if (service.status.instance_id == to.id) return;
+    if (from.state != InstanceState::kStopped || to.state != InstanceState::kStopped) {
+      // A run before this one took it back and could not say so.
+      throw Error(Code::kRecoveryFailed, "the switch-over was taken back");
+    }
     const auto now = deps.clock.now();
     from.served_until = now;
     from.kept_until = now + deps.rollback_grace;
@@ -154,6 +160,7 @@ void exchange(const WorkDependencies& deps, StepContext& context) {
     if (served_it && to.served_from && to.served_until) to.served_before.push_back({*to.served_from, *to.served_until});
     to.served_from = now;
     to.served_until.reset();
+    to.unsent = from.unsent;
     exchange_ports(tx, from, to);
     metadata::Instances(tx).update(from);
     metadata::Instances(tx).update(to);
@@ -164,6 +171,7 @@ void exchange(const WorkDependencies& deps, StepContext& context) {
     service.status.instance_id = to.id;
     metadata::Services(tx).update_status(service.id, service.status, now);
   });
+  context.result()[kFormerId] = instance_of(operation);
 }
 
 /// Its record tells for a while what became of it.
@@ -194,13 +202,7 @@ void end_candidate(const WorkDependencies& deps, metadata::Transaction& tx, cons
 /// Without one of its own that is confirmed nothing after the switch can be recovered.
 void ensure_backup(const WorkDependencies& deps, metadata::Transaction& tx, const model::Service& service) {
   if (!service.backups.enabled) return;
-  metadata::BackupFilter filter;
-  filter.service_id = service.id;
-  const auto backups = metadata::Backups(tx).list(filter);
-  const bool has_one = std::ranges::any_of(backups, [&](const auto& backup) {
-    return backup.instance_id == service.status.instance_id && backup.confirmed_at;
-  });
-  if (has_one || has_open_backup(tx, service.id)) return;
+  if (has_confirmed_base(tx, service.id, service.status.instance_id) || has_open_backup(tx, service.id)) return;
   schedule_backup({deps.operations, deps.events, deps.clock, deps.random}, tx, service,
                   {.origin = model::BackupOrigin::kSafety});
 }
@@ -236,19 +238,43 @@ void note_switched(const WorkDependencies& deps, metadata::Transaction& tx, cons
   hurry_retention(tx, service.id, deps.clock.now());
 }
 
+/// The new server may have served: what was written to it must not be taken back.
+Error only_forward(const Error& error) {
+  return Error(Code::kNotYet, fmt::format("the other data may have been written to already, so the switch-over is only "
+                                          "carried on: {}",
+                                          error.message()))
+      .with_hint(error.hint());
+}
+
+void let_clients_in(const WorkDependencies& deps, StepContext& context, const Sides& sides) {
+  auto& provider = provider_of(deps, sides.to);
+  const bool began_before = !context.result().contains(kFormerId);
+  try {
+    provider.start(sides.to, context);
+  } catch (const Error& error) {
+    const auto liveness = began_before ? Liveness::kRunning : provider.observe(sides.to, false).liveness;
+    if (liveness == Liveness::kRunning || liveness == Liveness::kUnreachable) throw only_forward(error);
+    throw;
+  }
+}
+
 void start(const WorkDependencies& deps, StepContext& context) {
   const auto sides = sides_of(deps, context.operation());
   // A process before this one took it back and could not say so.
   if (!sides.exchanged()) throw Error(Code::kRecoveryFailed, "the switch-over was taken back");
   if (sides.to.instance.state != InstanceState::kServing) {
-    provider_of(deps, sides.to).start(sides.to, context);
-    deps.readmit_companions(sides.to.instance.id);
-    deps.database.write([&](auto& tx) { note_switched(deps, tx, sides); });
+    let_clients_in(deps, context, sides);
+    try {
+      deps.readmit_companions(sides.to.instance.id);
+      deps.database.write([&](auto& tx) { note_switched(deps, tx, sides); });
+    } catch (const Error& error) {
+      throw only_forward(error);
+    }
     deps.operations.ring();
   }
   context.result()["serviceId"] = sides.to.service.id;
   context.result()["instanceId"] = sides.to.instance.id;
-  context.result()["formerInstanceId"] = sides.from.instance.id;
+  context.result()[kFormerId] = sides.from.instance.id;
 }
 
 /// The state as it was before exchange().
@@ -262,8 +288,9 @@ void exchange_back(metadata::Transaction& tx, const model::Operation& operation,
   from.unsent = false;
   exchange_ports(tx, from, to);
   if (const auto candidate = candidate_of(operation)) {
+    to.unsent = false;
     metadata::Instances(tx).move(to.id, *candidate);
-    metadata::Backups(tx).move(service.id, to.id, *candidate);
+    metadata::Backups(tx).move_taken(service.id, to.id, *candidate);
   } else if (!to.served_before.empty()) {
     to.served_from = to.served_before.back().from;
     to.served_until = to.served_before.back().until;
@@ -298,10 +325,22 @@ void take_back(const WorkDependencies& deps, StepContext& context) {
                  context);
 }
 
+void let_serve(metadata::Transaction& tx, const std::string& instance_id) {
+  auto instance = metadata::Instances(tx).require(instance_id);
+  if (instance.state != InstanceState::kStopped) return;
+  instance.state = InstanceState::kServing;
+  metadata::Instances(tx).update(instance);
+}
+
 /// The reconciler looks at once, and says how it is.
 void note_failed(const WorkDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
                  const Error& error) {
   auto service = metadata::Services(tx).require(operation.service_id);
+  // Also where taking it back broke off: the reconciler cares for what serves.
+  exchange_back(tx, operation, deps.clock.now());
+  let_serve(tx, instance_of(operation));
+  if (candidate_of(operation)) let_serve(tx, target_of(operation));
+  service = metadata::Services(tx).require(operation.service_id);
   const auto reason =
       fmt::format("the switch-over failed: {}; it was taken back, and the data is as it was", error.message());
   if (service.status.state == model::ServiceState::kUpdating) {
@@ -333,6 +372,9 @@ OperationKind switch_kind(const WorkDependencies& deps) {
   // While it is tried again nobody serves: what does not go at once is taken back.
   kind.max_failures = 1;
   kind.undo = [deps](StepContext& context) { take_back(deps, context); };
+  kind.on_waiting = [deps](auto& tx, const auto& operation, const Error& error) {
+    note_waiting(deps, tx, operation, error);
+  };
   kind.on_failed = [deps](auto& tx, const auto& operation, const Error& error) {
     note_failed(deps, tx, operation, error);
   };

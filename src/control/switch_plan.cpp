@@ -6,6 +6,7 @@
 
 #include "control/operation_queue.h"
 #include "core/error.h"
+#include "metadata/backups.h"
 #include "metadata/instances.h"
 #include "metadata/operations.h"
 #include "metadata/services.h"
@@ -129,6 +130,15 @@ SwitchPlan plan_switch(metadata::Transaction& tx, const model::Service& service,
   plan.candidate = choose_candidate(tx, service, request.candidate_id);
   plan.to = metadata::Instances(tx).require(plan.candidate->status.instance_id);
   return plan;
+}
+
+bool has_confirmed_base(metadata::Transaction& tx, const std::string& service_id, const std::string& instance_id) {
+  metadata::BackupFilter filter;
+  filter.service_id = service_id;
+  return std::ranges::any_of(metadata::Backups(tx).list(filter), [&](const auto& backup) {
+    return backup.instance_id == instance_id && backup.mechanism == model::BackupMechanism::kPhysical &&
+           !backup.stands_alone && backup.confirmed_at && backup.stored_at;
+  });
 }
 
 core::json::object switch_request(const SwitchPlan& plan) {

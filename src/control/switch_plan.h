@@ -32,6 +32,9 @@ void require_no_switch(metadata::Transaction& tx, const model::Service& service)
 SwitchPlan plan_switch(metadata::Transaction& tx, const model::Service& service, const SwitchRequest& request,
                        core::Timestamp now);
 
+/// A base backup of the instance was read back from where its WAL goes: times after it can be reached.
+bool has_confirmed_base(metadata::Transaction& tx, const std::string& service_id, const std::string& instance_id);
+
 /// The request of the operation that carries the plan out.
 core::json::object switch_request(const SwitchPlan& plan);
 

@@ -159,6 +159,13 @@ void Backups::move(const std::string& from_service, const std::string& instance_
                    Values().set("from_service", from_service).set("of", instance_id));
 }
 
+void Backups::move_taken(const std::string& from_service, const std::string& instance_id,
+                         const std::string& to_service) {
+  metadata::update(tx_, "backups", Values().set("service_id", to_service),
+                   "service_id = :from_service AND instance_id = :of",
+                   Values().set("from_service", from_service).set("of", instance_id));
+}
+
 void Backups::remove(const std::string& id) {
   Query(tx_, "DELETE FROM backups WHERE id = :id").bind(Values().set("id", id)).run();
 }

@@ -42,6 +42,8 @@ class Backups {
   void update(const model::Backup& backup);
   /// The backups of the instance, and those that never came to one, are another service's from now on.
   void move(const std::string& from_service, const std::string& instance_id, const std::string& to_service);
+  /// Only those of the instance.
+  void move_taken(const std::string& from_service, const std::string& instance_id, const std::string& to_service);
   /// Missing is fine.
   void remove(const std::string& id);
   /// The service's last backup of this origin, whatever became of it; those of schedules do not count.
