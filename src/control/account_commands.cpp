@@ -1,10 +1,12 @@
 // The part of ServiceCommands that speaks of teams, tokens and recovery kits.
+#include "control/accounts.h"
 #include "control/idempotency.h"
 #include "control/refusals.h"
 #include "control/service_commands.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "metadata/accounts.h"
 #include "metadata/destinations.h"
 #include "metadata/teams.h"
 
@@ -63,6 +65,16 @@ void judge_own(Refusals& refusals, const CreateTokenRequest& request, const std:
     refusals.add(fmt::format("/teamIds/{}", i),
                  fmt::format("this account does not see a team {}", request.team_ids[i]));
   }
+}
+
+/// Whoever has a token's text is its owner.
+void require_power_over_owner(const Principal& principal, const model::Token& token, metadata::Transaction& tx) {
+  if (principal.account_id.empty() || token.account_id == principal.account_id) return;
+  if (token.account_id.empty()) {
+    throw core::Error(core::Code::kForbidden, fmt::format("the token '{}' is the operator's", token.name))
+        .with_hint("use a token that belongs to no account, such as the one in the state directory");
+  }
+  if (const auto owner = metadata::Accounts(tx).find(token.account_id)) require_power_over(principal, *owner, tx);
 }
 
 }  // namespace
@@ -129,11 +141,12 @@ CreatedToken ServiceCommands::rotate_token(const std::string& id, core::Duration
     if (!seen || !model::is_usable(*token, now)) {
       throw core::Error(core::Code::kNotFound, fmt::format("there is no token '{}'", id));
     }
+    require_power_over_owner(principal, *token, tx);
     auto made = new_token(deps_.random, now, prefix);
     // What the old text opens ends with the token, and no later than the overlap.
     auto before = *token;
     before.id = made.token.id;
-    before.kind = model::TokenKind::kAccess;
+    before.kind = model::TokenKind::kFormer;
     before.key_id = id;
     before.expires_at = std::min(token->expires_at.value_or(now + overlap), now + overlap);
     metadata::Tokens(tx).replace_hash(id, made.token.hash);
@@ -154,6 +167,7 @@ Preview ServiceCommands::delete_token(const std::string& id, const Principal& pr
   const auto token = metadata::Tokens(tx).find(id);
   const bool seen = token && (principal.admin || token->account_id == principal.account_id);
   if (!seen) throw core::Error(core::Code::kNotFound, fmt::format("there is no token '{}'", id));
+  require_power_over_owner(principal, *token, tx);
   Preview preview{.effects = {fmt::format("the token '{}' is revoked: its next request is refused, and its event "
                                           "streams end",
                                           token->name)}};

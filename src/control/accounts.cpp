@@ -47,15 +47,14 @@ void check_name(Refusals& refusals, std::string_view name, const char* pointer) 
   if (name.size() > kLongestName) refusals.add(pointer, fmt::format("has at most {} bytes", kLongestName));
 }
 
-/// A superadmin is changed by superadmins alone, and by nobody made one.
+}  // namespace
+
 void require_power_over(const Principal& principal, const model::Account& account, metadata::Transaction& tx) {
   if (account.role != AccountRole::kSuperadmin || principal.account_id.empty()) return;
   const auto caller = metadata::Accounts(tx).find(principal.account_id);
   if (caller && caller->role == AccountRole::kSuperadmin) return;
   throw Error(Code::kForbidden, fmt::format("the account '{}' is a superadmin's", account.email));
 }
-
-}  // namespace
 
 void Accounts::check_password(Refusals& refusals, const core::Secret& password, std::string_view pointer) {
   const auto size = password.reveal().size();

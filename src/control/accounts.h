@@ -56,6 +56,9 @@ struct AccountDependencies {
   core::Random& random;
 };
 
+/// A superadmin is changed by superadmins alone, and by nobody made one. Throws Error(forbidden).
+void require_power_over(const Principal& principal, const model::Account& account, metadata::Transaction& tx);
+
 /// Thread-safe.
 class Accounts {
  public:

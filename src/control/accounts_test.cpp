@@ -206,6 +206,35 @@ TEST_F(AccountsTest, TheLastSuperadminStays) {
             Code::kForbidden);
 }
 
+TEST_F(AccountsTest, NobodyHasPowerOverTheKeysOfThoseWithMore) {
+  const auto first = principal(accounts_.register_first(request("a@example.com"), &world_.admin).token);
+  accounts_.create(request("b@example.com", AccountRole::kAdmin), world_.admin);
+  accounts_.create(request("c@example.com", AccountRole::kAdmin), world_.admin);
+  const auto admin = principal(logged_in("b@example.com").token);
+  const auto other = principal(logged_in("c@example.com").token);
+  const auto make = [&](const Principal& maker) {
+    return world_.commands->create_token({"key", {"admin"}, true, {}, {}, {}}, maker).token.id;
+  };
+  const auto rotates = [&](const std::string& id, const Principal& caller) {
+    return refusal([&] { world_.commands->rotate_token(id, std::chrono::hours(1), "", caller); });
+  };
+  const auto deletes = [&](const std::string& id, const Principal& caller) {
+    return refusal([&] { world_.commands->delete_token(id, caller); });
+  };
+  const auto operators = make(world_.admin);
+  const auto superadmins = make(first);
+  const auto admins = make(admin);
+  for (const auto& id : {operators, superadmins}) {
+    EXPECT_EQ(rotates(id, admin), Code::kForbidden);
+    EXPECT_EQ(deletes(id, admin), Code::kForbidden);
+    EXPECT_EQ(refusal([&] { world_.commands->delete_token(id, admin, Effect::kDryRun); }), Code::kForbidden);
+  }
+  EXPECT_EQ(rotates(operators, first), Code::kForbidden) << "it is nobody's that has an account";
+  for (const auto& caller : {admin, other, first, world_.admin}) EXPECT_EQ(rotates(admins, caller), std::nullopt);
+  EXPECT_EQ(rotates(superadmins, first), std::nullopt);
+  for (const auto& id : {operators, superadmins, admins}) EXPECT_EQ(deletes(id, world_.admin), std::nullopt);
+}
+
 TEST(PasswordTest, IsKnownByItsHashAlone) {
   core::SystemRandom random;
   const Secret password("correct horse");
@@ -260,6 +289,21 @@ TEST_F(ClientAccessTest, RefusesWhatTheKeyDoesNotAllow) {
   wrong = request({"backups:read"});
   wrong.client_id = world_.random.uuid();
   EXPECT_EQ(refusal([&] { access_.grant(wrong); }), Code::kUnauthenticated);
+}
+
+TEST_F(ClientAccessTest, TheTextBeforeARotationIsTakenUntilItEnds) {
+  auto wanted = request({"backups:read"});
+  const auto rotated = world_.commands->rotate_token(key_.token.id, std::chrono::minutes(30), "", world_.admin);
+  const auto early = access_.grant(wanted);
+  EXPECT_EQ(early.token.key_id, key_.token.id);
+  EXPECT_TRUE(principal(early));
+  wanted.client_secret = early.text;
+  EXPECT_EQ(refusal([&] { access_.grant(wanted); }), Code::kUnauthenticated) << "an access token is no key";
+  world_.clock.advance(std::chrono::minutes(30));
+  EXPECT_FALSE(principal(early)) << "what an old text opened ends with it";
+  EXPECT_EQ(refusal([&] { access_.grant(request({"backups:read"})); }), Code::kUnauthenticated);
+  wanted.client_secret = rotated.text;
+  EXPECT_EQ(refusal([&] { access_.grant(wanted); }), std::nullopt);
 }
 
 TEST_F(ClientAccessTest, EndsAfterAnHourOrWithTheKey) {

@@ -16,12 +16,22 @@ using core::Error;
 struct Client {
   model::Token key;
   Principal allowed;
+  /// When the text ends that it showed, if it does.
+  std::optional<core::Timestamp> until;
 };
 
+/// Whose text it is; nothing for one that is no key's.
+std::optional<std::string> key_of(const model::Token& token) {
+  if (token.kind == model::TokenKind::kKey) return token.id;
+  if (token.kind == model::TokenKind::kFormer) return token.key_id;
+  return std::nullopt;
+}
+
 Client require_client(metadata::Transaction& tx, const AccessRequest& request, core::Timestamp now) {
-  auto key = usable_token(tx, request.client_secret.reveal(), now);
-  if (key && key->kind == model::TokenKind::kKey && key->id == request.client_id) {
-    if (auto allowed = principal_of(tx, *key)) return {*std::move(key), *std::move(allowed)};
+  const auto shown = usable_token(tx, request.client_secret.reveal(), now);
+  if (shown && key_of(*shown) == request.client_id) {
+    auto key = metadata::Tokens(tx).find(request.client_id).value();
+    if (auto allowed = principal_of(tx, key)) return {std::move(key), *std::move(allowed), shown->expires_at};
   }
   throw Error(Code::kUnauthenticated, "the client is unknown, or its secret is wrong, expired or revoked");
 }
@@ -61,6 +71,7 @@ CreatedToken ClientAccess::grant(const AccessRequest& request) {
     }
     made.token.grants = request.grants;
     made.token.expires_at = clock_.now() + kLength;
+    if (client.until) made.token.expires_at = std::min(*made.token.expires_at, *client.until);
   });
   database_.write([&](auto& tx) {
     metadata::Tokens(tx).insert(made.token);

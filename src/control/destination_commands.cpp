@@ -31,6 +31,10 @@ core::json::object config_of(const model::Destination& destination) {
   return config;
 }
 
+bool is_same_place(const model::Destination& a, const model::Destination& b) {
+  return a.url == b.url && a.endpoint_url == b.endpoint_url;
+}
+
 /// The destination as the request wants it, not looked at yet.
 model::Destination changed(const model::Destination& before, const UpdateDestinationRequest& request) {
   auto config = config_of(before);
@@ -52,18 +56,16 @@ model::Destination changed(const model::Destination& before, const UpdateDestina
   after.endpoint_url = place.endpoint_url;
   after.region = place.region;
   after.path_style = place.path_style;
-  if (!place.access_key.empty()) after.access_key = place.access_key;
-  if (!place.secret_key.empty()) after.secret_key = place.secret_key;
+  // Whoever names another place may not know the keys that are kept, which may open more than this one.
+  const bool moves = !is_same_place(before, after);
+  if (moves || !place.access_key.empty()) after.access_key = place.access_key;
+  if (moves || !place.secret_key.empty()) after.secret_key = place.secret_key;
   return after;
-}
-
-bool is_same_place(const model::Destination& a, const model::Destination& b) {
-  return a.url == b.url && a.endpoint_url == b.endpoint_url;
 }
 
 /// What a change rests on.
 bool is_unchanged(const model::Destination& now, const model::Destination& before) {
-  return now.name == before.name && config_of(now) == config_of(before) &&
+  return now.name == before.name && now.is_default == before.is_default && config_of(now) == config_of(before) &&
          core::equal_in_constant_time(now.access_key.reveal(), before.access_key.reveal()) &&
          core::equal_in_constant_time(now.secret_key.reveal(), before.secret_key.reveal());
 }
@@ -74,6 +76,17 @@ std::string in_words(const std::vector<metadata::DestinationUser>& users) {
     words += fmt::format("{}the {} '{}'", words.empty() ? "" : ", ", user.kind, user.name);
   }
   return words;
+}
+
+/// The keys of a team's part of the operator's place are the operator's.
+void require_no_part(metadata::Transaction& tx, const model::Destination& destination) {
+  for (const auto& place : metadata::Destinations(tx).list(0)) {
+    if (place.endpoint_url != destination.endpoint_url) continue;
+    if (Admission::part_url(place.url, destination.team_id) != destination.url) continue;
+    throw core::Error(core::Code::kForbidden, fmt::format("the destination '{}' is a part of the operator's '{}'",
+                                                          destination.name, place.name))
+        .with_hint("an administrator changes its config and secrets; its name may be changed");
+  }
 }
 
 }  // namespace
@@ -137,6 +150,9 @@ CreatedDestination ServiceCommands::update_destination(const std::string& id, co
   Refusals refusals;
   if (request.name) check_name(refusals, *request.name);
   refusals.raise();
+  if ((request.config || request.secrets) && !principal.admin) {
+    deps_.database.read([&](auto& tx) { require_no_part(tx, before); });
+  }
   auto after = changed(before, request);
   std::vector<ProbeCheck> checks;
   if (request.config || request.secrets) {
@@ -159,7 +175,8 @@ CreatedDestination ServiceCommands::update_destination(const std::string& id, co
     }
     if (moves && destinations.users(id).empty()) destinations.forget_repository(id);
     destinations.update(after);
-    if (after.team_id == 0 && !checks.empty()) update_parts(tx, before, after);
+    // The parts stay where they are: keys of another place do not open them.
+    if (after.team_id == 0 && !checks.empty() && !moves) update_parts(tx, before, after);
     events_.record(tx, after.team_id, events::kDestinationUpdated,
                    moves ? fmt::format("the destination '{}' is now '{}'", after.name, after.url)
                          : fmt::format("the destination '{}' was changed", after.name),

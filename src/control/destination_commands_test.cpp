@@ -68,7 +68,7 @@ TEST_F(DestinationCommandsTest, KeepsWhatIsNotNamed) {
   EXPECT_EQ(now.provider, "r2");
   EXPECT_EQ(now.secret_key.reveal(), "old");
 
-  update(before.id, {.config = core::json::object{{"jurisdiction", "eu"}}});
+  update(before.id, {.config = core::json::object{{"jurisdiction", "eu"}}, .secrets = keys("old")});
   now = stored(before.id);
   EXPECT_EQ(now.endpoint_url, "https://0a1b.eu.r2.cloudflarestorage.com") << "made anew from what was named";
   EXPECT_EQ(now.region, "auto");
@@ -104,7 +104,7 @@ TEST_F(DestinationCommandsTest, RefusesNamesAndSettingsThatAreNone) {
 TEST_F(DestinationCommandsTest, GoesElsewhereWhileNothingLiesThere) {
   const auto before = enter("mine", "s3://bucket/a");
   world_.database->write([&](auto& tx) { metadata::Destinations(tx).remember_repository(before.id, "repo-1"); });
-  update(before.id, {.config = core::json::object{{"destinationPath", "s3://bucket/b"}}});
+  update(before.id, {.config = core::json::object{{"destinationPath", "s3://bucket/b"}}, .secrets = keys("old")});
   EXPECT_EQ(stored(before.id).url, "s3://bucket/b");
   EXPECT_FALSE(world_.database->read([&](auto& tx) { return metadata::Destinations(tx).repository_id(before.id); }))
       << "the other place has another repository";
@@ -113,7 +113,8 @@ TEST_F(DestinationCommandsTest, GoesElsewhereWhileNothingLiesThere) {
 TEST_F(DestinationCommandsTest, StaysWhileBackupsLieThereUnlessTheRepositoryMovedToo) {
   const auto before = enter("mine", "s3://bucket/a");
   use(before);
-  const UpdateDestinationRequest move{.config = core::json::object{{"destinationPath", "s3://bucket/b"}}};
+  const UpdateDestinationRequest move{.config = core::json::object{{"destinationPath", "s3://bucket/b"}},
+                                      .secrets = keys("new")};
   const auto error = refusal([&] { update(before.id, move); });
   EXPECT_EQ(error.code(), core::Code::kConflict);
   EXPECT_NE(error.message().find("the service 'orders'"), std::string::npos) << error.message();
@@ -133,8 +134,9 @@ TEST_F(DestinationCommandsTest, StaysWhileBackupsLieThereUnlessTheRepositoryMove
 TEST_F(DestinationCommandsTest, ThePlaceOfAnotherOneIsRefused) {
   const auto first = enter("first", "s3://bucket/a");
   const auto second = enter("second", "s3://bucket/b");
-  const auto error =
-      refusal([&] { update(second.id, {.config = core::json::object{{"destinationPath", first.url}}}); });
+  const auto error = refusal([&] {
+    update(second.id, {.config = core::json::object{{"destinationPath", first.url}}, .secrets = keys("new")});
+  });
   EXPECT_EQ(error.code(), core::Code::kAlreadyExists);
 }
 
@@ -147,6 +149,50 @@ TEST_F(DestinationCommandsTest, NewKeysOfTheOperatorReachThePartsOfTheTeams) {
   update(operators.id, {.secrets = keys("new")});
   EXPECT_EQ(stored(part).secret_key.reveal(), "new");
   EXPECT_EQ(stored(part).url, fmt::format("s3://all/x/team-{}", world_.team_id));
+}
+
+TEST_F(DestinationCommandsTest, PartsStayWithTheirKeysWhenTheOperatorsPlaceMoves) {
+  const auto operators =
+      enter("everybody's", 0, {{"destinationPath", "s3://all/x"}, {"endpointUrl", "https://s3.a.b"}});
+  const auto part = world_.service(use(operators).id).backups.destination_id;
+  update(operators.id, {.config = core::json::object{{"destinationPath", "s3://all/y"}}, .secrets = keys("new")});
+  EXPECT_EQ(stored(part).secret_key.reveal(), "old");
+}
+
+TEST_F(DestinationCommandsTest, OfItsPartOfTheOperatorsPlaceATeamChangesTheName) {
+  const auto operators =
+      enter("everybody's", 0, {{"destinationPath", "s3://all/x"}, {"endpointUrl", "https://s3.a.b"}});
+  const auto part = world_.service(use(operators).id).backups.destination_id;
+  Principal member;
+  member.may_read = member.may_write = true;
+  member.team_ids = {world_.team_id};
+  const auto change = [&](const UpdateDestinationRequest& request) {
+    return refusal([&] { world_.commands->update_destination(part, request, member); }).code();
+  };
+  EXPECT_EQ(change({.config = core::json::object{{"pathStyle", false}}}), core::Code::kForbidden);
+  EXPECT_EQ(change({.secrets = keys("theirs")}), core::Code::kForbidden);
+  EXPECT_EQ(stored(part).secret_key.reveal(), "old");
+  world_.commands->update_destination(part, {.name = "ours"}, member);
+  EXPECT_EQ(stored(part).name, "ours");
+  update(part, {.secrets = keys("new")});
+  EXPECT_EQ(stored(part).secret_key.reveal(), "new") << "an administrator changes it";
+}
+
+TEST_F(DestinationCommandsTest, NoOtherPlaceIsOpenedWithTheKeysOfThisOne) {
+  const auto before = enter("mine", "s3://bucket/a");
+  for (const auto* key : {"destinationPath", "endpointUrl"}) {
+    const core::json::object config{{key, key == std::string_view("endpointUrl") ? "https://s3.a.b" : "s3://bucket/b"}};
+    EXPECT_EQ(refusal([&] { update(before.id, {.config = config}); }).fields().size(), 2U) << key;
+    const auto half = model::Secrets{{"accessKey", core::Secret("id")}};
+    const auto error = refusal([&] { update(before.id, {.config = config, .secrets = half}); });
+    ASSERT_EQ(error.fields().size(), 1U) << key;
+    EXPECT_EQ(error.fields().front().pointer, "/secrets/secretKey");
+    update(before.id, {.config = config, .secrets = keys("new")});
+  }
+  EXPECT_EQ(stored(before.id).url, "s3://bucket/b");
+  EXPECT_EQ(stored(before.id).endpoint_url, "https://s3.a.b");
+  update(before.id, {.config = core::json::object{{"region", "eu-west-1"}}});
+  EXPECT_EQ(stored(before.id).secret_key.reveal(), "new") << "which stay for the same place";
 }
 
 TEST_F(DestinationCommandsTest, WhatIsLostStaysAsItIs) {

@@ -26,8 +26,10 @@ constexpr std::array<PartScope, 7> kPartScopes{{{kScopeServicesRead, kScopeRead}
                                                 {kScopeBackupsWrite, kScopeChange},
                                                 {kScopeBackupsRecover, kScopeChange},
                                                 {kScopeBackupsDelete, kScopeDelete}}};
-constexpr Words<TokenKind, 3> kTokenKinds{
-    {{TokenKind::kKey, "key"}, {TokenKind::kSession, "session"}, {TokenKind::kAccess, "access"}}};
+constexpr Words<TokenKind, 4> kTokenKinds{{{TokenKind::kKey, "key"},
+                                           {TokenKind::kSession, "session"},
+                                           {TokenKind::kAccess, "access"},
+                                           {TokenKind::kFormer, "former"}}};
 
 struct Role {
   std::string_view name;

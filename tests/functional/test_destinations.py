@@ -113,7 +113,11 @@ def test_a_destination_is_changed_and_never_tells_its_secret(api, team, rgw):
     assert [error["pointer"] for error in refused.body["errors"]] == ["/secrets/secretKey"]
     assert {**api.get(path), "checks": None} == {**renamed, "checks": None}, "nothing was changed"
     bucket = rgw.make_bucket("moved")
-    moved = api.patch(path, {"config": {"destinationPath": f"s3://{bucket}/here"}, "isDefault": False})
+    move = {"config": {"destinationPath": f"s3://{bucket}/here"}, "isDefault": False}
+    refused = api.raw("PATCH", path, move)
+    assert refused.status == 400, refused
+    assert {error["pointer"] for error in refused.body["errors"]} == {"/secrets/accessKey", "/secrets/secretKey"}
+    moved = api.patch(path, move | {"secrets": keys_of(rgw)})
     assert moved["url"] == f"s3://{bucket}/here" and moved["provider"] == "custom"
     assert rgw.secret_key not in str([made, renamed, moved, api.get("/api/destinations")])
     assert api.raw("PATCH", path, {"name": "x"}, headers={"If-Match": '"another"'}).status == 412
@@ -135,7 +139,8 @@ def test_keys_that_are_changed_at_the_destination_reach_what_runs(api, team, rgw
     wait_for("WAL is archived with the new keys", lambda: api.get(window)["latest"] > moment, 60)
     deployed.backup()
 
-    refused = api.raw("PATCH", f"/api/destinations/{made['id']}", {"config": {"destinationPath": f"s3://{rgw.make_bucket('empty')}"}})
+    refused = api.raw("PATCH", f"/api/destinations/{made['id']}", {
+        "config": {"destinationPath": f"s3://{rgw.make_bucket('empty')}"}, "secrets": new})
     assert refused.status == 409 and "changed-keys" in refused.body["detail"], refused
     refused = api.raw("DELETE", f"/api/destinations/{made['id']}")
     assert refused.status == 409 and "the service 'changed-keys'" in refused.body["detail"], refused

@@ -171,7 +171,11 @@ def test_a_destination_is_changed_in_part(client, rgw):
     assert made["prefix"] == "below/here"
     path = f"/settings/backup-destinations/{made['id']}"
     assert client.call("PUT", path, {"name": "changed"})["name"] == "changed"
-    again = client.call("PUT", path, {"name": "changed", "access_key": "", "secret_key": "", "prefix": "elsewhere"})
+    kept = client.call("PUT", path, {"name": "changed", "access_key": "", "secret_key": "", "prefix": "below/here"})
+    assert kept["prefix"] == "below/here"
+    moved = {"prefix": "elsewhere", "access_key": rgw.access_key, "secret_key": rgw.secret_key}
+    client.refusal("PUT", path, moved | {"access_key": "", "secret_key": ""})
+    again = client.call("PUT", path, moved)
     assert (again["bucket"], again["prefix"], again["endpoint"]) == (made["bucket"], "elsewhere", rgw.url)
     client.refusal("PUT", path, {"secret_key": "not-the-one"})
     client.call("DELETE", path, status=204)
@@ -269,12 +273,13 @@ def test_pitr_restores_beside_the_database_and_switch_takes_it_over(client, data
     now = words(client, database)
     candidate = client.call("POST", f"/databases/{database['id']}/pitr", printed("pitr", target_time=then), 201)
     assert candidate["id"] != database["id"] and candidate["restored_from"] == database["id"]
+    assert candidate["project_id"] == database["project_id"]
     restored = client.wait_for(candidate["id"], "running")
     assert words(client, restored, database["password"]) == [word for word in now if word != "since"]
     assert words(client, database) == now, "the original goes on untouched"
 
     path = f"/databases/{database['id']}/switch"
-    switched = client.call("POST", path, {"restored_database_id": candidate["id"]})
+    switched = client.call("POST", path)
     assert (switched["id"], switched["name"], switched["status"]) == (database["id"], "my-db", "updating")
     after = client.wait_for(database["id"], "running")
     assert [after[key] for key in ("host", "port", "user", "database")] == [
@@ -292,6 +297,7 @@ def test_pitr_clone_is_a_database_of_its_own(client, database):
     then = moment(client, database)
     made = client.call("POST", f"/databases/{database['id']}/pitr-clone", printed("pitr-clone", target_time=then), 201)
     assert made["name"] == "my-db-clone" and "restored_from" not in made and made["status"] == "restoring"
+    assert made["id"] in [listed["id"] for listed in client.call("GET", "/databases?projectId=shop")]
     clone = client.wait_for(made["id"], "running")
     assert "cloned" in words(client, clone, database["password"])
     client.refusal("POST", f"/databases/{database['id']}/switch", {"restored_database_id": made["id"]})

@@ -91,8 +91,9 @@ Response granted(const Context& context, const Request& request) {
   take_scopes(wanted, scope == form.end() ? "" : scope->second);
   try {
     const auto made = context.access.grant(wanted);
+    const auto length = *made.token.expires_at - made.token.created_at;
     return json_response(json::object{{"token_type", "Bearer"},
-                                      {"expires_in", std::chrono::seconds(control::ClientAccess::kLength).count()},
+                                      {"expires_in", std::chrono::duration_cast<std::chrono::seconds>(length).count()},
                                       {"access_token", made.text.reveal()},
                                       {"scope", fmt::format("{}", fmt::join(wanted.grants, " "))}});
   } catch (const Error& error) {

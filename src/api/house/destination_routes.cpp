@@ -92,7 +92,7 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
               .tag = "Destinations",
               .summary = "Give a destination another name, other keys or another place, which is probed first",
               .description = "Another place is refused while backups lie in this one, unless it holds the same "
-                             "repository. New keys reach what runs by themselves.",
+                             "repository, and needs both keys in the request. New keys reach what runs by themselves.",
               .scope = Scope::kWrite,
               .conditional = true,
               .body = ref("UpdateDestination"),

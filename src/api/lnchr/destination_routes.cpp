@@ -177,7 +177,8 @@ void add_destination_routes(RouteTable& routes, const Context& context) {
        .path = one,
        .operation = "destinations-change",
        .summary = "Change what is given of a backup destination",
-       .description = "It is probed again where anything but its name changes. Keys that are absent or empty stay.",
+       .description = "It is probed again where anything but its name changes. Keys that are absent or empty stay; "
+                      "another bucket, prefix or endpoint needs both.",
        .scope = Scope::kWrite,
        .body = change_destination_schema(),
        .data = destination_schema()},
