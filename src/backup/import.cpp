@@ -84,6 +84,7 @@ class Import {
   void take_content(core::ByteSpan bytes);
   void begin_content();
   void pass_on(core::ByteSpan bytes);
+  void begin_directory();
   void begin_part(const std::string& name);
   void put_part(core::ByteSpan bytes);
   void put_script(std::string_view text);
@@ -183,7 +184,7 @@ void Import::begin_content() {
     refuse(fmt::format("it is a dump in {} form, not in {} form", to_text(*format_), to_text(*request_.format)),
            "leave the format out: the content tells it");
   }
-  if (format_ == DumpFormat::kTar) files_.make_directory(std::string(kArchive), request_.load.identity);
+  if (format_ == DumpFormat::kTar) begin_directory();
   if (format_ == DumpFormat::kCustom) part_ = files_.create(std::string(kArchive), request_.load.identity);
   pass_on(std::exchange(head_, {}));
 }
@@ -191,6 +192,19 @@ void Import::begin_content() {
 void Import::pass_on(core::ByteSpan bytes) {
   if (format_ == DumpFormat::kPlain) return filter_.write(core::as_text(bytes));
   format_ == DumpFormat::kTar ? tar_.feed(bytes) : put_part(bytes);
+}
+
+/// pg_restore opens whatever file the table of contents names, "../" and all: only a user of the service's own keeps it
+/// from what Backstay reads.
+void Import::begin_directory() {
+  if (!request_.load.identity) {
+    refuse(
+        fmt::format("a dump in {} form is not taken into a service without a user of its own: it could name any file "
+                    "that Backstay's user may read",
+                    to_text(*format_)),
+        "send it in the plain or the custom form");
+  }
+  files_.make_directory(std::string(kArchive), request_.load.identity);
 }
 
 /// Of what else lies in a tar or a directory nothing is taken.
@@ -219,7 +233,7 @@ void Import::put_part(core::ByteSpan bytes) {
 void Import::lay_directory() {
   format_ = DumpFormat::kDirectory;
   if (request_.format && *request_.format != *format_) refuse("it is a directory", "leave the format out");
-  files_.make_directory(std::string(kArchive), request_.load.identity);
+  begin_directory();
   core::Bytes buffer(kPiece);
   for (const auto& entry : request_.root.list(request_.path)) {
     if (entry.info.type != os::FileType::kFile) continue;

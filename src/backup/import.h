@@ -40,9 +40,9 @@ struct ImportResult {
   bool loaded_before = false;
 };
 
-/// Throws Error(import_refused) for what cannot be imported, naming the line or the object; disk_full; what
-/// postgres::load_script throws. After an error nothing of the dump is in the database, but for database_unavailable,
-/// where the next attempt finds out.
+/// Throws Error(import_refused) for what cannot be imported, naming the line or the object, and for the tar
+/// and directory forms where there is no identity; disk_full; what postgres::load_script throws. After an error nothing
+/// of the dump is in the database, but for database_unavailable, where the next attempt finds out.
 ImportResult import_dump(const Environment& environment, const ImportRequest& request, const ProgressCallback& progress,
                          std::stop_token stop);
 

@@ -59,6 +59,7 @@ model::RetainedBackup retained(const model::Backup& backup) {
   result.expires_at = backup.expires_at;
   result.counts = backup.origin == model::BackupOrigin::kScheduled && backup.schedule_id.empty();
   result.schedule_id = backup.schedule_id;
+  result.stands_alone = backup.stands_alone;
   result.timeline = backup.timeline;
   result.start_lsn = backup.start_lsn;
   result.stop_lsn = backup.stop_lsn;
@@ -144,7 +145,7 @@ void note_left(metadata::Transaction& tx, const model::Service& service, std::ve
   const auto present = std::ranges::find(cases, service.backups.destination_id, &RetentionCase::destination_id);
   if (present == cases.end()) return;
   const bool covered = std::ranges::any_of(present->question.backups, [&](const auto& backup) {
-    return backup.instance_id == service.status.instance_id && backup.confirmed &&
+    return backup.instance_id == service.status.instance_id && backup.confirmed && !backup.stands_alone &&
            backup.state == model::BackupState::kCompleted && backup.mechanism == model::BackupMechanism::kPhysical;
   });
   for (auto& place : cases) {

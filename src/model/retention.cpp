@@ -296,7 +296,7 @@ class Retention {
   }
 
   /// A backup that stays for its own sake needs no more WAL than its own.
-  static bool stands_alone(const RetainedBackup& backup) {
+  static bool needs_its_own_wal_only(const RetainedBackup& backup) {
     return backup.pinned || backup.expires_at || !backup.keep.empty();
   }
 
@@ -318,7 +318,8 @@ class Retention {
     if (line.base == nullptr) return std::nullopt;
     std::map<std::uint32_t, std::uint64_t> starts{{line.base->timeline, line.base->start_lsn}};
     for (const RetainedBackup* backup : line.backups) {
-      if (!stays_.contains(backup) || stands_alone(*backup) || backup->mechanism != BackupMechanism::kPhysical)
+      if (!stays_.contains(backup) || needs_its_own_wal_only(*backup) ||
+          backup->mechanism != BackupMechanism::kPhysical)
         continue;
       const auto [at, added] = starts.try_emplace(backup->timeline, backup->start_lsn);
       at->second = std::min(at->second, backup->start_lsn);
@@ -366,6 +367,8 @@ std::optional<core::Timestamp> covered_since(const RetentionQuestion& present, c
   }
   std::optional<core::Timestamp> since;
   for (const RetainedBackup& backup : present.backups) {
+    // What was sent there before the service moved has no times after it there.
+    if (backup.stands_alone) continue;
     if (any_physical ? !is_good_physical(backup) : !is_good(backup)) continue;
     const auto [first, last] = std::ranges::minmax_element(backup.stamps);
     if (*first > newest_left && (!since || *last < *since)) since = *last;

@@ -49,6 +49,8 @@ struct RetainedBackup {
   std::string schedule_id{};
   KeepRule keep{};
   std::size_t newer_elsewhere = 0;
+  /// It was sent elsewhere than the instance's WAL, and reaches one moment only; see model::Backup.
+  bool stands_alone = false;
   /// When it was taken or tried, by every clock that said so: the server's, Backstay's, the store's.
   std::vector<core::Timestamp> stamps{};
   std::uint32_t timeline = 0;
@@ -127,7 +129,8 @@ struct RetentionDecision {
 std::size_t keep_at_least(std::int64_t retention_days, std::int64_t interval_h);
 
 /// The time of the first confirmed backup at the service's present place that is newer than all that it left at another
-/// one: from then on no time needs that other one. Nothing while there is none, or while one is being taken there.
+/// one, and that the WAL there goes on from: from then on no time needs that other one. Nothing while there is none, or
+/// while one is being taken there.
 std::optional<core::Timestamp> covered_since(const RetentionQuestion& present, const RetentionQuestion& left);
 
 RetentionDecision decide_retention(const RetentionQuestion& question);

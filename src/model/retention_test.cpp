@@ -638,6 +638,18 @@ TEST(RetentionTest, OnlyWhatIsNewerAndGoodCoversAPlaceThatWasLeft) {
   EXPECT_FALSE(covered_since(question(20, {backup("p1", 4)}), asked)) << "something is on its way there still";
 }
 
+TEST(RetentionTest, ABackupThatStandsAloneCoversNoPlaceThatWasLeft) {
+  auto alone = backup("p1", 4);
+  alone.stands_alone = true;
+  EXPECT_EQ(gone(left_place(20, {alone})), "") << "no time after it is within reach there";
+  const auto moved = [&](double now) { return left_place(now, {alone, backup("p2", 7)}); };
+  EXPECT_EQ(moved(11.1).covered_since, day(7)) << "when the service moved";
+  EXPECT_EQ(gone(moved(11.1)), "") << "the times between the two are promised still";
+  EXPECT_FALSE(decide_retention(moved(11.1)).finished);
+  EXPECT_EQ(wal_from(moved(11.1)), moved(11.1).backups[0].start_lsn);
+  EXPECT_EQ(gone(moved(14.1)), "l1 l2 l3");
+}
+
 TEST(RetentionTest, APlaceWhereAnInstanceServedWithinTheRetentionIsNotLeft) {
   auto asked = left_place(11.1, {backup("p1", 4)});
   asked.instances[0].served_until = day(5);

@@ -149,6 +149,8 @@ def make_dump(source: Deployed, form: str, path: Path) -> Path:
 def test_each_form_becomes_the_same_database(importer, source, empty, roots, tmp_path, form, told):
     if form == "zstd" and shutil.which("zstd") is None:
         pytest.skip("there is no zstd program")
+    if told in ("tar", "directory") and os.geteuid() != 0:
+        pytest.skip("taken only where services have users of their own")
     if form == "directory":
         dump = make_dump(source, form, roots / "of-source.with-a-misleading-name.sql")
         for path in [dump, *dump.iterdir()]:

@@ -2,11 +2,12 @@
 import os
 import pwd
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Optional
 
 import pytest
-from conftest import deploy
+from conftest import Deployed, deploy
 
 from support import bodies
 from support.api import ApiError
@@ -29,6 +30,12 @@ def owner_of(pid: int) -> Optional[int]:
         return Path(f"/proc/{pid}").stat().st_uid
     except FileNotFoundError:
         return None  # one that had ended by then
+
+
+def dump_as_tar(source: Deployed) -> bytes:
+    with tempfile.TemporaryDirectory() as directory:
+        source.database().run("pg_dump", "--format=tar", f"--file={directory}/dump")
+        return Path(directory, "dump").read_bytes()
 
 
 @pytest.fixture
@@ -58,6 +65,10 @@ def test_the_main_job_as_an_ordinary_user(server_of_somebody):
     recovered = deploy(api, bodies.service(team, "modest-again", bodies.new_password()) |
                        {"recoverFrom": bodies.recover(source.store, msId=source.id, time=moment)})
     assert recovered.database().fingerprints() == before
+    refused = api.raw("POST", f"/api/managed-services/{recovered.id}/imports", dump_as_tar(recovered),
+                      {"Content-Type": "application/octet-stream"})
+    operation = api.wait_for_operation(refused.body["id"])
+    assert operation["state"] == "failed" and "a user of its own" in operation["error"]["message"], operation
     owners = {owner_of(pid) for pid in processes_below(server.state_dir)} - {None}
     assert owners == {somebody().pw_uid}
 
