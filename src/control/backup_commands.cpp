@@ -107,6 +107,18 @@ std::optional<NamedDestination> ServiceCommands::place_for(const model::Service&
   return service.backups.enabled ? std::nullopt : admission_.default_destination(service.team_id, "");
 }
 
+void ServiceCommands::check_backup(const std::string& service_id, const Principal& principal,
+                                   const TakeBackupRequest& request) {
+  require_scope(principal, model::kScopeBackupsWrite);
+  check_wish(request, config_.most_temporary_days, deps_.clock.now());
+  const auto service = require_service(service_id, principal);
+  require_changeable(service);
+  deps_.database.read([&](auto& tx) {
+    if (request.mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
+    require_backup_room(tx, service);
+  });
+}
+
 model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal,
                                                const TakeBackupRequest& request) {
   require_scope(principal, model::kScopeBackupsWrite);

@@ -139,6 +139,22 @@ std::vector<std::string> changes_of(const model::BackupSchedule& before, const m
   return changes;
 }
 
+void check_form(const CreateScheduleRequest& request) {
+  Refusals refusals;
+  check_name(refusals, request.name);
+  if (!request.cron && !request.interval_hours) refusals.add("/cron", "is missing; or give /intervalH");
+  check_time(refusals, request.cron, request.time_zone, request.interval_hours);
+  if (request.retention_count) check_range(refusals, "/retentionCount", *request.retention_count, kLargestCount);
+  if (request.retention_days) check_range(refusals, "/retentionDays", *request.retention_days, kLongestDays);
+  refusals.raise();
+}
+
+void require_room(metadata::Transaction& tx, const model::Service& service) {
+  if (metadata::Schedules(tx).list({.service_id = service.id}).size() < ScheduleCommands::kMostOfService) return;
+  throw core::Error(core::Code::kConflict,
+                    fmt::format("a service has at most {} schedules", ScheduleCommands::kMostOfService));
+}
+
 }  // namespace
 
 ScheduleCommands::ScheduleCommands(ScheduleCommandDependencies dependencies)
@@ -175,20 +191,20 @@ std::optional<NamedDestination> ScheduleCommands::find_place(const model::Servic
   return admission_.destination_of(service.team_id, *wanted, "/destinationId");
 }
 
-void ScheduleCommands::check(const CreateScheduleRequest& request) {
-  Refusals refusals;
-  check_name(refusals, request.name);
-  if (!request.cron && !request.interval_hours) refusals.add("/cron", "is missing; or give /intervalH");
-  check_time(refusals, request.cron, request.time_zone, request.interval_hours);
-  if (request.retention_count) check_range(refusals, "/retentionCount", *request.retention_count, kLargestCount);
-  if (request.retention_days) check_range(refusals, "/retentionDays", *request.retention_days, kLongestDays);
-  refusals.raise();
+void ScheduleCommands::check(const CreateScheduleRequest& request, const Principal& principal) {
+  require_scope(principal, model::kScopeBackupsWrite);
+  check_form(request);
+  deps_.database.read([&](auto& tx) {
+    const auto service = require_service(tx, request.service_id, principal);
+    require_room(tx, service);
+    if (request.mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
+  });
 }
 
 ScheduleView ScheduleCommands::create(const CreateScheduleRequest& request, const Principal& principal) {
   require_scope(principal, model::kScopeBackupsWrite);
   const auto seen = deps_.database.read([&](auto& tx) { return require_service(tx, request.service_id, principal); });
-  check(request);
+  check_form(request);
   const auto place = find_place(seen, request.destination_id);
 
   model::BackupSchedule made;
@@ -210,12 +226,9 @@ ScheduleView ScheduleCommands::create(const CreateScheduleRequest& request, cons
   return deps_.database.write([&](auto& tx) {
     const auto service = require_service(tx, seen.id, principal);
     require_possible(tx, service, made);
-    metadata::Schedules schedules(tx);
-    if (schedules.list({.service_id = service.id}).size() >= kMostOfService) {
-      throw core::Error(core::Code::kConflict, fmt::format("a service has at most {} schedules", kMostOfService));
-    }
+    require_room(tx, service);
     if (place) deps_.services.write_destination(tx, *place, service.team_id);
-    schedules.insert(made);
+    metadata::Schedules(tx).insert(made);
     take_effect(tx, principal, made.id);
     events_.record(tx, service, events::kScheduleCreated,
                    fmt::format("the schedule '{}' takes {} backups; {}", made.name, model::to_text(made.mechanism),

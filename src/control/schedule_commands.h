@@ -77,8 +77,8 @@ class ScheduleCommands {
 
   explicit ScheduleCommands(ScheduleCommandDependencies dependencies);
 
-  /// Throws what create() throws for the request by itself, whatever the service is.
-  static void check(const CreateScheduleRequest& request);
+  /// Throws what create() would, but for backups of the service being off.
+  void check(const CreateScheduleRequest& request, const Principal& principal);
   /// conflict if backups of the service are off, and for one that is being deleted.
   ScheduleView create(const CreateScheduleRequest& request, const Principal& principal);
   /// A change of its time, and switching it on, counts from now: what was missed before is not caught up.

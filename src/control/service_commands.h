@@ -102,6 +102,8 @@ class ServiceCommands {
   ServiceChange restart_service(const std::string& id, const Principal& principal);
   /// conflict if backups are off and no destination is named; not_supported with the reason where no logical one can be
   /// taken, or no other destination than the service's first can be used.
+  /// Throws what schedule_backup would for the request itself, whether or not backups of the service are on.
+  void check_backup(const std::string& service_id, const Principal& principal, const TakeBackupRequest& request);
   model::Backup schedule_backup(const std::string& service_id, const Principal& principal,
                                 const TakeBackupRequest& request = {});
 

@@ -156,7 +156,9 @@ def test_what_names_no_place_goes_to_the_operators_default(new_server, rgw):
     named = {service["name"]: service["id"] for service in api.get(f"/managed-services?team={team}")}
     for name in ("cloud", "plane"):
         api.wait_for_backup(named[name])
-    take(api, quiet.id)
+    made = client.post("/api/v1/tenants/customer/starsystems/test/planets/quiet/backups", {"mechanism": "physical"})
+    of_planet = next(b["id"] for b in api.backups(quiet.id) if b["number"] == made["id"])
+    api.wait_for_backup(quiet.id, of_planet)
     places = {place["id"]: place["url"] for place in api.get(f"/api/destinations?team={team}")}
     for name, service_id in named.items():
         (backup,) = api.backups(service_id)

@@ -10,10 +10,12 @@ using model::BackupState;
 
 namespace {
 
-/// When it goes by itself; nothing for one that stays until its deletion is asked for.
+/// When it goes by itself; nothing for one that stays until its deletion is asked for, and where no time says it.
 std::optional<core::Timestamp> expiry_of(const Backup& backup, std::int64_t retention_days) {
   if (backup.pinned) return std::nullopt;
   if (backup.expires_at) return backup.expires_at;
+  // Its schedule decides, by the number of newer ones or by days.
+  if (!backup.schedule_id.empty()) return std::nullopt;
   return backup.scheduled_at + std::chrono::days(retention_days);
 }
 

@@ -64,6 +64,8 @@ TEST(CloudheedBackups, ExpireUnlessTheyWereAskedForToStay) {
   backup.origin = model::BackupOrigin::kScheduled;
   EXPECT_EQ(backup_object(backup, 7).at("type"), "automatic");
   EXPECT_EQ(backup_object(backup, 7).at("expires_at"), "2026-03-24T03:00:00Z");
+  backup.schedule_id = "5e2ab7a4-4f0c-4e3a-9b76-0e2f3b7f4c11";
+  EXPECT_TRUE(backup_object(backup, 7).at("expires_at").is_null()) << "its schedule decides";
   backup.expires_at = core::parse_time("2026-04-01T00:00:00Z");
   EXPECT_EQ(backup_object(backup, 7).at("expires_at"), "2026-04-01T00:00:00Z");
   backup.origin = model::BackupOrigin::kManual;

@@ -87,6 +87,15 @@ TEST(GuidewirePlanetsTest, AreFoundByTheirLabels) {
   EXPECT_EQ(backups_project_of(services[3]), "pre");
 }
 
+TEST(GuidewirePlanetsTest, OneNameForTwoIsNoPlanet) {
+  try {
+    require_planet({kPlanet, kPlanet}, "test", "testbackup");
+    FAIL() << "one of the two was taken";
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.code(), core::Code::kConflict);
+  }
+}
+
 TEST(GuidewirePlanetsTest, DeletedOnesTakeNoBackups) {
   auto gone = kPlanet;
   gone.deleted = true;

@@ -238,14 +238,26 @@ void require_project_grant(const Principal& principal, const std::string& projec
   throw Error(Code::kForbidden, fmt::format("the token does not have the scope '{}{}'", kProjectGrant, project));
 }
 
+/// A word that is none of the classes may well mean production.
+void require_restorable_stage(const ServiceName& planet) {
+  const auto stage = stage_of(planet);
+  if (stage == "prod") {
+    throw Error(Code::kConflict, fmt::format("nothing is restored onto the production planet '{}'", planet_of(planet)));
+  }
+  if (stage == "dev" || stage == "qa" || stage == "uat" || stage == "preprod") return;
+  throw Error(Code::kConflict,
+              fmt::format("the planet '{}' is of the class '{}', which is none of dev, qa, uat, preprod "
+                          "and prod: whether anything may be restored onto it is not known",
+                          planet_of(planet), stage))
+      .with_hint("correct its label guidewire.stage");
+}
+
 Response restore(const Context& context, const Request& request, const Principal& principal) {
   const StarSystem stars(context, request, principal);
   require_project_grant(principal, stars.project);
   const auto& planet = require_planet(stars.services, stars.project, request.param("planetId"));
   const auto found = find_backup(context, stars, backup_id_of(json_body(request)), principal);
-  if (stage_of(planet) == "prod") {
-    throw Error(Code::kConflict, fmt::format("nothing is restored onto the production planet '{}'", planet_of(planet)));
-  }
+  require_restorable_stage(planet);
   if (found.backup.state != model::BackupState::kCompleted) {
     throw Error(Code::kConflict, fmt::format("the backup {} is not ready", found.backup.number));
   }

@@ -43,9 +43,18 @@ core::json::object environment_of(const control::ServiceName& service, const std
 
 const control::ServiceName& require_planet(const std::vector<control::ServiceName>& services,
                                            const std::string& project, const std::string& planet) {
+  const control::ServiceName* found = nullptr;
   for (const auto& service : services) {
-    if (!service.deleted && label(service, kProjectLabel) == project && planet_of(service) == planet) return service;
+    if (service.deleted || label(service, kProjectLabel) != project || planet_of(service) != planet) continue;
+    if (found != nullptr) {
+      throw core::Error(core::Code::kConflict,
+                        fmt::format("the services '{}' and '{}' are both the planet '{}' of the star system '{}'",
+                                    found->name, service.name, planet, project))
+          .with_hint("give one of them another label guidewire.planet");
+    }
+    found = &service;
   }
+  if (found != nullptr) return *found;
   throw core::Error(core::Code::kNotFound,
                     fmt::format("there is no planet '{}' in the star system '{}'", planet, project))
       .with_hint("a planet is a service with the label guidewire.project");

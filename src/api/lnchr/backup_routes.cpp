@@ -35,6 +35,8 @@ class Handlers {
     wanted.mechanism = model::backup_mechanism_from_text(body->text("type").value_or("physical"));
     body.finish();
     return in_own_words(database_fields(), [&] {
+      // Nothing is turned on for one that is refused.
+      context_.commands.check_backup(service.id, principal, wanted);
       ensure_backups_on(context_, service, wanted.destination_id, principal);
       return success(backup_resource(context_.commands.schedule_backup(service.id, principal, wanted)), 201);
     });

@@ -20,6 +20,16 @@ using http::Response;
 
 constexpr std::string_view kBackup = "backup";
 
+/// What is restored belongs where its original does.
+model::Labels places_of(const model::Service& service) {
+  model::Labels labels;
+  for (const auto& label : {kProjectLabel, kEnvironmentLabel, kServerLabel}) {
+    const auto found = service.labels.find(std::string(label));
+    if (found != service.labels.end()) labels.insert(*found);
+  }
+  return labels;
+}
+
 class Handlers {
  public:
   explicit Handlers(const Context& context) : context_(context) {}
@@ -35,6 +45,7 @@ class Handlers {
     Body body(request);
     control::RecoverServiceRequest wanted{
         .service_id = service.id, .backup_id = body.word("backup_id"), .into = RecoverInto::kCandidate};
+    wanted.labels = places_of(service);
     body.finish();
     return recovered(wanted, principal);
   }
@@ -43,6 +54,7 @@ class Handlers {
     const auto service = require_database(context_, request, principal);
     Body body(request);
     control::RecoverServiceRequest wanted{.service_id = service.id, .into = RecoverInto::kCandidate};
+    wanted.labels = places_of(service);
     wanted.time = body->time("target_time");
     body.finish();
     return recovered(wanted, principal);
@@ -52,6 +64,7 @@ class Handlers {
     const auto service = require_database(context_, request, principal);
     Body body(request);
     control::RecoverServiceRequest wanted{.service_id = service.id, .into = RecoverInto::kNew};
+    wanted.labels = places_of(service);
     wanted.time = body->time("target_time");
     wanted.name = body->text("new_name");
     body.finish();
@@ -65,8 +78,9 @@ class Handlers {
     control::RecoverServiceRequest wanted{.backup_id = backup.id};
     wanted.name = body.word("new_name");
     body.finish();
-    const bool is_there = find_database(context_, request, backup.service_id, principal).has_value();
-    wanted.into = is_there ? RecoverInto::kCandidate : RecoverInto::kNew;
+    const auto original = find_database(context_, request, backup.service_id, principal);
+    wanted.into = original ? RecoverInto::kCandidate : RecoverInto::kNew;
+    if (original) wanted.labels = places_of(*original);
     return recovered(wanted, principal);
   }
 

@@ -74,7 +74,7 @@ class Handlers {
     }
     return in_own_words(field_names(), [&] {
       // Nothing is turned on for one that is refused.
-      control::ScheduleCommands::check(wanted);
+      context_.schedules.check(wanted, principal);
       ensure_backups_on(context_, *service, wanted.destination_id, principal);
       return success(schedule_resource(context_.schedules.create(wanted, principal)), 201);
     });
