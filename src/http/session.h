@@ -22,6 +22,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include "core/error.h"
 #include "http/server_core.h"
 
 namespace backstay::http {
@@ -58,7 +59,12 @@ class Session final : public std::enable_shared_from_this<Session> {
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using ErrorCode = boost::system::error_code;
   using UploadParser = boost::beast::http::request_parser<boost::beast::http::buffer_body>;
-  using Piece = std::promise<std::string>;
+  /// What came of the body, or why nothing does. A value, as no exception object may be shared between the two threads.
+  struct Arrived {
+    std::string bytes{};
+    std::optional<core::Error> error{};
+  };
+  using Piece = std::promise<Arrived>;
   enum class Phase { kHandshake, kIdle, kReading, kHandling, kUploading, kWriting, kStreaming, kLingering, kClosed };
   class ChunkWriter;
   class UploadReader;

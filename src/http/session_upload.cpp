@@ -28,7 +28,9 @@ class Session::UploadReader final : public BodySource {
     const auto piece = std::make_shared<Piece>();
     auto coming = piece->get_future();
     asio::post(session_->socket_.get_executor(), [session = session_, piece] { session->pull(piece); });
-    bytes_ = coming.get();
+    auto arrived = coming.get();
+    if (arrived.error) throw Error(*arrived.error);
+    bytes_ = std::move(arrived.bytes);
     return bytes_;
   }
   [[nodiscard]] std::optional<std::uint64_t> length() const override { return length_; }
@@ -118,12 +120,12 @@ void Session::on_upload_read(const ErrorCode& error, std::size_t size) {
 
 void Session::give_piece(std::string bytes) {
   disarm(Phase::kHandling);
-  std::exchange(wanted_, nullptr)->set_value(std::move(bytes));
+  std::exchange(wanted_, nullptr)->set_value({.bytes = std::move(bytes), .error = std::nullopt});
 }
 
 void Session::fail_piece(const Error& error) {
   if (phase_ != Phase::kClosed) disarm(Phase::kHandling);
-  std::exchange(wanted_, nullptr)->set_exception(std::make_exception_ptr(error));
+  std::exchange(wanted_, nullptr)->set_value({.bytes = {}, .error = error});
 }
 
 void Session::end_upload(Response response) {
