@@ -13,7 +13,7 @@ namespace backstay::backup {
 
 repository::VerifyReport confirm_backup(const Environment& environment, repository::Repository& repository,
                                         const std::string& instance, const std::string& backup_id,
-                                        const ProgressCallback& progress, std::stop_token stop) {
+                                        const ProgressCallback& progress, std::stop_token stop, unsigned threads) {
   const std::string record_key = repository::backup_record_name(instance, backup_id).key;
   const auto require_stored = [&](bool there) {
     if (there) return;
@@ -22,6 +22,7 @@ repository::VerifyReport confirm_backup(const Environment& environment, reposito
   };
   require_stored(repository.store().head(record_key).has_value());
   repository::VerifyOptions options;
+  options.threads = threads;
   if (progress) {
     options.progress = [&](std::uint64_t done, std::uint64_t total) {
       progress({.phase = "verify", .done = done, .total = total});

@@ -15,6 +15,6 @@ namespace backstay::backup {
 /// a fact of an earlier reading stays. Progress counts objects. Throws Error: not_found, cancelled, the store's errors.
 repository::VerifyReport confirm_backup(const Environment& environment, repository::Repository& repository,
                                         const std::string& instance, const std::string& backup_id,
-                                        const ProgressCallback& progress, std::stop_token stop);
+                                        const ProgressCallback& progress, std::stop_token stop, unsigned threads = 2);
 
 }  // namespace backstay::backup

@@ -161,7 +161,7 @@ WalUploaderStatus WalUploader::status() const {
   return status;
 }
 
-void WalUploader::upload(std::stop_token stop) {
+void WalUploader::upload(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::optional<Job> job;
     {
@@ -169,13 +169,26 @@ void WalUploader::upload(std::stop_token stop) {
       job = next_job();
       if (!job) changed_.wait_for(mutex_, kPoll);
     }
-    if (!job) continue;
-    try {
-      perform(*job);
-      note_success(*job);
-    } catch (...) {
-      environment_.clock.wait(stop, note_failure(*job, core::as_error(std::current_exception())));
-    }
+    if (job) attempt(*job, stop);
+  }
+}
+
+bool WalUploader::upload_next(const std::stop_token& stop) {
+  std::optional<Job> job;
+  {
+    const core::LockGuard lock(mutex_);
+    job = next_job();
+  }
+  if (job) attempt(*job, stop);
+  return job.has_value();
+}
+
+void WalUploader::attempt(const Job& job, const std::stop_token& stop) {
+  try {
+    perform(job);
+    note_success(job);
+  } catch (...) {
+    environment_.clock.wait(stop, note_failure(job, core::as_error(std::current_exception())));
   }
 }
 

@@ -30,6 +30,7 @@ namespace backstay::backup {
 struct WalUploaderConfig {
   std::filesystem::path spool_directory = {};
   unsigned spool_segments = 8;
+  /// Without any, the caller uploads by upload_next.
   unsigned threads = 2;
   std::uint64_t lease_epoch = 1;
   core::Duration tail_interval = std::chrono::seconds(2);
@@ -70,6 +71,8 @@ class WalUploader {
   /// False if the spool is still full after `wait`.
   bool wait_for_room(core::Duration wait);
 
+  /// Performs the next upload that is due, failed or not; false if none is. For a caller without threads.
+  bool upload_next(const std::stop_token& stop);
   /// Uploads without waiting for the interval, until everything before `lsn` is stored; false if the deadline or the
   /// stop came first.
   bool wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop);
@@ -89,7 +92,8 @@ class WalUploader {
     repository::SegmentIndex index;
     core::SteadyTime cut;
   };
-  void upload(std::stop_token stop);
+  void upload(const std::stop_token& stop);
+  void attempt(const Job& job, const std::stop_token& stop);
   std::optional<Job> next_job() REQUIRES(mutex_);
   std::optional<Job> tail_job(const std::shared_ptr<Segment>& segment) REQUIRES(mutex_);
   void perform(const Job& job);
