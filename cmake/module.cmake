@@ -63,6 +63,11 @@ function(backstay_module name)
     target_precompile_headers(backstay_${name} REUSE_FROM backstay_core)
   endif()
 
+  # CLI11 compiles its whole parser into every file that uses it; several files at once share it.
+  if(name STREQUAL "cli")
+    set_target_properties(backstay_cli PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
+  endif()
+
   if(BACKSTAY_TESTS AND doubles)
     add_library(backstay_${name}_testing STATIC ${doubles})
     target_link_libraries(backstay_${name}_testing PUBLIC backstay_${name} GTest::gtest)

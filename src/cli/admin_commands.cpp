@@ -64,7 +64,7 @@ std::string teams_table(const value& teams) {
   return table.render("no teams");
 }
 
-void add_delete(CLI::App& group, CommandContext& context, const std::string& what, const std::string& path) {
+void add_deletion(CLI::App& group, CommandContext& context, const std::string& what, const std::string& path) {
   auto id = std::make_shared<std::string>();
   auto* command = group.add_subcommand("delete", fmt::format("delete a {}", what));
   command->add_option(what, *id, "its id")->required();
@@ -75,13 +75,13 @@ void add_delete(CLI::App& group, CommandContext& context, const std::string& wha
 }
 
 void add_destination_create(CLI::App& group, CommandContext& context) {
-  struct Options {
+  struct AdminOptions {
     std::string name;
     std::int64_t team = 0;
     std::vector<std::string> config;
     std::vector<std::string> secret_files;
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AdminOptions>();
   auto* command = group.add_subcommand("create", "probe a store and keep it as a destination");
   command->add_option("name", options->name, "its name")->required();
   command->add_option("--team", options->team, "team id; not needed where there is only one");
@@ -102,13 +102,13 @@ void add_destination_create(CLI::App& group, CommandContext& context) {
 }
 
 void add_destination_update(CLI::App& group, CommandContext& context) {
-  struct Options {
+  struct AdminOptions {
     std::string id;
     std::string name;
     std::vector<std::string> config;
     std::vector<std::string> secret_files;
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AdminOptions>();
   auto* command = group.add_subcommand("update", "give a destination another name, other keys or another place");
   command->add_option("destination", options->id, "its id")->required();
   command->add_option("--name", options->name, "its new name");
@@ -126,11 +126,11 @@ void add_destination_update(CLI::App& group, CommandContext& context) {
 }
 
 void add_destination_lose(CLI::App& group, CommandContext& context) {
-  struct Options {
+  struct AdminOptions {
     std::string id;
     std::string name;
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AdminOptions>();
   auto* command = group.add_subcommand("lost", "give a destination up for ever, with all that is stored there");
   command->add_option("destination", options->id, "its id")->required();
   command->add_option("--name", options->name, "its name, to make sure that it is the right one")->required();
@@ -142,14 +142,14 @@ void add_destination_lose(CLI::App& group, CommandContext& context) {
 }
 
 void add_token_create(CLI::App& group, CommandContext& context) {
-  struct Options {
+  struct AdminOptions {
     std::string name;
     std::vector<std::string> scopes;
     std::string role;
     std::vector<std::int64_t> teams;
     std::string expires_at;
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AdminOptions>();
   auto* command = group.add_subcommand("create", "make a token; it is shown this once");
   command->add_option("name", options->name, "what it is for")->required();
   command->add_option(
@@ -184,7 +184,7 @@ void add_destination_commands(CLI::App& program, CommandContext& context) {
   add_destination_create(*group, context);
   add_destination_update(*group, context);
   add_destination_lose(*group, context);
-  add_delete(*group, context, "destination", "/api/destinations");
+  add_deletion(*group, context, "destination", "/api/destinations");
 }
 
 void add_token_commands(CLI::App& program, CommandContext& context) {
@@ -192,7 +192,7 @@ void add_token_commands(CLI::App& program, CommandContext& context) {
   context.add_command(*group->add_subcommand("list", "all tokens, never their text"),
                       [&context] { context.print(context.client().get("/api/tokens"), tokens_table); });
   add_token_create(*group, context);
-  add_delete(*group, context, "token", "/api/tokens");
+  add_deletion(*group, context, "token", "/api/tokens");
 }
 
 void add_team_commands(CLI::App& program, CommandContext& context) {

@@ -10,7 +10,7 @@ namespace {
 
 using core::json::value;
 
-struct Options {
+struct AuditOptions {
   std::string token;
   std::string operation;
   std::string object;
@@ -30,7 +30,7 @@ std::string audit_table(const value& entries) {
   return table.render("nothing was done");
 }
 
-Query query_of(const Options& options) {
+Query query_of(const AuditOptions& options) {
   Query query{{"limit", std::to_string(options.limit)}};
   const auto add = [&](const char* name, const std::string& text) {
     if (!text.empty()) query.emplace_back(name, text);
@@ -47,7 +47,7 @@ Query query_of(const Options& options) {
 }  // namespace
 
 void add_audit_command(CLI::App& program, CommandContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AuditOptions>();
   auto* command = program.add_subcommand("audit", "who did what, newest first");
   command->add_option("--token", options->token, "only of the token with this id");
   command->add_option("--operation", options->operation, "only this call, e.g. managed-services-delete");

@@ -10,13 +10,13 @@ namespace {
 
 using core::json::value;
 
-struct Options {
+struct BackupChangeOptions {
   std::string backup;
   std::string label;
 };
 
-void add_delete(CLI::App& group, CommandContext& context) {
-  auto options = std::make_shared<Options>();
+void add_backup_delete(CLI::App& group, CommandContext& context) {
+  auto options = std::make_shared<BackupChangeOptions>();
   auto* command = group.add_subcommand("delete", "delete one backup; what others rest on is refused");
   command->add_option("backup", options->backup, "its id")->required();
   context.add_command(*command, [&context, options] {
@@ -27,7 +27,7 @@ void add_delete(CLI::App& group, CommandContext& context) {
 }
 
 void add_pin(CLI::App& group, CommandContext& context, const std::string& name, const std::string& help, bool pinned) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BackupChangeOptions>();
   auto* command = group.add_subcommand(name, help);
   command->add_option("backup", options->backup, "its id")->required();
   if (pinned) command->add_option("--label", options->label, "a word to know it by");
@@ -45,7 +45,7 @@ void add_pin(CLI::App& group, CommandContext& context, const std::string& name, 
 }  // namespace
 
 void add_backup_change_commands(CLI::App& group, CommandContext& context) {
-  add_delete(group, context);
+  add_backup_delete(group, context);
   add_pin(group, context, "pin", "keep one backup whatever the retention says", true);
   add_pin(group, context, "unpin", "leave a pinned backup to the retention again", false);
 }

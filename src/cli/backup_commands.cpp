@@ -67,15 +67,15 @@ value wait_for_backup(CommandContext& context, const std::string& id, std::chron
   return ended;
 }
 
-void add_create(CLI::App& group, CommandContext& context) {
-  struct Options : WaitOptions {
+void add_backup_create(CLI::App& group, CommandContext& context) {
+  struct BackupOptions : WaitOptions {
     std::string service;
     bool logical = false;
     std::string destination;
     std::string label;
     std::string expires_at;
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BackupOptions>();
   auto* command = group.add_subcommand("create", "take a backup now");
   command->add_option("service", options->service, "id or name")->required();
   command->add_flag("--logical", options->logical,
@@ -118,11 +118,11 @@ void download_to_file(CommandContext& context, const std::string& path, const st
 }
 
 void add_download(CLI::App& group, CommandContext& context) {
-  struct Options {
+  struct BackupOptions {
     std::string backup;
     std::string file;
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BackupOptions>();
   auto* command = group.add_subcommand("download", "a logical backup as SQL for psql");
   command->add_option("backup", options->backup, "its id")->required();
   command->add_option("-o,--output", options->file, "the file to make, or - for standard output")->required();
@@ -148,7 +148,7 @@ void add_backup_commands(CLI::App& program, CommandContext& context) {
   show->add_option("backup", *wanted, "its id")->required();
   context.add_command(
       *show, [&context, wanted] { context.print(context.client().get("/api/backups/" + *wanted), backup_page); });
-  add_create(*group, context);
+  add_backup_create(*group, context);
   add_backup_change_commands(*group, context);
   add_download(*group, context);
 }

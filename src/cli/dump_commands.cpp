@@ -20,7 +20,7 @@
 namespace backstay::cli {
 namespace {
 
-struct Options {
+struct DumpOptions {
   RepositoryAccess access;
   std::string instance;
   std::string backup;
@@ -48,7 +48,7 @@ std::filesystem::path directory_of(const std::filesystem::path& file) {
 /// Where the dump's files lie meanwhile, named after the file, so that what a kill leaves is removed by the next call.
 class Scratch {
  public:
-  Scratch(os::FileSystem& files, const Options& options)
+  Scratch(os::FileSystem& files, const DumpOptions& options)
       : files_(files),
         path_((options.scratch.empty() ? directory_of(options.file) : std::filesystem::absolute(options.scratch)) /
               options.file.filename().concat(".scratch")) {
@@ -77,7 +77,7 @@ class Scratch {
 };
 
 /// Under another name until it is whole.
-void dump(const Options& options, std::stop_token stop) {
+void dump(const DumpOptions& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, stop);
   const std::string instance = find_instance(*repository, options.instance);
@@ -108,7 +108,7 @@ void dump(const Options& options, std::stop_token stop) {
 }  // namespace
 
 void add_dump_command(CLI::App& group) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DumpOptions>();
   CLI::App& command = *group.add_subcommand("dump", "write a logical backup as SQL for psql");
   options->access.add_to(command);
   command.add_option("--instance", options->instance, "by name or id")->required();

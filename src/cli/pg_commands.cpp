@@ -23,7 +23,7 @@
 namespace backstay::cli {
 namespace {
 
-struct Options {
+struct PgOptions {
   RepositoryAccess access;
   std::string output = "table";
   std::string instance;
@@ -52,7 +52,7 @@ void fill_from_data_directory(postgres::ConnectionTarget& target, const std::fil
 }
 
 /// "host=/run/postgresql port=5432 user=postgres dbname=postgres sslmode=… sslrootcert=…"
-postgres::ConnectionTarget read_connection(const Options& options, os::FileSystem& files) {
+postgres::ConnectionTarget read_connection(const PgOptions& options, os::FileSystem& files) {
   postgres::ConnectionTarget target;
   target.user = "postgres";
   fill_from_data_directory(target, options.data_directory, files);
@@ -116,7 +116,7 @@ std::string ensure_instance(LocalWorld& world, repository::Repository& repositor
   return record.instance;
 }
 
-std::string ensure_instance(LocalWorld& world, repository::Repository& repository, const Options& options,
+std::string ensure_instance(LocalWorld& world, repository::Repository& repository, const PgOptions& options,
                             const postgres::ConnectionTarget& target, const std::stop_token& stop) {
   const auto control =
       postgres::parse_control_file(backup::read_control_file(world.clock, options.data_directory, stop));
@@ -154,7 +154,7 @@ std::uint64_t new_epoch(LocalWorld& world) {
       std::chrono::duration_cast<std::chrono::seconds>(world.clock.now().time_since_epoch()).count());
 }
 
-void take_backup(const Options& options, std::stop_token stop) {
+void take_backup(const PgOptions& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, stop);
   const auto target = read_connection(options, world.files);
@@ -193,7 +193,7 @@ void take_backup(const Options& options, std::stop_token stop) {
                text);
 }
 
-void receive_wal(const Options& options, std::stop_token stop) {
+void receive_wal(const PgOptions& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, stop);
   const ScratchDirectory scratch(world);
@@ -217,7 +217,7 @@ void receive_wal(const Options& options, std::stop_token stop) {
                            postgres::format_lsn(status.received), postgres::format_lsn(status.stored), config.slot));
 }
 
-void recover(const Options& options, std::stop_token stop) {
+void recover(const PgOptions& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, stop);
   const std::string instance = find_instance(*repository, options.instance);
@@ -226,9 +226,9 @@ void recover(const Options& options, std::stop_token stop) {
   print_result(options.output, result.json, result.text);
 }
 
-std::shared_ptr<Options> add_command(CLI::App& group, const std::string& name, const std::string& help,
-                                     void (*run)(const Options&, std::stop_token), CLI::App** made) {
-  const auto options = std::make_shared<Options>();
+std::shared_ptr<PgOptions> add_command(CLI::App& group, const std::string& name, const std::string& help,
+                                       void (*run)(const PgOptions&, std::stop_token), CLI::App** made) {
+  const auto options = std::make_shared<PgOptions>();
   CLI::App& command = *group.add_subcommand(name, help);
   options->access.add_to(command);
   add_output_option(command, options->output);
@@ -238,7 +238,7 @@ std::shared_ptr<Options> add_command(CLI::App& group, const std::string& name, c
   return options;
 }
 
-void add_connection_options(CLI::App& command, Options& options) {
+void add_connection_options(CLI::App& command, PgOptions& options) {
   command.add_option("--connection", options.connection,
                      "\"host=… port=… user=… dbname=…\"; by default as --data-directory's postmaster.pid says");
   command.add_option("--password-file", options.password_file, "file with the password; else PGPASSWORD");

@@ -18,7 +18,7 @@
 namespace backstay::cli {
 namespace {
 
-struct Options {
+struct PruneOptions {
   RepositoryAccess access;
   std::string output = "table";
   std::string instance;
@@ -65,7 +65,7 @@ std::string held_by(const std::vector<Instance>& instances, const std::string& i
 }
 
 /// Each instance for itself, as if it served: what a service points to is not in the repository.
-model::RetentionDecision decide(repository::Repository& repository, const Options& options,
+model::RetentionDecision decide(repository::Repository& repository, const PruneOptions& options,
                                 const std::vector<core::Timestamp>& now, const Instance& instance, std::string held) {
   model::RetentionQuestion question;
   question.now = now;
@@ -105,7 +105,7 @@ struct Output {
           {"instance", instance.id}, {"backup", verdict.backup_id}, {"stays", !verdict.goes}, {"why", verdict.reason}});
     }
   }
-  void print(const Options& options, const repository::PruneReport& report, std::string text) {
+  void print(const PruneOptions& options, const repository::PruneReport& report, std::string text) {
     core::json::array steps;
     for (const auto& step : report.steps) {
       steps.push_back(step_json(step));
@@ -123,14 +123,14 @@ struct Output {
   }
 };
 
-repository::PruneRequest request_of(const Options& options) {
+repository::PruneRequest request_of(const PruneOptions& options) {
   repository::PruneRequest request;
   request.grace = std::chrono::hours(options.grace_h);
   request.dry_run = options.dry_run;
   return request;
 }
 
-void prune(const Options& options, std::stop_token stop) {
+void prune(const PruneOptions& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, stop);
   Output output;
@@ -166,7 +166,7 @@ std::string consequence(const Instance& instance, const std::string& id) {
   return "the times after it can be recovered from the backup before it, as far as its WAL is there";
 }
 
-void check_deletion(const Options& options, const Instance& instance, const std::string& held) {
+void check_deletion(const PruneOptions& options, const Instance& instance, const std::string& held) {
   const auto is_it = [&](const auto& backup) { return backup.backup == options.backup; };
   const auto backup = std::ranges::find_if(instance.backups, is_it);
   if (backup == instance.backups.end() && std::ranges::none_of(instance.damaged, is_it)) {
@@ -185,7 +185,7 @@ void check_deletion(const Options& options, const Instance& instance, const std:
       .with_hint("take and verify another one first; --force deletes it all the same");
 }
 
-void delete_backup(const Options& options, std::stop_token stop) {
+void delete_backup(const PruneOptions& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, stop);
   const std::string id = find_instance(*repository, options.instance);
@@ -203,7 +203,7 @@ void delete_backup(const Options& options, std::stop_token stop) {
 }
 
 CLI::App& add_command(CLI::App& group, const std::string& name, const std::string& help,
-                      const std::shared_ptr<Options>& options, void (*run)(const Options&, std::stop_token)) {
+                      const std::shared_ptr<PruneOptions>& options, void (*run)(const PruneOptions&, std::stop_token)) {
   CLI::App& command = *group.add_subcommand(name, help);
   options->access.add_to(command);
   add_output_option(command, options->output);
@@ -219,7 +219,7 @@ CLI::App& add_command(CLI::App& group, const std::string& name, const std::strin
 }  // namespace
 
 void add_prune_commands(CLI::App& group) {
-  const auto prune_options = std::make_shared<Options>();
+  const auto prune_options = std::make_shared<PruneOptions>();
   CLI::App& prune_command = add_command(
       group, "prune", "remove what was deleted, what failed attempts left, and with --retention-days what is old",
       prune_options, prune);
@@ -230,7 +230,7 @@ void add_prune_commands(CLI::App& group) {
   prune_command.add_option("--instance", prune_options->instance,
                            "apply the retention to this one only, by name or id");
 
-  const auto delete_options = std::make_shared<Options>();
+  const auto delete_options = std::make_shared<PruneOptions>();
   CLI::App& delete_command =
       add_command(group, "delete-backup", "delete one backup, and say what cannot be recovered then", delete_options,
                   delete_backup);

@@ -15,7 +15,7 @@ using core::Code;
 using core::Error;
 using core::json::value;
 
-struct Options : ServiceOptions, WaitOptions {
+struct RecoverOptions : ServiceOptions, WaitOptions {
   std::string service;
   std::string time;
   std::string backup;
@@ -24,7 +24,7 @@ struct Options : ServiceOptions, WaitOptions {
   bool keep_logins = false;
 };
 
-value find_source(CommandContext& context, const Options& options) {
+value find_source(CommandContext& context, const RecoverOptions& options) {
   if (!options.service.empty()) return find_service(context, options.service);
   if (options.backup.empty()) {
     throw Error(Code::kConfigError, "what to recover is not named").with_hint("give --service and --time, or --backup");
@@ -34,7 +34,8 @@ value find_source(CommandContext& context, const Options& options) {
 }
 
 /// A service does not tell its team; its backups do, and without one there is nothing to recover.
-std::int64_t team_of(CommandContext& context, const CLI::App& command, const Options& options, const value& source) {
+std::int64_t team_of(CommandContext& context, const CLI::App& command, const RecoverOptions& options,
+                     const value& source) {
   if (command.count("--team") > 0) return options.team;
   const value backups = context.client().get("/api/backups", {{"serviceId", cell(source, "id")}});
   if (backups.as_array().empty()) return chosen_team(command, options.team, context);
@@ -42,7 +43,7 @@ std::int64_t team_of(CommandContext& context, const CLI::App& command, const Opt
 }
 
 /// The source's plan, provider and settings hold for the new service where nothing else was said.
-core::json::object recovery_body(const CLI::App& command, const Options& options, CommandContext& context) {
+core::json::object recovery_body(const CLI::App& command, const RecoverOptions& options, CommandContext& context) {
   const value source = find_source(context, options);
   core::json::object body = creation_body(options, context);
   body["teamId"] = team_of(context, command, options, source);
@@ -68,7 +69,7 @@ core::json::object recovery_body(const CLI::App& command, const Options& options
 }  // namespace
 
 void add_recover_command(CLI::App& program, CommandContext& context) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RecoverOptions>();
   auto* command = program.add_subcommand("recover", "make a new service from a past state; the source is not touched");
   command->add_option("name", options->name, "name of the new service")->required();
   auto* service = command->add_option("--service", options->service, "take this service, id or name, back in time");

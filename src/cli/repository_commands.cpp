@@ -19,7 +19,7 @@
 namespace backstay::cli {
 namespace {
 
-struct Options {
+struct RepositoryOptions {
   RepositoryAccess access;
   std::string output = "table";
   std::string instance;
@@ -36,7 +36,7 @@ core::json::value time_json(const std::optional<core::Timestamp>& time) {
 }
 
 /// A new key is written to the key file before the repository is made, so that it can never be lost in between.
-void init(const Options& options, std::stop_token stop) {
+void init(const RepositoryOptions& options, std::stop_token stop) {
   LocalWorld world;
   const bool make_key = !options.access.key_file.empty() && !world.files.stat(options.access.key_file);
   const auto store = options.access.open_store(world, std::move(stop));
@@ -70,7 +70,7 @@ core::json::object backup_json(const repository::BackupRecord& backup) {
           {"postgresVersion", backup.postgres_version}};
 }
 
-void list(const Options& options, std::stop_token stop) {
+void list(const RepositoryOptions& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, std::move(stop));
   core::json::array instances;
@@ -114,7 +114,7 @@ void list(const Options& options, std::stop_token stop) {
 }
 
 /// The backups to verify: the one that was named, or all of the instance, or all.
-void verify(const Options& options, std::stop_token stop) {
+void verify(const RepositoryOptions& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, stop);
   std::vector<std::string> instances = repository->instances();
@@ -146,7 +146,7 @@ void verify(const Options& options, std::stop_token stop) {
   if (problems) throw CLI::RuntimeError(kProblemsFound);
 }
 
-void restore(const Options& options, std::stop_token stop) {
+void restore(const RepositoryOptions& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, stop);
   const std::string instance = find_instance(*repository, options.instance);
@@ -157,7 +157,8 @@ void restore(const Options& options, std::stop_token stop) {
 }
 
 CLI::App& add_command(CLI::App& group, const std::string& name, const std::string& help,
-                      const std::shared_ptr<Options>& options, void (*run)(const Options&, std::stop_token)) {
+                      const std::shared_ptr<RepositoryOptions>& options,
+                      void (*run)(const RepositoryOptions&, std::stop_token)) {
   CLI::App& command = *group.add_subcommand(name, help);
   options->access.add_to(command);
   add_output_option(command, options->output);
@@ -170,7 +171,7 @@ CLI::App& add_command(CLI::App& group, const std::string& name, const std::strin
 void add_repository_commands(CLI::App& program) {
   CLI::App& group = *program.add_subcommand("repository", "a repository, from its store and the recovery key alone");
   group.require_subcommand(1);
-  const auto make = [] { return std::make_shared<Options>(); };
+  const auto make = [] { return std::make_shared<RepositoryOptions>(); };
   add_command(group, "init", "make a repository; writes a new recovery key to --key-file if that does not exist",
               make(), init);
   add_command(group, "list", "list instances, their backups and what times can be reached", make(), list);

@@ -61,7 +61,7 @@ std::string schedule_page(const value& schedule) {
   return render_pairs(pairs);
 }
 
-void add_list(CLI::App& group, CommandContext& context) {
+void add_schedule_list(CLI::App& group, CommandContext& context) {
   auto service = std::make_shared<std::string>();
   auto* command = group.add_subcommand("list", "schedules of a service, or all");
   command->add_option("service", *service, "id or name");
@@ -72,13 +72,13 @@ void add_list(CLI::App& group, CommandContext& context) {
   });
 }
 
-void add_create(CLI::App& group, CommandContext& context) {
-  struct Options {
+void add_schedule_create(CLI::App& group, CommandContext& context) {
+  struct ScheduleOptions {
     std::string service, name, cron, time_zone, destination;
     std::int64_t every = 0, keep = 0, keep_days = 0;
     bool logical = false;
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ScheduleOptions>();
   auto* command = group.add_subcommand("create", "take backups by a schedule, beside the service's own interval");
   command->add_option("service", options->service, "id or name")->required();
   command->add_option("--name", options->name, "what to call it");
@@ -123,8 +123,8 @@ void add_on_one(CLI::App& group, CommandContext& context, const std::string& nam
 void add_schedule_commands(CLI::App& program, CommandContext& context) {
   auto* group = program.add_subcommand("schedules", "backups at times that are named");
   group->require_subcommand(1);
-  add_list(*group, context);
-  add_create(*group, context);
+  add_schedule_list(*group, context);
+  add_schedule_create(*group, context);
   add_on_one(*group, context, "show", "one schedule and its next runs",
              [&context](const std::string& id) { context.print(context.client().get(path_of(id)), schedule_page); });
   add_on_one(*group, context, "run", "take a backup of it now", [&context](const std::string& id) {

@@ -36,7 +36,7 @@ void confirm_deletion(CommandContext& context, const std::string& name, const st
   }
 }
 
-void add_list(CLI::App& group, CommandContext& context) {
+void add_service_list(CLI::App& group, CommandContext& context) {
   struct Options {
     std::int64_t team = 0;
     bool deleted = false;
@@ -52,7 +52,7 @@ void add_list(CLI::App& group, CommandContext& context) {
   });
 }
 
-void add_show(CLI::App& group, CommandContext& context) {
+void add_service_show(CLI::App& group, CommandContext& context) {
   auto service = std::make_shared<std::string>();
   auto* command = group.add_subcommand("show", "one service with its recent events");
   command->add_option("service", *service, "id or name")->required();
@@ -69,7 +69,7 @@ void add_details(CLI::App& group, CommandContext& context) {
   });
 }
 
-void add_create(CLI::App& group, CommandContext& context) {
+void add_service_create(CLI::App& group, CommandContext& context) {
   struct Options : ServiceOptions, WaitOptions {};
   auto options = std::make_shared<Options>();
   auto* command = group.add_subcommand("create", "deploy a service");
@@ -86,7 +86,7 @@ void add_create(CLI::App& group, CommandContext& context) {
   });
 }
 
-void add_update(CLI::App& group, CommandContext& context) {
+void add_service_update(CLI::App& group, CommandContext& context) {
   struct Options : ServiceOptions, WaitOptions {
     std::string service;
   };
@@ -105,7 +105,7 @@ void add_update(CLI::App& group, CommandContext& context) {
   });
 }
 
-void add_delete(CLI::App& group, CommandContext& context) {
+void add_service_delete(CLI::App& group, CommandContext& context) {
   struct Options : WaitOptions {
     std::string service;
     std::string confirmed;
@@ -134,8 +134,8 @@ void add_delete(CLI::App& group, CommandContext& context) {
 }
 
 /// A command that changes one service and takes nothing but its name.
-void add_change(CLI::App& group, CommandContext& context, const std::string& name, const std::string& what,
-                const std::function<value(const std::string& id)>& change) {
+void add_service_change(CLI::App& group, CommandContext& context, const std::string& name, const std::string& what,
+                        const std::function<value(const std::string& id)>& change) {
   struct Options : WaitOptions {
     std::string service;
   };
@@ -154,11 +154,12 @@ void add_changes(CLI::App& group, CommandContext& context) {
       return context.client().send("PATCH", fmt::format("{}/{}", kServices, id), {{"pause", pause}});
     };
   };
-  add_change(group, context, "pause", "stop its server and keep its data", set_pause(true));
-  add_change(group, context, "resume", "start a paused service again", set_pause(false));
-  add_change(group, context, "undelete", "bring a deleted service back (by its id)", [&context](const std::string& id) {
-    return context.client().send("POST", fmt::format("{}/{}/undelete", kServices, id), nullptr);
-  });
+  add_service_change(group, context, "pause", "stop its server and keep its data", set_pause(true));
+  add_service_change(group, context, "resume", "start a paused service again", set_pause(false));
+  add_service_change(group, context, "undelete", "bring a deleted service back (by its id)",
+                     [&context](const std::string& id) {
+                       return context.client().send("POST", fmt::format("{}/{}/undelete", kServices, id), nullptr);
+                     });
 }
 
 }  // namespace
@@ -212,14 +213,14 @@ void finish_change(CommandContext& context, const value& answer, const WaitOptio
 
 void add_service_commands(CLI::App& program, CommandContext& context) {
   auto* group = program.add_subcommand("services", "what a team deployed")->require_subcommand(1);
-  add_list(*group, context);
-  add_show(*group, context);
+  add_service_list(*group, context);
+  add_service_show(*group, context);
   add_details(*group, context);
-  add_create(*group, context);
-  add_update(*group, context);
+  add_service_create(*group, context);
+  add_service_update(*group, context);
   add_changes(*group, context);
   add_switch_commands(*group, context);
-  add_delete(*group, context);
+  add_service_delete(*group, context);
 }
 
 }  // namespace backstay::cli

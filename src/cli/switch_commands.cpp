@@ -58,12 +58,12 @@ void add_restore(CLI::App& group, CommandContext& context) {
 }
 
 void add_switch(CLI::App& group, CommandContext& context) {
-  struct Options : WaitOptions {
+  struct SwitchOptions : WaitOptions {
     std::string service;
     std::string candidate;
     std::string instance;
   };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SwitchOptions>();
   auto* command = group.add_subcommand("switch", "let a service go on with the data of its newest candidate");
   command->add_option("service", options->service, "id or name")->required();
   auto* candidate = command->add_option("--candidate", options->candidate, "this candidate, id or name");

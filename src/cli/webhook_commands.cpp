@@ -54,7 +54,7 @@ std::string delivery_line(const value& delivery) {
   return fmt::format("{} {}\n", cell(delivery, "id"), cell(delivery, "state"));
 }
 
-struct Options {
+struct WebhookOptions {
   std::string id;
   std::string delivery;
   std::string name;
@@ -65,15 +65,15 @@ struct Options {
   bool enable = false;
   bool disable = false;
 };
-using SharedOptions = std::shared_ptr<Options>;
+using SharedOptions = std::shared_ptr<WebhookOptions>;
 
-std::string path_of(const Options& options) { return fmt::format("{}/{}", kWebhooks, options.id); }
+std::string path_of(const WebhookOptions& options) { return fmt::format("{}/{}", kWebhooks, options.id); }
 
 core::json::array to_array(const std::vector<std::string>& texts) {
   return core::json::array(texts.begin(), texts.end());
 }
 
-void add_list(CLI::App& group, CommandContext& context, const SharedOptions& options) {
+void add_webhook_list(CLI::App& group, CommandContext& context, const SharedOptions& options) {
   auto* list = group.add_subcommand("list", "all webhooks that the token sees");
   list->add_option("--team", options->team, "only of this team");
   context.add_command(*list, [&context, list, options] {
@@ -83,7 +83,7 @@ void add_list(CLI::App& group, CommandContext& context, const SharedOptions& opt
   });
 }
 
-void add_create(CLI::App& group, CommandContext& context, const SharedOptions& options) {
+void add_webhook_create(CLI::App& group, CommandContext& context, const SharedOptions& options) {
   auto* command = group.add_subcommand("create", "be told of events; the secret of the signatures is shown this once");
   command->add_option("name", options->name, "its name")->required();
   command->add_option("url", options->url, "where messages go")->required();
@@ -98,7 +98,7 @@ void add_create(CLI::App& group, CommandContext& context, const SharedOptions& o
   });
 }
 
-void add_change(CLI::App& group, CommandContext& context, const SharedOptions& options) {
+void add_webhook_change(CLI::App& group, CommandContext& context, const SharedOptions& options) {
   auto* command = group.add_subcommand("change", "another name, address or choice of events; on or off");
   command->add_option("webhook", options->id, "its id")->required();
   command->add_option("--name", options->name, "its name");
@@ -116,7 +116,7 @@ void add_change(CLI::App& group, CommandContext& context, const SharedOptions& o
   });
 }
 
-void add_delete(CLI::App& group, CommandContext& context, const SharedOptions& options) {
+void add_webhook_delete(CLI::App& group, CommandContext& context, const SharedOptions& options) {
   auto* command = group.add_subcommand("delete", "delete a webhook with its deliveries");
   command->add_option("webhook", options->id, "its id")->required();
   context.add_command(*command, [&context, options] {
@@ -153,15 +153,15 @@ void add_deliveries(CLI::App& group, CommandContext& context, const SharedOption
 
 void add_webhook_commands(CLI::App& program, CommandContext& context) {
   auto* group = program.add_subcommand("webhooks", "who is told of events over HTTP")->require_subcommand(1);
-  auto options = std::make_shared<Options>();
-  add_list(*group, context, options);
+  auto options = std::make_shared<WebhookOptions>();
+  add_webhook_list(*group, context, options);
   auto* show = group->add_subcommand("show", "one webhook");
   show->add_option("webhook", options->id, "its id")->required();
   context.add_command(*show,
                       [&context, options] { context.print(context.client().get(path_of(*options)), webhook_page); });
-  add_create(*group, context, options);
-  add_change(*group, context, options);
-  add_delete(*group, context, options);
+  add_webhook_create(*group, context, options);
+  add_webhook_change(*group, context, options);
+  add_webhook_delete(*group, context, options);
   add_deliveries(*group, context, options);
 }
 
