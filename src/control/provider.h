@@ -22,6 +22,7 @@
 #include "core/time.h"
 #include "model/backup.h"
 #include "model/catalogue.h"
+#include "model/chain.h"
 #include "model/destination.h"
 #include "model/instance.h"
 #include "model/recovery.h"
@@ -90,6 +91,23 @@ struct BackupOutcome {
   std::uint32_t timeline = 0;
   std::uint64_t data_bytes = 0;
   std::uint64_t stored_bytes = 0;
+  /// As in model::Backup.
+  std::string base_id{};
+  std::uint64_t read_bytes = 0;
+  std::string full_reason{};
+  /// What was found otherwise than the WAL since the base says, in words: that base was not used.
+  std::string mismatch{};
+};
+
+/// What became of a restore that was made to be looked at.
+struct VerifiedRestore {
+  /// What is wrong with the backup, and what to do; empty: a restore of it was seen to work.
+  std::string problem{};
+  std::string next_step{};
+  std::optional<core::Duration> first_query_time{};
+  std::optional<core::Duration> recovery_time{};
+  /// See model::Verification.
+  core::json::object checks{};
 };
 
 /// Which past state, already resolved to its source by control.
@@ -256,6 +274,18 @@ class Provider {
   virtual BackupOutcome take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) = 0;
   /// Reads it back from the store and checks it; throws if it is not whole.
   virtual void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) = 0;
+  /// Why a restore of the backup cannot be verified here, in words; nothing if it can.
+  [[nodiscard]] virtual std::optional<std::string> verification_problem(const model::Instance& /*instance*/,
+                                                                        const model::Backup& /*backup*/) const {
+    return "its provider verifies no backups";
+  }
+  /// Restores it to a place of its own, starts it closed as the user `uid` (0: ours), looks at it, and removes it. With
+  /// less right to the machine than any service. Throws where nothing can be said of the backup: disk_full, the store's
+  /// errors, cancelled.
+  virtual VerifiedRestore verify_backup(const ServiceBody& /*body*/, const model::Backup& /*backup*/,
+                                        std::uint32_t /*uid*/, WorkContext& /*context*/) {
+    throw core::Error(core::Code::kNotSupported, "the provider verifies no backups");
+  }
   /// Has a backup of what runs elsewhere removed by its backend. Missing is fine.
   virtual void remove_backup(const ServiceBody& /*body*/, const model::Backup& /*backup*/, WorkContext& /*context*/) {
     throw core::Error(core::Code::kNotSupported, "the provider removes no single backups");
@@ -299,6 +329,10 @@ class Provider {
 
   /// Nothing while nothing archives the instance.
   [[nodiscard]] virtual std::optional<AtRisk> at_risk(const std::string& instance_id) const = 0;
+  /// What the last looks at the instance's archive found; nothing while nobody looks.
+  [[nodiscard]] virtual std::optional<model::ChainReport> chain(const std::string& /*instance_id*/) const {
+    return std::nullopt;
+  }
 
   /// What should run beside the instance now.
   virtual std::vector<Companion> companions(const ServiceBody& body) = 0;
