@@ -22,7 +22,7 @@ repository::KnownChunks chunks_of_last_dump(repository::Repository& repository, 
   const auto records = repository.backups(instance);
   const auto last =
       std::find_if(records.rbegin(), records.rend(), [](const auto& record) { return record.mechanism == "logical"; });
-  if (last == records.rend() || !last->confirmed || !last->problem.empty()) return {};
+  if (last == records.rend() || !repository::is_sound(*last)) return {};
   return {repository, instance, last->backup};
 }
 

@@ -37,7 +37,7 @@ model::RetainedBackup as_retained(repository::Repository& repository, const repo
   backup.id = record.backup;
   backup.instance_id = record.instance;
   backup.mechanism = model::backup_mechanism_from_text(record.mechanism);
-  backup.confirmed = record.confirmed && record.problem.empty();
+  backup.confirmed = repository::is_sound(record);
   backup.stamps = {record.stop_time};
   if (record.stored) backup.stamps.push_back(*record.stored);
   add_store_stamp(repository, backup);

@@ -38,7 +38,6 @@ struct Instance {
   std::vector<repository::DamagedBackup> damaged;
 };
 
-bool is_good(const repository::BackupRecord& backup) { return backup.confirmed && backup.problem.empty(); }
 
 std::vector<Instance> load(const repository::Repository& repository) {
   std::vector<Instance> instances;
@@ -58,7 +57,7 @@ std::vector<Instance> load(const repository::Repository& repository) {
 std::string held_by(const std::vector<Instance>& instances, const std::string& id) {
   for (const Instance& other : instances) {
     if (!other.branched_from || other.branched_from->instance != id) continue;
-    if (std::ranges::any_of(other.backups, is_good)) continue;
+    if (std::ranges::any_of(other.backups, repository::is_sound)) continue;
     return fmt::format("instance {} was recovered from it and has no confirmed backup yet", other.id);
   }
   return {};
@@ -158,7 +157,7 @@ std::string consequence(const Instance& instance, const std::string& id) {
   const auto backup = std::ranges::find(instance.backups, id, &repository::BackupRecord::backup);
   if (backup == instance.backups.end()) return "it cannot be read, so nothing can be recovered from it anyway";
   const auto left =
-      std::ranges::find_if(instance.backups, [&](const auto& other) { return other.backup != id && is_good(other); });
+      std::ranges::find_if(instance.backups, [&](const auto& other) { return other.backup != id && repository::is_sound(other); });
   if (left == instance.backups.end()) return "nothing can be recovered from this instance's backups then";
   if (left->stop_time > backup->stop_time) {
     return fmt::format("no time before {} can be recovered then", core::format_time(left->stop_time));
@@ -174,12 +173,12 @@ void check_deletion(const PruneOptions& options, const Instance& instance, const
                       fmt::format("instance '{}' has no backup '{}'", instance.name, options.backup))
         .with_hint("see: backstay repository list");
   }
-  if (options.force || backup == instance.backups.end() || !is_good(*backup)) return;
+  if (options.force || backup == instance.backups.end() || !repository::is_sound(*backup)) return;
   if (!held.empty()) {
     throw core::Error(core::Code::kConflict, fmt::format("backup '{}' is needed: {}", options.backup, held))
         .with_hint("--force deletes it all the same");
   }
-  if (std::ranges::count_if(instance.backups, is_good) > 1) return;
+  if (std::ranges::count_if(instance.backups, repository::is_sound) > 1) return;
   throw core::Error(core::Code::kConflict,
                     fmt::format("'{}' is the last confirmed backup of '{}'", options.backup, instance.name))
       .with_hint("take and verify another one first; --force deletes it all the same");

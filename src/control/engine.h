@@ -33,6 +33,13 @@ struct EngineConfig {
   std::chrono::seconds removal_grace{std::chrono::hours(24)};
   /// How long the data of an instance that was switched away from is kept.
   std::chrono::seconds rollback_grace{std::chrono::hours(24)};
+  /// See CommandConfig.
+  std::uint32_t first_uid = 0;
+  std::uint32_t last_uid = 0;
+  /// The newest backup of each service is verified when the last attempt is so old; 0: never by itself.
+  std::chrono::hours verify_every{24};
+  /// And when so many were confirmed since; 0: however many.
+  std::int64_t verify_nth = 0;
   MembershipConfig membership{};
 };
 

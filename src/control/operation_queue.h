@@ -33,6 +33,7 @@ inline constexpr std::string_view kFormer = "tend_former_instance";
 inline constexpr std::string_view kRetention = "apply_retention";
 inline constexpr std::string_view kPrune = "prune_repository";
 inline constexpr std::string_view kImport = "import";
+inline constexpr std::string_view kVerify = "verify_backup";
 }  // namespace kinds
 
 struct NewOperation {

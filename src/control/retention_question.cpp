@@ -54,7 +54,7 @@ model::RetainedBackup retained(const model::Backup& backup) {
   result.mechanism = backup.mechanism;
   result.state = backup.state;
   result.stored = backup.stored_at.has_value();
-  result.confirmed = backup.confirmed_at.has_value();
+  result.confirmed = model::is_sound(backup);
   result.pinned = backup.pinned;
   result.expires_at = backup.expires_at;
   result.counts = backup.origin == model::BackupOrigin::kScheduled && backup.schedule_id.empty();
@@ -71,7 +71,7 @@ model::RetainedBackup retained(const model::Backup& backup) {
 }
 
 bool is_good(const model::Backup& backup) {
-  return backup.confirmed_at && backup.state == model::BackupState::kCompleted;
+  return model::is_sound(backup) && backup.state == model::BackupState::kCompleted;
 }
 
 /// The rule of the schedule that made it, deleted or not.

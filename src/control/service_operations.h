@@ -36,6 +36,9 @@ struct WorkDependencies {
   core::Duration rollback_grace = std::chrono::hours(24);
   /// Null: nothing is imported.
   DumpSpool* spool = nullptr;
+  /// Users of instances; see CommandConfig. A restore that is verified has one of them while it lasts.
+  std::uint32_t first_uid = 0;
+  std::uint32_t last_uid = 0;
 };
 
 OperationKind create_kind(const WorkDependencies& deps);
@@ -49,6 +52,8 @@ OperationKind undelete_kind(const WorkDependencies& deps);
 OperationKind restart_kind(const WorkDependencies& deps);
 /// See backup_operation.cpp.
 OperationKind backup_kind(const WorkDependencies& deps);
+/// See verify_operation.cpp.
+OperationKind verify_kind(const WorkDependencies& deps);
 
 /// See import_operation.cpp.
 OperationKind import_kind(const WorkDependencies& deps);

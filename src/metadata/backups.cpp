@@ -16,11 +16,15 @@ Values changing_values(const model::Backup& backup) {
       .set("stored_at", backup.stored_at)
       .set("confirmed_at", backup.confirmed_at)
       .set("verified_at", backup.verified_at)
+      .set("verification", backup.verification ? model::to_json(*backup.verification) : core::json::object())
       .set("start_lsn", backup.start_lsn)
       .set("stop_lsn", backup.stop_lsn)
       .set("timeline", backup.timeline)
       .set("data_bytes", backup.data_bytes)
       .set("stored_bytes", backup.stored_bytes)
+      .set("base_id", backup.base_id)
+      .set("read_bytes", backup.read_bytes)
+      .set("full_reason", backup.full_reason)
       .set("error", backup.error)
       .set("next_step", backup.next_step)
       .set("stands_alone", backup.stands_alone)
@@ -48,11 +52,16 @@ model::Backup read_backup(const Row& row) {
   backup.stored_at = row.maybe_time("stored_at");
   backup.confirmed_at = row.maybe_time("confirmed_at");
   backup.verified_at = row.maybe_time("verified_at");
+  backup.verification = model::verification_from_json(row.object("verification"));
   backup.start_lsn = static_cast<std::uint64_t>(row.integer("start_lsn"));
   backup.stop_lsn = static_cast<std::uint64_t>(row.integer("stop_lsn"));
   backup.timeline = static_cast<std::uint32_t>(row.integer("timeline"));
   backup.data_bytes = static_cast<std::uint64_t>(row.integer("data_bytes"));
   backup.stored_bytes = static_cast<std::uint64_t>(row.integer("stored_bytes"));
+  backup.full_wanted = row.flag("full_wanted");
+  backup.base_id = row.text("base_id");
+  backup.read_bytes = static_cast<std::uint64_t>(row.integer("read_bytes"));
+  backup.full_reason = row.text("full_reason");
   backup.error = row.text("error");
   backup.next_step = row.text("next_step");
   backup.stands_alone = row.flag("stands_alone");
@@ -92,6 +101,7 @@ std::int64_t Backups::insert(const model::Backup& backup) {
   values.set("id", backup.id)
       .set("number", number)
       .set("schedule_id", backup.schedule_id)
+      .set("full_wanted", backup.full_wanted)
       .set("service_id", backup.service_id)
       .set("team_id", backup.team_id)
       .set("mechanism", model::to_text(backup.mechanism))

@@ -396,6 +396,20 @@ const std::vector<Migration> kMigrations{
          "ALTER TABLE destinations ADD COLUMN account_id TEXT NOT NULL DEFAULT ''",
          "ALTER TABLE destinations ADD COLUMN jurisdiction TEXT NOT NULL DEFAULT ''",
          "ALTER TABLE backups ADD COLUMN stands_alone BIGINT NOT NULL DEFAULT 0",
+     }},
+    {17,
+     {
+         "ALTER TABLE backups ADD COLUMN verification TEXT NOT NULL DEFAULT '{}'",
+         "ALTER TABLE services ADD COLUMN verification_due_at BIGINT",
+         "UPDATE services SET verification_due_at = 0 WHERE destination_id <> ''",
+         "CREATE INDEX services_verification ON services (driver, verification_due_at)",
+     }},
+    {24,
+     {
+         "ALTER TABLE backups ADD COLUMN full_wanted BIGINT NOT NULL DEFAULT 0",
+         "ALTER TABLE backups ADD COLUMN base_id TEXT NOT NULL DEFAULT ''",
+         "ALTER TABLE backups ADD COLUMN read_bytes BIGINT NOT NULL DEFAULT 0",
+         "ALTER TABLE backups ADD COLUMN full_reason TEXT NOT NULL DEFAULT ''",
      }}};
 
 int stored_version(soci::session& sql) {

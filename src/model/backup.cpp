@@ -48,4 +48,9 @@ bool may_change(BackupState from, BackupState to) {
   return false;
 }
 
+bool is_sound(const Backup& backup) {
+  const auto& seen = backup.verification;
+  return backup.confirmed_at && !(seen && seen->outcome == VerificationOutcome::kFailed);
+}
+
 }  // namespace backstay::model

@@ -8,6 +8,7 @@
 
 #include "core/time.h"
 #include "model/labels.h"
+#include "model/verification.h"
 
 namespace backstay::model {
 
@@ -45,14 +46,24 @@ struct Backup {
   std::optional<core::Timestamp> stored_at{};
   std::optional<core::Timestamp> confirmed_at{};
   std::optional<core::Timestamp> verified_at{};
+  /// The last attempt to see a restore of it work. Failed since it was confirmed: it is good no more.
+  std::optional<Verification> verification{};
   std::uint64_t start_lsn = 0;
   std::uint64_t stop_lsn = 0;
   std::uint32_t timeline = 0;
   /// Its WAL lies beside it, from its start to its stop and no further: it was sent elsewhere than the instance's WAL.
   bool stands_alone = false;
-  /// Size of the data and what it takes in the store.
+  /// Size of the data, and what was added to the store for it.
   std::uint64_t data_bytes = 0;
   std::uint64_t stored_bytes = 0;
+  /// Asked for as a full one: nothing is taken over from an earlier backup.
+  bool full_wanted = false;
+  /// The earlier backup whose bytes in the store stand for what has not changed since; empty for a full one.
+  std::string base_id{};
+  /// Bytes of the data that were read to take it.
+  std::uint64_t read_bytes = 0;
+  /// Why it is a full one, in words; empty for one that has a base.
+  std::string full_reason{};
   std::string error{};
   std::string next_step{};
   /// What its owner says: never removed by retention; instead of the retention, kept until then; a word to know it by.
@@ -65,5 +76,8 @@ struct Backup {
   /// Why it is being deleted; empty while it is not.
   std::string removal_reason{};
 };
+
+/// Read back and whole, and no restore of it has failed since.
+bool is_sound(const Backup& backup);
 
 }  // namespace backstay::model

@@ -42,7 +42,9 @@ void read_facts(const object& from, BackupRecord& record) {
   record.confirmed = detail::find_time(from, "confirmed");
   record.verified = detail::find_time(from, "verified");
   record.problem = core::find_string(from, "problem").value_or("");
+  record.restore_problem = core::find_string(from, "restoreProblem").value_or("");
   if (const auto time = core::find_int(from, "recoveryMicroseconds")) record.recovery_time = core::Duration(*time);
+  if (const auto time = core::find_int(from, "firstQueryMicroseconds")) record.first_query_time = core::Duration(*time);
 }
 
 BackupRecord read_backup(const object& from) {
@@ -72,6 +74,10 @@ BackupRecord read_backup(const object& from) {
 }
 
 }  // namespace
+
+bool is_sound(const BackupRecord& record) {
+  return record.confirmed && record.problem.empty() && record.restore_problem.empty();
+}
 
 object to_json(const InstanceRecord& record) {
   object out{{"instance", record.instance},
@@ -116,7 +122,9 @@ object to_json(const BackupRecord& record) {
   put_time(out, "confirmed", record.confirmed);
   put_time(out, "verified", record.verified);
   if (!record.problem.empty()) out["problem"] = record.problem;
+  if (!record.restore_problem.empty()) out["restoreProblem"] = record.restore_problem;
   if (record.recovery_time) out["recoveryMicroseconds"] = record.recovery_time->count();
+  if (record.first_query_time) out["firstQueryMicroseconds"] = record.first_query_time->count();
   return out;
 }
 

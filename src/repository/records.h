@@ -44,10 +44,13 @@ struct BackupRecord {
   std::optional<core::Timestamp> stored = {};
   std::optional<core::Timestamp> confirmed = {};
   std::optional<core::Timestamp> verified = {};
-  /// What the last confirmation or verification found, if it failed; empty if all is well.
+  /// What the last reading of it found, if it failed; empty if all is well.
   std::string problem = {};
-  /// How long the recovery that verified it took.
+  /// What the last restore of it found, if it did not work; empty if all is well, or nobody tried.
+  std::string restore_problem = {};
+  /// How long the recovery that verified it took, and how long it was until the first query was answered.
   std::optional<core::Duration> recovery_time = {};
+  std::optional<core::Duration> first_query_time = {};
 
   std::string postgres_version = {};
   std::uint64_t system_identifier = 0;
@@ -68,6 +71,9 @@ struct BackupRecord {
   ObjectId manifest_id{};
   core::json::object details = {};
 };
+
+/// It was read back, and neither a later reading nor a restore has found anything.
+bool is_sound(const BackupRecord& record);
 
 core::json::object to_json(const InstanceRecord& record);
 core::json::object to_json(const BackupRecord& record);
