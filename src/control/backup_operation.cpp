@@ -91,12 +91,17 @@ void take_backup(const WorkDependencies& deps, StepContext& context) {
   backup.timeline = outcome.timeline;
   backup.data_bytes = outcome.data_bytes;
   backup.stored_bytes = outcome.stored_bytes;
+  backup.base_id = outcome.base_id;
+  backup.read_bytes = outcome.read_bytes;
+  backup.full_reason = outcome.full_reason;
   deps.database.write([&](auto& tx) {
     note_facts(tx, backup);
     deps.events.record(tx, body.service, events::kBackupStored,
                        fmt::format("the backup is in the store, {} of data in {}; reading it back comes next",
                                    core::format_bytes(backup.data_bytes), core::format_bytes(backup.stored_bytes)),
                        {{"backup.id", backup.id}});
+    if (outcome.mismatch.empty()) return;
+    deps.events.record(tx, body.service, events::kBackupBaseMismatch, outcome.mismatch, {{"backup.id", backup.id}});
   });
 }
 

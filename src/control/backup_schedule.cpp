@@ -31,6 +31,7 @@ model::Backup enter_backup(const ScheduleDependencies& deps, metadata::Transacti
   backup.labels = wanted.labels;
   backup.expires_at = wanted.expires_at;
   backup.pinned = wanted.pinned;
+  backup.full_wanted = wanted.full;
   backup.schedule_id = wanted.schedule_id;
   backup.scheduled_at = deps.clock.now();
   backup.number = metadata::Backups(tx).insert(backup);

@@ -31,6 +31,7 @@ struct NewBackup {
   model::Labels labels{};
   std::optional<core::Timestamp> expires_at{};
   bool pinned = false;
+  bool full = false;
   /// The schedule that it is taken for.
   std::string schedule_id{};
 };

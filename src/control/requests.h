@@ -82,11 +82,13 @@ struct RecoverServiceRequest {
   std::optional<bool> keep_logins{};
 };
 
-/// What takes the place of a service's instance; at most one of the two. Neither: the newest candidate that is ready.
+/// What takes the place of a service's instance; at most one of the three. None: the newest candidate that is ready.
 struct SwitchRequest {
   std::optional<std::string> candidate_id{};
   /// One that the service pointed to before and whose data is kept: switching back.
   std::optional<std::string> instance_id{};
+  /// To the one of these that served last.
+  bool back = false;
 };
 
 struct CreateServiceRequest {
@@ -144,8 +146,12 @@ struct TakeBackupRequest {
   std::optional<std::int64_t> temporary_days{};
   /// It stays until somebody asks for its deletion.
   bool pinned = false;
+  /// All of the data is read and stored anew, whatever earlier backups hold.
+  bool full = false;
   /// The schedule that it is a run of.
   std::string schedule_id{};
+  /// Where backups of the service are off, turns them on with it, to the destination that is named or the default.
+  bool turn_backups_on = false;
 };
 
 /// What is absent keeps its value.

@@ -115,7 +115,9 @@ control::RecoverServiceRequest recover_service_request(const core::json::object&
 control::SwitchRequest switch_request(const core::json::object& body) {
   Refused refused;
   Fields fields(body, "", refused);
-  control::SwitchRequest request{.candidate_id = fields.text("candidateId"), .instance_id = fields.text("instanceId")};
+  control::SwitchRequest request{.candidate_id = fields.text("candidateId"),
+                                 .instance_id = fields.text("instanceId"),
+                                 .back = fields.flag("back").value_or(false)};
   require_none_refused(refused);
   return request;
 }
@@ -194,7 +196,10 @@ control::TakeBackupRequest take_backup_request(const core::json::object& body) {
   request.label = text_or_empty(fields, "label");
   request.labels = model::changed({}, label_changes(fields));
   request.expires_at = fields.time("expiresAt");
+  request.temporary_days = fields.integer("temporaryDays");
   request.pinned = fields.flag("pinned").value_or(false);
+  request.full = fields.flag("full").value_or(false);
+  request.turn_backups_on = fields.flag("turnBackupsOn").value_or(false);
   require_none_refused(refused);
   return request;
 }

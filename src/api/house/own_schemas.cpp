@@ -127,7 +127,13 @@ constexpr std::string_view kAnswers = R"json({
       "labels": {"$ref": "#/components/schemas/LabelChoice"},
       "expiresAt": {"type": ["string", "null"], "format": "date-time",
                     "description": "kept until then instead of for the retention"},
-      "pinned": {"type": ["boolean", "null"], "description": "true: it stays until it is unpinned and deleted"}
+      "temporaryDays": {"type": ["integer", "null"],
+                        "description": "kept for so many days, at most those that the operator allows (14); excludes expiresAt and pinned"},
+      "pinned": {"type": ["boolean", "null"], "description": "true: it stays until it is unpinned and deleted"},
+      "full": {"type": ["boolean", "null"],
+               "description": "true: a physical one reads and stores all of the data anew, instead of what has changed since an earlier backup"},
+      "turnBackupsOn": {"type": ["boolean", "null"],
+                        "description": "true: where backups of the service are off, they are turned on with this one, to destinationId or the default destination"}
     }
   },
   "Backup": {
@@ -150,7 +156,11 @@ constexpr std::string_view kAnswers = R"json({
       "confirmedAt": {"type": "string", "format": "date-time", "description": "all of it was read back and checked"},
       "verifiedAt": {"type": "string", "format": "date-time", "description": "a restore of it was seen to work; absent until restores are verified"},
       "dataBytes": {"type": "integer", "minimum": 0},
-      "storedBytes": {"type": "integer", "minimum": 0},
+      "storedBytes": {"type": "integer", "minimum": 0, "description": "what was added to the store for it"},
+      "incremental": {"type": "boolean", "description": "true: what has not changed since its base stands in the store once, for both; absent until it is stored"},
+      "baseId": {"type": "string", "format": "uuid", "description": "the earlier backup that it takes unchanged pages from; it may be deleted, and nothing is lost"},
+      "readBytes": {"type": "integer", "minimum": 0, "description": "how much of the data was read to take it"},
+      "fullReason": {"type": "string", "description": "why it takes nothing from an earlier backup"},
       "timeline": {"type": "integer"},
       "startLsn": {"$ref": "#/components/schemas/Lsn"},
       "stopLsn": {"$ref": "#/components/schemas/Lsn"},

@@ -127,6 +127,10 @@ json::object backup_resource(const model::Backup& backup) {
   object["dataBytes"] = backup.data_bytes;
   object["storedBytes"] = backup.stored_bytes;
   if (backup.taken_at && backup.mechanism == model::BackupMechanism::kPhysical) {
+    object["incremental"] = !backup.base_id.empty();
+    object["readBytes"] = backup.read_bytes;
+    put_text(object, "baseId", backup.base_id);
+    put_text(object, "fullReason", backup.full_reason);
     object["timeline"] = backup.timeline;
     object["startLsn"] = lsn_text(backup.start_lsn);
     object["stopLsn"] = lsn_text(backup.stop_lsn);
