@@ -1,4 +1,4 @@
-// Private to repository: LEB128 numbers and texts of the manifest.
+// LEB128 numbers and texts, as in manifests and maps of changed pages.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,7 @@ class FieldReader {
   [[nodiscard]] std::size_t at() const { return at_; }
 
  private:
-  [[noreturn]] static void cut() { throw core::Error(core::Code::kCorruptData, "a manifest's fields are cut"); }
+  [[noreturn]] static void cut() { throw core::Error(core::Code::kCorruptData, "the fields of a sealed object are cut"); }
   core::ByteSpan bytes_;
   std::size_t at_;
 };
