@@ -10,7 +10,8 @@ namespace {
 
 // Offsets in PostgreSQL's struct ControlFileData on 64-bit little-endian machines. 18 has one more byte before the
 // nonce, which moves the checksum.
-constexpr std::uint32_t kVersion13To17 = 1300;
+constexpr std::uint32_t kVersion13To16 = 1300;
+constexpr std::uint32_t kVersion17 = 1700;
 constexpr std::uint32_t kVersion18 = 1800;
 constexpr std::size_t kChecksumAt13 = 288;
 constexpr std::size_t kChecksumAt18 = 292;
@@ -28,7 +29,7 @@ void check_integrity(core::ByteSpan bytes) {
     throw core::Error(core::Code::kCorruptData, fmt::format("pg_control has only {} bytes", bytes.size()));
   }
   const auto version = core::load_le<std::uint32_t>(bytes, 8);
-  if (version != kVersion13To17 && version != kVersion18) {
+  if (version != kVersion13To16 && version != kVersion17 && version != kVersion18) {
     throw core::Error(core::Code::kUnsupportedFormat, fmt::format("pg_control has version {}", version))
         .with_hint("PostgreSQL 13 to 18 are supported");
   }

@@ -74,4 +74,14 @@ const Installation& installation_of(std::span<const Installation> installations,
                         : fmt::format("PostgreSQL {} is not installed; there is {}", major, fmt::join(majors, ", ")));
 }
 
+std::vector<const Installation*> usable_installations(std::span<const Installation> installations, int lowest,
+                                                      int highest, const InstallationProblem& problem) {
+  std::vector<const Installation*> usable;
+  for (const auto& installation : installations) {
+    const bool fits = installation.major >= lowest && installation.major <= highest;
+    if (fits && !problem(installation)) usable.push_back(&installation);
+  }
+  return usable;
+}
+
 }  // namespace backstay::postgres

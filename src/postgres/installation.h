@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,5 +27,12 @@ std::vector<Installation> find_installations(std::span<const std::filesystem::pa
 
 /// The one of this major; throws Error(unknown_provider) that names the majors that are there.
 const Installation& installation_of(std::span<const Installation> installations, int major);
+
+/// What an installation lacks for some work, in words; nothing if it can do it.
+using InstallationProblem = std::function<std::optional<std::string>(const Installation&)>;
+
+/// Those of the majors `lowest` to `highest` that have what a work needs, majors ascending.
+std::vector<const Installation*> usable_installations(std::span<const Installation> installations, int lowest,
+                                                      int highest, const InstallationProblem& problem);
 
 }  // namespace backstay::postgres

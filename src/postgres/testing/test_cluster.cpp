@@ -1,11 +1,14 @@
 #include "postgres/testing/test_cluster.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <stdexcept>
 
 #include <pwd.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "core/bytes.h"
 #include "core/error.h"
@@ -19,11 +22,10 @@ namespace fs = std::filesystem;
 constexpr std::uint16_t kPort = 5432;  // names the socket only: there is no TCP
 constexpr auto kStartDeadline = std::chrono::seconds(60);
 
-Installation find_test_installation() {
-  const std::array<fs::path, 1> directories = {fs::path(kDebianRoot)};
-  const auto found = find_installations(directories);
-  if (found.empty()) throw core::Error(core::Code::kUnknownProvider, "no PostgreSQL is installed");
-  return found.front();
+/// Debian's, and those that `./dev setup test` puts beside the build.
+std::vector<Installation> find_test_installations() {
+  const auto build = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
+  return find_installations(std::array{fs::path(kDebianRoot), build / "postgresql"});
 }
 
 }  // namespace
@@ -35,9 +37,14 @@ std::optional<os::Identity> test_identity() {
   return os::Identity{entry->pw_uid, entry->pw_gid};
 }
 
-const Installation& test_installation() {
-  static const Installation installation = find_test_installation();
-  return installation;
+const Installation& test_installation(int major) {
+  static const std::vector<Installation> installations = find_test_installations();
+  const auto found =
+      std::ranges::find_if(installations, [&](const Installation& one) { return major == 0 || one.major == major; });
+  if (found != installations.end()) return *found;
+  throw core::Error(core::Code::kUnknownProvider, fmt::format("no PostgreSQL{} is installed for the tests",
+                                                              major == 0 ? "" : fmt::format(" {}", major)))
+      .with_hint("./dev setup run test");
 }
 
 TemporaryDirectory::TemporaryDirectory() {
@@ -56,7 +63,7 @@ struct TestCluster::State {
   explicit State(TestClusterOptions wanted) : options(std::move(wanted)) {
     ServerDescription description;
     description.name = "test";
-    description.installation = test_installation();
+    description.installation = test_installation(options.major);
     description.paths = {directory.path() / "instance"};
     description.port = kPort;
     description.identity = test_identity();

@@ -1,6 +1,7 @@
 // A throwaway PostgreSQL for unit tests.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -17,6 +18,7 @@ struct TestClusterOptions {
   std::string extra_config;  ///< lines appended to postgresql.conf
   std::uint64_t segment_size = 16u << 20;
   bool start = true;
+  int major = 0;  ///< 0: the one that test_installation() gives
 };
 
 /// Lives in a fresh directory below /tmp, with page checksums, on its own socket and without TCP; wal_level=replica,
@@ -48,8 +50,10 @@ class TestCluster {
 
 /// The unprivileged user that tests run servers as: postgres if we are root, else none (ourselves).
 std::optional<os::Identity> test_identity();
-/// The installation that tests use; the test fails if there is none.
-const Installation& test_installation();
+/// The installation that tests use, of this major or else Debian's own; the test fails if there is none.
+const Installation& test_installation(int major = 0);
+/// Those that the engine is tested on.
+inline constexpr std::array kTestMajors = {15, 17, 18};
 /// A fresh directory below /tmp that other users may pass through; removed with what is in it.
 class TemporaryDirectory {
  public:
