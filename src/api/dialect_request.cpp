@@ -27,6 +27,7 @@ core::Error renamed(const core::Error& error, const FieldNames& names) {
   told.with_hint(error.hint());
   for (const auto& field : error.fields()) {
     const auto own = names.find(field.pointer);
+    if (own != names.end() && own->second.empty()) continue;
     told.with_field(own == names.end() ? field.pointer : own->second, field.message);
   }
   return told;

@@ -35,7 +35,7 @@ class Body {
   Fields fields_;
 };
 
-/// The house's pointers and what the platform calls the same fields.
+/// The house's pointers and what the platform calls the same fields; empty for what its clients cannot name.
 using FieldNames = std::map<std::string, std::string, std::less<>>;
 /// The error with the names that the platform has for its fields.
 core::Error renamed(const core::Error& error, const FieldNames& names);

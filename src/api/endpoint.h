@@ -3,12 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "control/principal.h"
 #include "core/json.h"
+#include "http/types.h"
 
 namespace backstay::api {
 
@@ -92,6 +95,9 @@ struct Endpoint {
   core::json::object refusal = {};
   /// Refusals that calls of this kind do not have in general: status and meaning.
   std::vector<std::pair<int, std::string>> more_refusals = {};
+  /// The id of the service that a request is about, for the event of its refusal, where the path has no id of it; empty
+  /// for none.
+  std::function<std::string(const http::Request&, const control::Principal&)> subject = {};
 };
 
 /// {"$ref": …} to a component.

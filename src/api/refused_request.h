@@ -4,14 +4,16 @@
 #include <optional>
 
 #include "api/endpoint.h"
+#include "control/principal.h"
 #include "control/refusal_events.h"
 #include "core/error.h"
 #include "http/types.h"
 
 namespace backstay::api {
 
-/// Nothing for a fault of the server, for a dry run, and for a call that is about no service, backup or operation.
+/// Nothing for a fault of the server, for a dry run, and for a call that is about no service, backup, schedule or
+/// operation, in whatever dialect.
 std::optional<control::RefusedRequest> refused_request(const Endpoint& endpoint, const http::Request& request,
-                                                       const core::Error& error);
+                                                       const control::Principal& principal, const core::Error& error);
 
 }  // namespace backstay::api

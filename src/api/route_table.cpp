@@ -12,6 +12,7 @@
 #include "api/refused_request.h"
 #include "api/request_check.h"
 #include "core/error.h"
+#include "core/log.h"
 
 namespace backstay::api {
 namespace {
@@ -87,8 +88,13 @@ class Route {
   }
 
   void tell(const Request& request, const Principal& caller, const Error& error) const {
-    const auto refused = refused_request(endpoint_, request, error);
-    if (refused && !caller.token_id.empty()) services_.refusals.record(*refused, caller);
+    if (caller.token_id.empty()) return;
+    try {
+      const auto refused = refused_request(endpoint_, request, caller, error);
+      if (refused) services_.refusals.record(*refused, caller);
+    } catch (const Error& untold) {
+      core::log_warning("refusal.untold", untold.message(), {{"trace_id", request.trace_id}});
+    }
   }
 
   [[nodiscard]] model::AuditEntry outcome(const Request& request, const Principal& caller,

@@ -265,6 +265,10 @@ NamedDestination Admission::resolve_destination(std::int64_t team_id, const core
   }
   if (config.empty() && secrets.empty()) {
     if (auto found = default_destination(team_id, pointer)) return std::move(*found);
+    throw core::Error(core::Code::kInvalidArgument,
+                      "backups have nowhere to go: none is named, and the operator has named no default destination")
+        .with_field(std::string(pointer) + "/config/destinationPath",
+                    "is required: s3://bucket/prefix or file:///directory");
   }
   return named(team_id, check_store(config, secrets, pointer), pointer);
 }
@@ -277,6 +281,10 @@ std::optional<NamedDestination> Admission::default_destination(std::int64_t team
   auto found = deps_.database.read([&](auto& tx) { return metadata::Destinations(tx).find_default(team_id); });
   if (!found) return std::nullopt;
   return part_of_team(std::move(*found), team_id, pointer);
+}
+
+bool Admission::has_default(std::int64_t team_id) {
+  return deps_.database.read([&](auto& tx) { return metadata::Destinations(tx).find_default(team_id).has_value(); });
 }
 
 std::string Admission::part_url(const std::string& url, std::int64_t team_id) {

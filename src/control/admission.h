@@ -73,6 +73,8 @@ class Admission {
   NamedDestination destination_of(std::int64_t team_id, const std::string& id, std::string_view field);
   /// What is used where nothing is named; nothing if nobody named a default.
   std::optional<NamedDestination> default_destination(std::int64_t team_id, std::string_view pointer);
+  /// True if there is one, which need not be in reach.
+  bool has_default(std::int64_t team_id);
 
  private:
   struct Source;

@@ -31,6 +31,8 @@ void check_label(Refusals& refusals, std::string_view label) {
 void check_wish(const TakeBackupRequest& request, std::int64_t most_days, core::Timestamp now) {
   Refusals refusals;
   check_expiry(refusals, request.expires_at, now);
+  if (request.temporary_days && request.expires_at) refusals.add("/temporaryDays", "cannot stand beside /expiresAt");
+  if (request.temporary_days && request.pinned) refusals.add("/temporaryDays", "cannot stand beside /pinned");
   if (request.temporary_days && (*request.temporary_days < 1 || *request.temporary_days > most_days)) {
     refusals.add("/temporaryDays", fmt::format("a temporary backup is kept for 1 to {} days", most_days));
   }
@@ -107,26 +109,18 @@ std::optional<NamedDestination> ServiceCommands::place_for(const model::Service&
   return service.backups.enabled ? std::nullopt : admission_.default_destination(service.team_id, "");
 }
 
-void ServiceCommands::check_backup(const std::string& service_id, const Principal& principal,
-                                   const TakeBackupRequest& request) {
-  require_scope(principal, model::kScopeBackupsWrite);
-  check_wish(request, config_.most_temporary_days, deps_.clock.now());
-  const auto service = require_service(service_id, principal);
-  require_changeable(service);
-  deps_.database.read([&](auto& tx) {
-    if (request.mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
-    require_backup_room(tx, service);
-  });
-}
-
 model::Backup ServiceCommands::schedule_backup(const std::string& service_id, const Principal& principal,
                                                const TakeBackupRequest& request) {
   require_scope(principal, model::kScopeBackupsWrite);
   check_wish(request, config_.most_temporary_days, deps_.clock.now());
   const auto seen = require_service(service_id, principal);
   require_changeable(seen);
-  const auto place = place_for(seen, request);
+  const auto turned_on =
+      request.turn_backups_on ? admit_backups_on(seen, request.destination_id, principal) : std::nullopt;
+  const auto place = turned_on ? std::nullopt : place_for(seen, request);
+  WrittenChange begun;
   auto backup = deps_.database.write([&](auto& tx) {
+    if (turned_on) begun = write_change(tx, *turned_on);
     // As it is now, not as it was seen a moment ago.
     const auto service = metadata::Services(tx).require(service_id);
     require_can_back_up(service, place.has_value());
@@ -146,12 +140,13 @@ model::Backup ServiceCommands::schedule_backup(const std::string& service_id, co
              .expires_at = request.temporary_days ? deps_.clock.now() + std::chrono::hours(24 * *request.temporary_days)
                                                   : request.expires_at,
              .pinned = request.pinned,
+             .full = request.full,
              .schedule_id = request.schedule_id})
             .first;
     take_effect(tx, principal, scheduled.id);
     return scheduled;
   });
-  deps_.operations.ring();
+  begin(begun);
   return backup;
 }
 

@@ -285,5 +285,58 @@ TEST_F(BackupCommandsTest, WhatWasSeenIsAskedForInTheTransaction) {
             core::Code::kPreconditionFailed);
 }
 
+TEST(BackupsTurnedOnTest, TogetherWithTheOneThatIsAskedForOrNotAtAll) {
+  ControlWorld world;
+  const auto id = world.make_service().id;
+  const auto take = [&](const TakeBackupRequest& request) {
+    return world.commands->schedule_backup(id, world.admin, request);
+  };
+  TakeBackupRequest wanted{.turn_backups_on = true};
+  auto refused = error_of([&] { take(wanted); });
+  EXPECT_EQ(refused.code(), core::Code::kConflict);
+  ASSERT_EQ(refused.fields().size(), 1U) << "nothing says where they would go";
+  EXPECT_EQ(refused.fields()[0].pointer, "/destinationId");
+
+  wanted.destination_id =
+      world.commands
+          ->create_destination(
+              {.team_id = world.team_id,
+               .name = "place",
+               .config = {{"destinationPath", "s3://bucket/place"}, {"endpointUrl", "https://s3.example.org"}},
+               .secrets = {{"accessKey", core::Secret("id")}, {"secretKey", core::Secret("key")}},
+               .is_default = true},
+              world.admin)
+          .destination.id;
+  // A logical one is refused after backups were turned on in the same transaction.
+  wanted.mechanism = model::BackupMechanism::kLogical;
+  EXPECT_EQ(error_of([&] { take(wanted); }).code(), core::Code::kNotSupported);
+  EXPECT_FALSE(world.service(id).backups.enabled);
+  EXPECT_EQ(world.count_events(id, "backups.enabled"), 0U);
+
+  wanted.mechanism = model::BackupMechanism::kPhysical;
+  const auto backup = take(wanted);
+  EXPECT_TRUE(world.service(id).backups.enabled);
+  world.settle();
+  EXPECT_EQ(world.queries->backup(backup.id, world.admin).destination_id, *wanted.destination_id);
+  EXPECT_FALSE(world.queries->backup(backup.id, world.admin).stands_alone);
+  // Where they are on already, it is a backup like any other.
+  take(wanted);
+  EXPECT_EQ(world.count_events(id, "backups.enabled"), 1U);
+}
+
+TEST_F(BackupCommandsTest, ATemporaryOneIsKeptForSoManyDaysAtMost) {
+  const auto taken = world_.commands->schedule_backup(service_, world_.admin, {.temporary_days = 3});
+  EXPECT_EQ(taken.expires_at, world_.clock.now() + hours(72));
+  EXPECT_FALSE(taken.pinned);
+  for (const TakeBackupRequest& wrong :
+       {TakeBackupRequest{.temporary_days = 0}, TakeBackupRequest{.temporary_days = 15},
+        TakeBackupRequest{.temporary_days = 3, .pinned = true},
+        TakeBackupRequest{.expires_at = world_.clock.now() + hours(1), .temporary_days = 3}}) {
+    const auto refused = error_of([&] { world_.commands->schedule_backup(service_, world_.admin, wrong); });
+    ASSERT_EQ(refused.fields().size(), 1U);
+    EXPECT_EQ(refused.fields()[0].pointer, "/temporaryDays");
+  }
+}
+
 }  // namespace
 }  // namespace backstay::control

@@ -21,9 +21,12 @@ struct RefusedRequest {
   EventKind kind;
   std::string service_id{};
   std::string backup_id{};
+  std::int64_t backup_number = 0;
+  std::string schedule_id{};
   std::string operation_id{};
-  /// For what would have been made.
+  /// For what would have been made: the team, or its slug.
   std::optional<std::int64_t> team_id{};
+  std::string team_slug{};
   /// The call, by its operationId and in words.
   std::string call{};
   std::string summary{};
@@ -47,6 +50,7 @@ class RefusalEvents {
 
  private:
   void write(const RefusedRequest& refused, const Principal& principal);
+  void write_of_team(const RefusedRequest& refused, std::int64_t team_id);
   /// True at most once in a pause.
   bool is_due(const std::string& subject, const RefusedRequest& refused);
 

@@ -191,21 +191,13 @@ std::optional<NamedDestination> ScheduleCommands::find_place(const model::Servic
   return admission_.destination_of(service.team_id, *wanted, "/destinationId");
 }
 
-void ScheduleCommands::check(const CreateScheduleRequest& request, const Principal& principal) {
-  require_scope(principal, model::kScopeBackupsWrite);
-  check_form(request);
-  deps_.database.read([&](auto& tx) {
-    const auto service = require_service(tx, request.service_id, principal);
-    require_room(tx, service);
-    if (request.mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
-  });
-}
-
 ScheduleView ScheduleCommands::create(const CreateScheduleRequest& request, const Principal& principal) {
   require_scope(principal, model::kScopeBackupsWrite);
   const auto seen = deps_.database.read([&](auto& tx) { return require_service(tx, request.service_id, principal); });
   check_form(request);
-  const auto place = find_place(seen, request.destination_id);
+  const auto turned_on =
+      request.turn_backups_on ? deps_.services.admit_backups_on(seen, request.destination_id, principal) : std::nullopt;
+  const auto place = turned_on ? std::nullopt : find_place(seen, request.destination_id);
 
   model::BackupSchedule made;
   made.id = deps_.random.uuid();
@@ -221,9 +213,12 @@ ScheduleView ScheduleCommands::create(const CreateScheduleRequest& request, cons
          .enabled = request.enabled},
         made);
   if (place) made.destination_id = place->destination.id;
+  if (turned_on && request.destination_id) made.destination_id = turned_on->after.backups.destination_id;
   made.created_at = made.updated_at = deps_.clock.now();
   begin_anew(made, made.created_at);
-  return deps_.database.write([&](auto& tx) {
+  WrittenChange begun;
+  auto view = deps_.database.write([&](auto& tx) {
+    if (turned_on) begun = deps_.services.write_change(tx, *turned_on);
     const auto service = require_service(tx, seen.id, principal);
     require_possible(tx, service, made);
     require_room(tx, service);
@@ -236,6 +231,8 @@ ScheduleView ScheduleCommands::create(const CreateScheduleRequest& request, cons
                    {{"schedule.id", made.id}});
     return view_of(made, service);
   });
+  deps_.services.begin(begun);
+  return view;
 }
 
 ScheduleView ScheduleCommands::update(const std::string& id, const UpdateScheduleRequest& request,

@@ -34,6 +34,8 @@ struct CreateScheduleRequest {
   std::optional<std::int64_t> retention_days{};
   model::BackupMechanism mechanism = model::BackupMechanism::kPhysical;
   bool enabled = true;
+  /// Where backups of the service are off, turns them on with it, to the destination that is named or the default.
+  bool turn_backups_on = false;
 };
 
 /// What is absent keeps its value; an inner nothing takes it away. A cron expression takes the place of an interval,
@@ -77,9 +79,7 @@ class ScheduleCommands {
 
   explicit ScheduleCommands(ScheduleCommandDependencies dependencies);
 
-  /// Throws what create() would, but for backups of the service being off.
-  void check(const CreateScheduleRequest& request, const Principal& principal);
-  /// conflict if backups of the service are off, and for one that is being deleted.
+  /// conflict if backups of the service are off and not turned on with it, and for one that is being deleted.
   ScheduleView create(const CreateScheduleRequest& request, const Principal& principal);
   /// A change of its time, and switching it on, counts from now: what was missed before is not caught up.
   ScheduleView update(const std::string& id, const UpdateScheduleRequest& request, const Principal& principal);

@@ -227,5 +227,49 @@ TEST_F(ScheduleCommandsTest, AServiceHasSoManyAtMost) {
   EXPECT_EQ(refused(nightly()), "conflict");
 }
 
+TEST(SchedulesOfOthersTest, TurnBackupsOnTogetherWithThemOrNotAtAll) {
+  testing::ControlWorld world;
+  const auto id = world.make_service().id;
+  const auto place =
+      world.commands
+          ->create_destination(
+              {.team_id = world.team_id,
+               .name = "place",
+               .config = {{"destinationPath", "s3://bucket/place"}, {"endpointUrl", "https://s3.example.org"}},
+               .secrets = {{"accessKey", core::Secret("id")}, {"secretKey", core::Secret("key")}}},
+              world.admin)
+          .destination.id;
+  CreateScheduleRequest wanted{.service_id = id, .destination_id = place, .cron = "@daily", .turn_backups_on = true};
+  // Refused in the transaction that would have turned them on.
+  const auto count = world.database->write([&](auto& tx) {
+    metadata::Schedules schedules(tx);
+    model::BackupSchedule filler{.team_id = world.team_id, .service_id = id, .cron = "@daily"};
+    for (std::size_t i = 0; i < ScheduleCommands::kMostOfService; ++i) {
+      filler.id = world.random.uuid();
+      schedules.insert(filler);
+    }
+    return schedules.list({.service_id = id}).size();
+  });
+  ASSERT_EQ(count, ScheduleCommands::kMostOfService);
+  EXPECT_THROW(world.schedule_commands->create(wanted, world.admin), core::Error);
+  EXPECT_FALSE(world.service(id).backups.enabled);
+  EXPECT_EQ(world.count_events(id, "backups.enabled"), 0U);
+
+  const auto other = [&] {
+    const auto made = world.commands->create_service(world.create_request("other"), world.admin).service.id;
+    world.settle();
+    return made;
+  }();
+  wanted.service_id = other;
+  wanted.turn_backups_on = false;
+  EXPECT_THROW(world.schedule_commands->create(wanted, world.admin), core::Error);
+  wanted.turn_backups_on = true;
+  const auto made = world.schedule_commands->create(wanted, world.admin).schedule;
+  EXPECT_EQ(made.destination_id, place);
+  EXPECT_TRUE(world.service(other).backups.enabled);
+  EXPECT_EQ(world.service(other).backups.destination_id, place);
+  EXPECT_EQ(world.count_events(other, "backups.enabled"), 1U);
+}
+
 }  // namespace
 }  // namespace backstay::control

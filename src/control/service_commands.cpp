@@ -178,79 +178,123 @@ ServiceChange ServiceCommands::update_service(const std::string& id, const Updat
   const auto before = require_service(id, principal);
   require_generation(principal, before);
   require_changeable(before);
-  auto [service, destination] = admission_.update(before, request);
+  const auto admitted = admit_change(before, request);
+  auto written = deps_.database.write([&](auto& tx) { return write_change(tx, admitted); });
+  begin(written);
+  return {std::move(written.service), std::move(written.operation)};
+}
+
+AdmittedChange ServiceCommands::admit_change(const model::Service& before, const UpdateServiceRequest& request) {
+  auto [after, destination] = admission_.update(before, request);
+  AdmittedChange admitted{.before = before, .after = std::move(after), .destination = std::move(destination)};
+  admitted.needs_work = request.config || request.secrets || request.plan || request.backups ||
+                        before.pause != admitted.after.pause || before.app_version != admitted.after.app_version;
+  if (admitted.needs_work) admitted.changes = setting_changes(before, admitted.after).effects;
+  return admitted;
+}
+
+WrittenChange ServiceCommands::write_change(metadata::Transaction& tx, const AdmittedChange& change) {
+  const auto& before = change.before;
+  WrittenChange written{.service = change.after};
+  auto& service = written.service;
+  const auto latest = metadata::Services(tx).require(before.id);
+  if (latest.generation != before.generation || latest.delete_requested_at) {
+    throw core::Error(core::Code::kConflict, fmt::format("the service '{}' was changed meanwhile", before.name))
+        .with_hint("read the service and send the change again");
+  }
+  if (change.needs_work) require_no_switch(tx, latest);
+  require_plan_granted(tx, latest, service);
+  if (change.destination) write_destination(tx, *change.destination, service.team_id);
+  service.generation = before.generation + 1;
+  service.updated_at = deps_.clock.now();
+  service.status = latest.status;
+  metadata::Services(tx).update_desired(service);
+  tell_settings(tx, before, service);
+  if (!change.needs_work) {
+    if (latest.status.observed_generation != latest.generation) return written;  // an open change will tell
+    service.status.observed_generation = service.generation;
+    metadata::Services(tx).update_status(service.id, service.status, service.updated_at);
+    return written;
+  }
   const bool turns = before.pause != service.pause;
-  const bool needs_work = request.config || request.secrets || request.plan || request.backups || turns ||
-                          before.app_version != service.app_version;
+  // A backup that waits for its store must not hold up the wish to do without, or to pause.
+  const bool backups_end = (before.backups.enabled && !service.backups.enabled) || (turns && service.pause);
+  if (backups_end) written.cancelled = cancel_open(tx, service.id, {kinds::kBackup});
+  if (const auto state = state_while_updating(latest.status.state, turns, service.pause);
+      state != latest.status.state) {
+    service.status.state = state;
+    metadata::Services(tx).update_status(service.id, service.status, service.updated_at);
+  }
+  if (turns) {
+    events_.record(tx, service, service.pause ? events::kServicePausing : events::kServiceUnpausing,
+                   service.pause ? "the service is being paused: its clients are sent away, its data is kept"
+                                 : "the service is being resumed");
+  }
+  if (!turns || !change.changes.empty()) {
+    events_.record(tx, service, events::kServiceUpdating, update_body(change.changes, service.pause));
+  }
+  NewOperation work;
+  work.kind = kinds::kUpdate;
+  work.team_id = service.team_id;
+  work.service_id = service.id;
+  work.request["instanceId"] = current_instance(tx, service)->id;
+  if (!(latest.plan == service.plan)) work.request["plan"] = service.plan.id;
+  written.operation = deps_.operations.enqueue(tx, work);
+  return written;
+}
 
-  const auto changes = needs_work ? setting_changes(before, service).effects : std::vector<std::string>();
+void ServiceCommands::tell_settings(metadata::Transaction& tx, const model::Service& before,
+                                    const model::Service& service) {
+  if (before.name != service.name) {
+    events_.record(tx, service, events::kServiceRenamed,
+                   fmt::format("the service '{}' is called '{}' from now on", before.name, service.name),
+                   {{"service.former_name", before.name}});
+  }
+  if (before.deletion_protection != service.deletion_protection) {
+    events_.record(tx, service, service.deletion_protection ? events::kServiceProtected : events::kServiceUnprotected,
+                   service.deletion_protection ? "the service is protected: deletions are refused"
+                                               : "the service is not protected any more: it can be deleted");
+  }
+  if (before.labels != service.labels) {
+    events_.record(tx, service, events::kServiceLabelled, "the labels of the service were changed");
+  }
+  if (before.backups.enabled != service.backups.enabled) {
+    events_.record(tx, service, service.backups.enabled ? events::kBackupsEnabled : events::kBackupsDisabled,
+                   service.backups.enabled
+                       ? "backups were switched on: the first is taken at once"
+                       : "backups were switched off: changes from now on cannot be recovered; what is stored stays");
+  }
+}
 
-  std::vector<std::string> to_cancel;
-  auto operation = deps_.database.write([&](auto& tx) -> std::optional<model::Operation> {
-    const auto latest = metadata::Services(tx).require(id);
-    if (latest.generation != before.generation || latest.delete_requested_at) {
-      throw core::Error(core::Code::kConflict, fmt::format("the service '{}' was changed meanwhile", before.name))
-          .with_hint("read the service and send the change again");
-    }
-    if (needs_work) require_no_switch(tx, latest);
-    require_plan_granted(tx, latest, service);
-    if (destination) write_destination(tx, *destination, service.team_id);
-    service.generation = before.generation + 1;
-    service.updated_at = deps_.clock.now();
-    service.status = latest.status;
-    metadata::Services(tx).update_desired(service);
-    if (before.name != service.name) {
-      events_.record(tx, service, events::kServiceRenamed,
-                     fmt::format("the service '{}' is called '{}' from now on", before.name, service.name),
-                     {{"service.former_name", before.name}});
-    }
-    if (before.deletion_protection != service.deletion_protection) {
-      events_.record(tx, service, service.deletion_protection ? events::kServiceProtected : events::kServiceUnprotected,
-                     service.deletion_protection ? "the service is protected: deletions are refused"
-                                                 : "the service is not protected any more: it can be deleted");
-    }
-    if (before.labels != service.labels) {
-      events_.record(tx, service, events::kServiceLabelled, "the labels of the service were changed");
-    }
-    if (before.backups.enabled != service.backups.enabled) {
-      events_.record(tx, service, service.backups.enabled ? events::kBackupsEnabled : events::kBackupsDisabled,
-                     service.backups.enabled
-                         ? "backups were switched on: the first is taken at once"
-                         : "backups were switched off: changes from now on cannot be recovered; what is stored stays");
-    }
-    if (!needs_work) {
-      if (latest.status.observed_generation != latest.generation) return std::nullopt;  // an open change will tell
-      service.status.observed_generation = service.generation;
-      metadata::Services(tx).update_status(id, service.status, service.updated_at);
-      return std::nullopt;
-    }
-    // A backup that waits for its store must not hold up the wish to do without, or to pause.
-    const bool backups_end = (before.backups.enabled && !service.backups.enabled) || (turns && service.pause);
-    if (backups_end) to_cancel = cancel_open(tx, id, {kinds::kBackup});
-    if (const auto state = state_while_updating(latest.status.state, turns, service.pause);
-        state != latest.status.state) {
-      service.status.state = state;
-      metadata::Services(tx).update_status(id, service.status, service.updated_at);
-    }
-    if (turns) {
-      events_.record(tx, service, service.pause ? events::kServicePausing : events::kServiceUnpausing,
-                     service.pause ? "the service is being paused: its clients are sent away, its data is kept"
-                                   : "the service is being resumed");
-    }
-    if (!turns || !changes.empty()) {
-      events_.record(tx, service, events::kServiceUpdating, update_body(changes, service.pause));
-    }
-    NewOperation work;
-    work.kind = kinds::kUpdate;
-    work.team_id = service.team_id;
-    work.service_id = id;
-    work.request["instanceId"] = current_instance(tx, service)->id;
-    if (!(latest.plan == service.plan)) work.request["plan"] = service.plan.id;
-    return deps_.operations.enqueue(tx, work);
-  });
-  for (const auto& cancelled : to_cancel) deps_.operations.cancel(cancelled);
+void ServiceCommands::begin(const WrittenChange& written) {
+  for (const auto& cancelled : written.cancelled) deps_.operations.cancel(cancelled);
   deps_.operations.ring();
-  return {std::move(service), std::move(operation)};
+}
+
+std::optional<AdmittedChange> ServiceCommands::admit_backups_on(const model::Service& service,
+                                                                const std::optional<std::string>& destination_id,
+                                                                const Principal& principal) {
+  if (service.backups.enabled) return std::nullopt;
+  require_scope(principal, model::kScopeServicesWrite);
+  require_changeable(service);
+  if (service.pause) {
+    throw core::Error(core::Code::kConflict,
+                      fmt::format("backups of '{}' are off, and it is paused: they begin while it runs", service.name))
+        .with_hint("resume it first");
+  }
+  const bool is_named = destination_id || !service.backups.destination_id.empty();
+  const bool is_local = deps_.providers.of_kind(service.provider.kind).is_local();
+  if (is_local && !is_named && !admission_.has_default(service.team_id)) {
+    throw core::Error(core::Code::kConflict,
+                      fmt::format("backups of '{}' are off, and nothing says where they would go", service.name))
+        .with_field("/destinationId", "is needed: there is no default destination")
+        .with_hint("name a destination");
+  }
+  UpdateServiceRequest request;
+  auto& backups = request.backups.emplace();
+  backups.enabled = true;
+  backups.destination_id = destination_id;
+  return admit_change(service, request);
 }
 
 std::vector<std::string> ServiceCommands::cancel_open(metadata::Transaction& tx, const std::string& service_id,

@@ -62,6 +62,23 @@ struct ServiceChange {
   std::optional<model::Operation> operation;
 };
 
+/// A change of a service that may be made, and nothing of it written.
+struct AdmittedChange {
+  model::Service before{};
+  model::Service after{};
+  std::optional<NamedDestination> destination{};
+  bool needs_work = false;
+  /// In words.
+  std::vector<std::string> changes{};
+};
+
+/// One that is written; begin() it after the commit.
+struct WrittenChange {
+  model::Service service{};
+  std::optional<model::Operation> operation{};
+  std::vector<std::string> cancelled{};
+};
+
 struct CreatedDestination {
   model::Destination destination;
   std::vector<ProbeCheck> checks;
@@ -88,6 +105,14 @@ class ServiceCommands {
   Preview preview_switch(const std::string& id, const SwitchRequest& request, const Principal& principal);
   /// No operation if nothing changes but the name.
   ServiceChange update_service(const std::string& id, const UpdateServiceRequest& request, const Principal& principal);
+  /// The three parts of turning backups on together with what needs them: what is to change (nothing where they are on;
+  /// conflict where the service is paused or nothing says where they would go), its writing, and what follows the
+  /// commit.
+  std::optional<AdmittedChange> admit_backups_on(const model::Service& service,
+                                                 const std::optional<std::string>& destination_id,
+                                                 const Principal& principal);
+  WrittenChange write_change(metadata::Transaction& tx, const AdmittedChange& change);
+  void begin(const WrittenChange& written);
   /// With backups on, after a final backup; undelete_service brings it back until its record expires.
   ServiceChange delete_service(const std::string& id, FinalBackup final_backup, const Principal& principal);
   /// What these two would do; they refuse what the two refuse.
@@ -102,8 +127,6 @@ class ServiceCommands {
   ServiceChange restart_service(const std::string& id, const Principal& principal);
   /// conflict if backups are off and no destination is named; not_supported with the reason where no logical one can be
   /// taken, or no other destination than the service's first can be used.
-  /// Throws what schedule_backup would for the request itself, whether or not backups of the service are on.
-  void check_backup(const std::string& service_id, const Principal& principal, const TakeBackupRequest& request);
   model::Backup schedule_backup(const std::string& service_id, const Principal& principal,
                                 const TakeBackupRequest& request = {});
 
@@ -151,6 +174,9 @@ class ServiceCommands {
   std::string export_recovery_kit(std::int64_t team_id, const Principal& principal);
 
  private:
+  AdmittedChange admit_change(const model::Service& before, const UpdateServiceRequest& request);
+  /// The events of what needs no work.
+  void tell_settings(metadata::Transaction& tx, const model::Service& before, const model::Service& service);
   /// What of plan, config, secrets and backups differs, in words.
   Preview setting_changes(const model::Service& before, const model::Service& after);
   void tell_change(metadata::Transaction& tx, const model::Backup& before, const model::Backup& after);

@@ -99,6 +99,20 @@ model::Instance require_kept(metadata::Transaction& tx, const model::Service& se
       .with_hint("recover the time when it served, from its archive, into a candidate");
 }
 
+/// The data that served last before what serves now.
+model::Instance require_former(metadata::Transaction& tx, const model::Service& service, core::Timestamp now) {
+  auto instances = metadata::Instances(tx).list_of_service(service.id);
+  std::erase_if(instances, [&](const auto& instance) {
+    return instance.id == service.status.instance_id || instance.state != model::InstanceState::kStopped ||
+           !instance.kept_until || *instance.kept_until <= now;
+  });
+  const auto last = std::ranges::max_element(instances, {}, &model::Instance::served_until);
+  if (last != instances.end()) return *last;
+  throw Error(Code::kConflict,
+              fmt::format("nothing is kept any more that the service '{}' could be switched back to", service.name))
+      .with_hint("recover the time before the switch-over into a candidate instead");
+}
+
 }  // namespace
 
 std::optional<model::Operation> open_switch(metadata::Transaction& tx, const model::Service& service) {
@@ -121,10 +135,17 @@ SwitchPlan plan_switch(metadata::Transaction& tx, const model::Service& service,
   if (request.candidate_id && request.instance_id) {
     refuse("/instanceId", "cannot be given together with candidateId");
   }
+  if (request.back && (request.candidate_id || request.instance_id)) {
+    refuse("/back", "a switch-over goes back or to what is named, not both");
+  }
   SwitchPlan plan;
   plan.from = require_switchable(tx, service);
   if (request.instance_id) {
     plan.to = require_kept(tx, service, *request.instance_id, now);
+    return plan;
+  }
+  if (request.back) {
+    plan.to = require_former(tx, service, now);
     return plan;
   }
   plan.candidate = choose_candidate(tx, service, request.candidate_id);

@@ -597,5 +597,21 @@ TEST_P(TakeBackKillTest, AKillWhileItIsTakenBackEndsWithOneThatServes) {
 
 INSTANTIATE_TEST_SUITE_P(Calls, TakeBackKillTest, ::testing::Range(8, 11));
 
+TEST_F(SwitchTest, BackIsToWhatServedLast) {
+  const auto refused = refusal([&] { begin_switch({.back = true}); });
+  EXPECT_EQ(refused.code(), core::Code::kConflict) << "it has served alone so far";
+  const auto second = candidate().status.instance_id;
+  switch_over();
+  const auto third = candidate().status.instance_id;
+  switch_over();
+  ASSERT_EQ(serving(), third);
+  const auto both = refusal([&] { begin_switch({.instance_id = first_, .back = true}); });
+  EXPECT_EQ(both.fields().at(0).pointer, "/back");
+  switch_over({.back = true});
+  EXPECT_EQ(serving(), second);
+  switch_over({.back = true});
+  EXPECT_EQ(serving(), third) << "which has served last now";
+}
+
 }  // namespace
 }  // namespace backstay::control

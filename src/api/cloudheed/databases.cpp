@@ -173,7 +173,9 @@ std::string_view password_field(const Service& service) {
 const FieldNames& database_fields() {
   static const FieldNames kNames{{"/plan/id", "/tier"},          {"/config/version", "/version"},
                                  {"/provider/name", "/version"}, {"/backupId", "/backup_id"},
-                                 {"/time", "/target_time"},      {"/label", "/name"}};
+                                 {"/time", "/target_time"},      {"/label", "/name"},
+                                 {"/destinationId", ""},         {"/backups/config/destinationPath", ""},
+                                 {"/config/destinationPath", ""}};
   return kNames;
 }
 

@@ -270,6 +270,16 @@ Response restore(const Context& context, const Request& request, const Principal
                        202);
 }
 
+/// Empty for one that the caller does not see.
+std::string id_of_planet(const Context& context, const Request& request, const Principal& principal) {
+  for (const auto& team : context.queries.teams(principal)) {
+    if (team.slug != request.param("tenantId")) continue;
+    return planet_id(context.queries.service_names(team.id, principal), request.param("projectId"),
+                     request.param("planetId"));
+  }
+  return "";
+}
+
 Endpoint endpoint(std::string method, const std::string& path, std::string operation, std::string summary,
                   Scope scope) {
   const auto parameter = [](std::string name) {
@@ -337,6 +347,11 @@ json::object restoring_schema() {
 
 void add_routes(RouteTable& routes, const Context& context) {
   const auto add = [&](Endpoint endpoint, auto handler, const ReplayHandler& replay = {}) {
+    if (endpoint.path.find("{planetId}") != std::string::npos) {
+      endpoint.subject = [context](const Request& request, const Principal& principal) {
+        return id_of_planet(context, request, principal);
+      };
+    }
     routes.add(
         endpoint,
         [context, handler](const Request& request, const Principal& principal) {

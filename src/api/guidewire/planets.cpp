@@ -1,5 +1,7 @@
 #include "api/guidewire/planets.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/error.h"
@@ -39,6 +41,14 @@ core::json::object environment_of(const control::ServiceName& service, const std
           {"project", label(service, kProjectLabel)},
           {"stage", stage_of(service)},
           {"name", planet_of(service)}};
+}
+
+std::string planet_id(const std::vector<control::ServiceName>& services, const std::string& project,
+                      const std::string& planet) {
+  const auto found = std::ranges::find_if(services, [&](const auto& service) {
+    return !service.deleted && label(service, kProjectLabel) == project && planet_of(service) == planet;
+  });
+  return found == services.end() ? "" : found->id;
 }
 
 const control::ServiceName& require_planet(const std::vector<control::ServiceName>& services,

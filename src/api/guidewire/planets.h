@@ -28,6 +28,9 @@ std::string backups_project_of(const control::ServiceName& service);
 /// {"tenant", "project", "stage", "name"}
 core::json::object environment_of(const control::ServiceName& service, const std::string& tenant);
 
+/// The service's id; empty for what is no living planet of the star system.
+std::string planet_id(const std::vector<control::ServiceName>& services, const std::string& project,
+                      const std::string& planet);
 /// Throws Error(not_found) for what is no living planet of the star system.
 const control::ServiceName& require_planet(const std::vector<control::ServiceName>& services,
                                            const std::string& project, const std::string& planet);

@@ -108,7 +108,8 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
              [&queries](const Request& request, const Principal& principal) {
                const std::string id = path_uuid(request, "managed service");
                return json_response(
-                   window_resource(id, queries.recovery_windows(id, principal), queries.at_risk(id, principal)));
+                   window_resource(id, queries.recovery_windows(id, principal), queries.at_risk(id, principal),
+                                   queries.chain(id, principal)));
              });
 }
 

@@ -220,6 +220,32 @@ constexpr std::string_view kAnswers = R"json({
           "storeReachable": {"type": "boolean"},
           "lastError": {"type": "string"}
         }
+      },
+      "chain": {
+        "type": "object",
+        "required": ["intact", "problems"],
+        "description": "what looks at the archive and at the server's replication slot found; absent while nobody looks",
+        "properties": {
+          "intact": {"type": "boolean"},
+          "checkedAt": {"type": "string", "format": "date-time", "description": "when the archive was looked at last"},
+          "storeClockOffsetSeconds": {"type": "number", "description": "the store's clock minus this machine's"},
+          "problems": {
+            "type": "array",
+            "items": {
+              "type": "object",
+              "required": ["fault", "reason", "since", "needsBackup"],
+              "properties": {
+                "fault": {
+                  "type": "string",
+                  "enum": ["gap", "slotStalled", "timelineDiverged", "objectMissing", "clockDrift"]
+                },
+                "reason": {"type": "string"},
+                "since": {"type": "string", "format": "date-time"},
+                "needsBackup": {"type": "boolean", "description": "a new backup mends it, and one is taken"}
+              }
+            }
+          }
+        }
       }
     }
   },

@@ -38,11 +38,12 @@ constexpr std::string_view kSchemas = R"json({
   },
   "Switch": {
     "type": "object",
-    "description": "at most one of the two; neither means the newest candidate that is ready",
+    "description": "at most one of the three; none means the newest candidate that is ready",
     "properties": {
       "candidateId": {"type": ["string", "null"], "format": "uuid"},
       "instanceId": {"type": ["string", "null"], "format": "uuid",
-                     "description": "one that served before and is kept: switching back"}
+                     "description": "one that served before and is kept: switching back"},
+      "back": {"type": ["boolean", "null"], "description": "true: to the one of these that served last"}
     },
     "additionalProperties": false
   },

@@ -60,6 +60,22 @@ json::object risk_resource(const control::AtRisk& risk) {
   return object;
 }
 
+json::object chain_resource(const model::ChainReport& report) {
+  json::array problems;
+  for (const auto& problem : report.problems) {
+    problems.push_back({{"fault", model::to_text(problem.fault)},
+                        {"reason", problem.reason},
+                        {"since", core::format_time(problem.since)},
+                        {"needsBackup", problem.needs_backup}});
+  }
+  json::object object{{"intact", problems.empty()}, {"problems", std::move(problems)}};
+  put_time(object, "checkedAt", report.checked_at);
+  if (report.store_clock_offset) {
+    object["storeClockOffsetSeconds"] = std::chrono::duration<double>(*report.store_clock_offset).count();
+  }
+  return object;
+}
+
 }  // namespace
 
 json::object service_resource(const control::ServiceView& view, const std::string& base_url) {
@@ -186,13 +202,15 @@ json::object span_of(const model::RecoveryWindow& window) {
 }
 
 json::object window_resource(const std::string& service_id, const std::vector<model::RecoveryWindow>& windows,
-                             const std::optional<control::AtRisk>& at_risk) {
+                             const std::optional<control::AtRisk>& at_risk,
+                             const std::optional<model::ChainReport>& chain) {
   json::object object = span_of(model::union_of(windows));
   object["serviceId"] = service_id;
   json::array each;
   for (const auto& window : windows) each.emplace_back(span_of(window));
   object["windows"] = std::move(each);
   if (at_risk) object["atRisk"] = risk_resource(*at_risk);
+  if (chain) object["chain"] = chain_resource(*chain);
   return object;
 }
 

@@ -22,7 +22,8 @@ core::json::object backup_resource(const model::Backup& backup);
 core::json::object operation_resource(const model::Operation& operation);
 core::json::object event_resource(const model::Event& event);
 core::json::object window_resource(const std::string& service_id, const std::vector<model::RecoveryWindow>& windows,
-                                   const std::optional<control::AtRisk>& at_risk);
+                                   const std::optional<control::AtRisk>& at_risk,
+                                   const std::optional<model::ChainReport>& chain);
 core::json::object token_resource(const model::Token& token);
 core::json::object destination_resource(const model::Destination& destination);
 core::json::array checks_resource(const std::vector<control::ProbeCheck>& checks);

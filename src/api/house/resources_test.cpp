@@ -125,8 +125,22 @@ TEST(ResourcesTest, TellsABackupsFourFactsApart) {
 TEST(ResourcesTest, ShowsWhatIsAtRisk) {
   const control::AtRisk risk{
       .bytes = 4096, .time = std::chrono::milliseconds(1500), .store_reachable = false, .last_error = "no route"};
-  EXPECT_EQ(core::to_text(window_resource("s", {}, risk).at("atRisk")),
+  EXPECT_EQ(core::to_text(window_resource("s", {}, risk, {}).at("atRisk")),
             R"({"bytes":4096,"seconds":1.5E0,"storeReachable":false,"lastError":"no route"})");
+}
+
+TEST(ResourcesTest, ShowsHowTheChainStands) {
+  model::ChainReport report;
+  report.checked_at = at("2026-04-10T12:00:00Z");
+  report.store_clock_offset = std::chrono::milliseconds(-1500);
+  EXPECT_EQ(core::to_text(window_resource("s", {}, std::nullopt, report).at("chain")),
+            R"({"intact":true,"problems":[],"checkedAt":"2026-04-10T12:00:00Z","storeClockOffsetSeconds":-1.5E0})");
+  report = {};
+  report.problems.push_back(
+      {model::ChainFault::kSlotStalled, "the slot stands still", at("2026-04-10T12:00:00Z"), true});
+  EXPECT_EQ(core::to_text(window_resource("s", {}, std::nullopt, report).at("chain")),
+            R"({"intact":false,"problems":[{"fault":"slotStalled","reason":"the slot stands still",)"
+            R"("since":"2026-04-10T12:00:00Z","needsBackup":true}]})");
 }
 
 TEST(ResourcesTest, ShowsWindowAndGaps) {
@@ -135,7 +149,7 @@ TEST(ResourcesTest, ShowsWindowAndGaps) {
   window.earliest = at("2026-04-10T12:00:00Z");
   window.latest = at("2026-04-10T13:00:00Z");
   window.gaps.push_back({.from = at("2026-04-10T12:10:00Z"), .to = at("2026-04-10T12:20:00Z"), .reason = "full"});
-  EXPECT_EQ(core::to_text(window_resource("s", {window}, std::nullopt)),
+  EXPECT_EQ(core::to_text(window_resource("s", {window}, std::nullopt, std::nullopt)),
             R"({"gaps":[{"from":"2026-04-10T12:10:00Z","to":"2026-04-10T12:20:00Z","reason":"full"}],)"
             R"("earliest":"2026-04-10T12:00:00Z","latest":"2026-04-10T13:00:00Z","serviceId":"s",)"
             R"("windows":[{"gaps":[{"from":"2026-04-10T12:10:00Z","to":"2026-04-10T12:20:00Z","reason":"full"}],)"

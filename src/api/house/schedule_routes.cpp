@@ -71,6 +71,7 @@ control::CreateScheduleRequest create_request(const json::object& body) {
   request.retention_days = fields.integer("retentionDays");
   request.mechanism = mechanism_of(fields).value_or(request.mechanism);
   request.enabled = fields.flag("enabled").value_or(true);
+  request.turn_backups_on = fields.flag("turnBackupsOn").value_or(false);
   require_none_refused(refused);
   return request;
 }

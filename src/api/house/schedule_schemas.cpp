@@ -19,7 +19,8 @@ constexpr std::string_view kSchemas = R"json({
       "retentionCount": {"type": ["integer", "null"], "description": "keep so many of the newest confirmed ones"},
       "retentionDays": {"type": ["integer", "null"], "description": "keep each for so many days"},
       "mechanism": {"type": ["string", "null"], "enum": ["physical", "logical", null]},
-      "enabled": {"type": ["boolean", "null"]}
+      "enabled": {"type": ["boolean", "null"]},
+      "turnBackupsOn": {"type": ["boolean", "null"], "description": "true: where backups of the service are off, they are turned on with it, to destinationId or the default destination"}
     }
   },
   "UpdateSchedule": {

@@ -33,11 +33,9 @@ class Handlers {
     control::TakeBackupRequest wanted;
     wanted.destination_id = body.word("destination_id");
     wanted.mechanism = model::backup_mechanism_from_text(body->text("type").value_or("physical"));
+    wanted.turn_backups_on = true;
     body.finish();
     return in_own_words(database_fields(), [&] {
-      // Nothing is turned on for one that is refused.
-      context_.commands.check_backup(service.id, principal, wanted);
-      ensure_backups_on(context_, service, wanted.destination_id, principal);
       return success(backup_resource(context_.commands.schedule_backup(service.id, principal, wanted)), 201);
     });
   }

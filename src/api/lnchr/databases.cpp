@@ -56,25 +56,6 @@ bool has_default_destination(const Context& context, std::int64_t team, const Pr
   return std::ranges::any_of(known, [](const auto& destination) { return destination.is_default; });
 }
 
-void ensure_backups_on(const Context& context, const model::Service& service,
-                       const std::optional<std::string>& destination_id, const Principal& principal) {
-  if (service.backups.enabled) return;
-  if (service.pause) {
-    throw Error(core::Code::kConflict, "backups of the database are off, and it is stopped")
-        .with_hint("start the database first");
-  }
-  const bool is_named = destination_id || !service.backups.destination_id.empty();
-  if (!is_named && !has_default_destination(context, service.team_id, principal)) {
-    throw Error(core::Code::kConflict, "backups of the database are off, and nothing says where they would go")
-        .with_hint("name a backup destination: destination_id");
-  }
-  control::UpdateServiceRequest change;
-  auto& backups = change.backups.emplace();
-  backups.enabled = true;
-  backups.destination_id = destination_id;
-  in_own_words(database_fields(), [&] { context.commands.update_service(service.id, change, principal); });
-}
-
 const FieldNames& database_fields() {
   static const FieldNames names{{"/teamId", "/tenant"},
                                 {"/provider/version", "/version"},
@@ -93,7 +74,7 @@ const FieldNames& database_fields() {
                                 {"/backupId", "/backup_id"},
                                 {"/time", "/target_time"},
                                 {"/candidateId", "/restored_database_id"},
-                                {"/instanceId", "/rollback"}};
+                                {"/back", "/rollback"}};
   return names;
 }
 

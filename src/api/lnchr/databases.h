@@ -25,10 +25,6 @@ std::vector<model::Service> databases_of(const Context& context, const http::Req
 
 /// True if backups of the team's services have somewhere to go without being told.
 bool has_default_destination(const Context& context, std::int64_t team, const control::Principal& principal);
-/// Turns backups of the database on if they are off, to this destination or the default one; without either they stay
-/// as they are, and control says what is missing.
-void ensure_backups_on(const Context& context, const model::Service& service,
-                       const std::optional<std::string>& destination_id, const control::Principal& principal);
 
 /// The house's names of what these calls ask for.
 const FieldNames& database_fields();

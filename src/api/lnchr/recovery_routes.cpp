@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "api/lnchr/databases.h"
 #include "api/lnchr/dialect.h"
 #include "api/lnchr/resources.h"
@@ -87,17 +85,16 @@ class Handlers {
   [[nodiscard]] Response switch_over(const Request& request, const Principal& principal) const {
     const auto service = require_database(context_, request, principal);
     Body body(request);
-    control::SwitchRequest wanted{.candidate_id = body.word("restored_database_id")};
-    const bool back = body->flag("rollback").value_or(false);
+    const control::SwitchRequest wanted{.candidate_id = body.word("restored_database_id"),
+                                        .back = body->flag("rollback").value_or(false)};
     body.finish();
-    if (back) wanted = rollback_of(service.id, wanted, principal);
     return in_own_words(database_fields(), [&] {
       return success(database_resource(context_.commands.switch_service(service.id, wanted, principal).service));
     });
   }
 
-  [[nodiscard]] Response made(const Principal& principal, const std::string& id) const {
-    return success(database_resource(context_.queries.service(id, principal).service), 201);
+  [[nodiscard]] Response again(const Principal& principal, const std::string& id, int status) const {
+    return success(database_resource(context_.queries.service(id, principal).service), status);
   }
 
  private:
@@ -116,25 +113,6 @@ class Handlers {
       if (error.code() != Code::kNotFound) throw;
     }
     throw not_found(kBackup);
-  }
-
-  /// The data that served last before the one that serves now.
-  [[nodiscard]] control::SwitchRequest rollback_of(const std::string& id, const control::SwitchRequest& wanted,
-                                                   const Principal& principal) const {
-    if (wanted.candidate_id) {
-      throw Error(Code::kInvalidArgument, "a switch goes to a restored database or back, not both")
-          .with_field("/rollback", "excludes restored_database_id");
-    }
-    auto instances = context_.queries.instances(id, principal);
-    std::erase_if(instances, [](const auto& instance) {
-      return instance.state != model::InstanceState::kStopped || !instance.kept_until;
-    });
-    const auto last = std::ranges::max_element(instances, {}, &model::Instance::served_until);
-    if (last == instances.end()) {
-      throw Error(Code::kConflict, "nothing is kept that the database could be switched back to")
-          .with_hint("restore the time before the switch instead: pitr, then switch");
-    }
-    return {.instance_id = last->id};
   }
 
   Context context_;
@@ -157,9 +135,9 @@ void add_recovery_routes(RouteTable& routes, const Context& context) {
   const Handlers handlers(context);
   const auto add = [&](const Call& call, auto member) {
     ReplayHandler replay;
-    if (call.status == 201) {
-      replay = [handlers](const Request&, const Principal& principal, const std::string& id) {
-        return handlers.made(principal, id);
+    if (call.method == "POST") {
+      replay = [handlers, status = call.status](const Request&, const Principal& principal, const std::string& id) {
+        return handlers.again(principal, id, status);
       };
     }
     routes.add(

@@ -68,16 +68,11 @@ class Handlers {
     require_database_schedule(body);
     const auto wanted = creation_of(body);
     body.finish();
-    const auto service = find_database(context_, request, wanted.service_id, principal);
-    if (!service) {
+    if (!find_database(context_, request, wanted.service_id, principal)) {
       throw Error(Code::kNotFound, "database not found").with_field("/database_id", "names no database of the tenant");
     }
-    return in_own_words(field_names(), [&] {
-      // Nothing is turned on for one that is refused.
-      context_.schedules.check(wanted, principal);
-      ensure_backups_on(context_, *service, wanted.destination_id, principal);
-      return success(schedule_resource(context_.schedules.create(wanted, principal)), 201);
-    });
+    return in_own_words(field_names(),
+                        [&] { return success(schedule_resource(context_.schedules.create(wanted, principal)), 201); });
   }
 
   [[nodiscard]] Response change(const Request& request, const Principal& principal) const {
@@ -119,6 +114,7 @@ class Handlers {
     wanted.retention_count = body->integer("retention_count");
     if (const auto type = body->text("type")) wanted.mechanism = model::backup_mechanism_from_text(*type);
     wanted.enabled = body->flag("enabled").value_or(true);
+    wanted.turn_backups_on = true;
     return wanted;
   }
 
