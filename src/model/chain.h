@@ -12,7 +12,7 @@
 namespace backstay::model {
 
 enum class ChainFault { kGap, kSlotStalled, kTimelineDiverged, kObjectMissing, kClockDrift };
-constexpr std::array kChainFaults{ChainFault::kGap, ChainFault::kSlotStalled, ChainFault::kTimelineDiverged,
+inline constexpr std::array kChainFaults{ChainFault::kGap, ChainFault::kSlotStalled, ChainFault::kTimelineDiverged,
                                   ChainFault::kObjectMissing, ChainFault::kClockDrift};
 
 constexpr std::string_view to_text(ChainFault fault) {
