@@ -5,7 +5,6 @@
 #include <stop_token>
 #include <string>
 
-#include "backup/environment.h"
 #include "backup/page_changes.h"
 #include "postgres/lsn.h"
 #include "repository/repository.h"
@@ -43,7 +42,7 @@ struct CollectedChanges {
 /// passed over where the WAL itself is there.
 ///
 /// Throws Error: cancelled at a stop, invalid_argument if `from` is not before `to`, and the store's errors.
-CollectedChanges collect_page_changes(const Environment& environment, repository::Repository& repository,
-                                      const ChangesRequest& request, std::stop_token stop);
+CollectedChanges collect_page_changes(repository::Repository& repository, const ChangesRequest& request,
+                                      std::stop_token stop);
 
 }  // namespace backstay::backup

@@ -11,18 +11,11 @@
 
 #include "backup/block_set.h"
 #include "core/bytes.h"
+#include "postgres/relation_fork.h"
 
 namespace backstay::backup {
 
-/// A fork of a relation as the WAL names it: three numbers of PostgreSQL, as in the paths of its files. A database's
-/// default tablespace is 1663; the cluster's shared relations are of tablespace 1664 and database 0.
-struct RelationFork {
-  std::uint32_t tablespace = 0;
-  std::uint32_t database = 0;
-  std::uint32_t relation = 0;
-  std::uint8_t fork = 0;  ///< 0 main, 1 free space, 2 visibility, 3 init
-  auto operator<=>(const RelationFork&) const = default;
-};
+using postgres::RelationFork;
 
 /// A value; one thread at a time changes it. It says more than what changed where that is simpler, never less. Only
 /// main forks are ever proven unchanged: others change without saying so in the WAL, or are small. Nothing depends on

@@ -7,8 +7,10 @@
 
 namespace backstay::backup {
 
-SegmentIndexer::SegmentIndexer(std::uint64_t segment_size)
-    : segment_size_(segment_size), parser_(segment_size, [this](const postgres::WalRecord& r) { note(r); }) {}
+SegmentIndexer::SegmentIndexer(std::uint64_t segment_size, ChangeTracker* tracker)
+    : segment_size_(segment_size),
+      tracker_(tracker),
+      parser_(segment_size, [this](const postgres::WalRecord& r) { note(r); }) {}
 
 void SegmentIndexer::restart() {
   parser_.restart();
@@ -31,6 +33,7 @@ repository::SegmentIndex SegmentIndexer::feed(postgres::TimelineId timeline, pos
     at += skip;
     bytes = bytes.subspan(skip);
     synchronized_ = true;
+    if (tracker_ != nullptr) tracker_->begin_anew(timeline);
   }
   const std::uint64_t passed_over = parser_.passed_over();
   try {
@@ -48,6 +51,7 @@ repository::SegmentIndex SegmentIndexer::feed(postgres::TimelineId timeline, pos
 }
 
 void SegmentIndexer::note(const postgres::WalRecord& record) {
+  if (tracker_ != nullptr) tracker_->note(record);
   current_.last_record_lsn = record.start.value;
   current_.last_record_end = record.end.value;
   if (record.xid != 0) {

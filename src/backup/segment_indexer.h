@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "backup/change_tracker.h"
 #include "core/bytes.h"
 #include "postgres/lsn.h"
 #include "postgres/wal_parser.h"
@@ -14,7 +15,8 @@ namespace backstay::backup {
 /// Feed it one branch's WAL in order. One thread at a time.
 class SegmentIndexer {
  public:
-  explicit SegmentIndexer(std::uint64_t segment_size);
+  /// `tracker`, if there is one, outlives it; it is told of every record and of every break between them.
+  explicit SegmentIndexer(std::uint64_t segment_size, ChangeTracker* tracker = nullptr);
 
   /// What the records that complete in these bytes say. The bytes lie within one segment. Bytes that are no WAL, and
   /// the end of a record whose beginning was not fed, are passed over, and the index is then incomplete: archiving must
@@ -31,6 +33,7 @@ class SegmentIndexer {
   void note_transaction(const postgres::TransactionEnd& end);
 
   const std::uint64_t segment_size_;
+  ChangeTracker* const tracker_;
   postgres::WalParser parser_;
   bool synchronized_ = false;
   std::optional<postgres::Lsn> position_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "postgres/record_reader.h"
 #include "postgres/wal_parser.h"
 
 namespace backstay::postgres {
@@ -39,44 +40,13 @@ constexpr std::uint16_t kMagic18 = 0xD118;
 constexpr std::size_t kRecordHeader = 24;
 constexpr std::size_t kRestorePointName = 64;
 
-/// Reads on in the head of a record; past its end everything is zero and `overrun` is set.
-class Reader {
- public:
-  explicit Reader(core::ByteSpan bytes) : bytes_(bytes) {}
-
-  template <typename T>
-  T take() {
-    if (overrun_ || bytes_.size() < sizeof(T)) {
-      overrun_ = true;
-      return 0;
-    }
-    const T value = core::load_le<T>(bytes_, 0);
-    bytes_ = bytes_.subspan(sizeof(T));
-    return value;
-  }
-  void skip(std::uint64_t count) {
-    if (overrun_ || count > bytes_.size()) {
-      overrun_ = true;
-    } else {
-      bytes_ = bytes_.subspan(static_cast<std::size_t>(count));
-    }
-  }
-  void skip_array(std::uint64_t item) { skip(take<std::uint32_t>() * item); }
-  [[nodiscard]] core::ByteSpan rest() const { return bytes_; }
-  [[nodiscard]] bool overrun() const { return overrun_; }
-
- private:
-  core::ByteSpan bytes_;
-  bool overrun_ = false;
-};
-
 /// The main data of a record without block references.
 core::ByteSpan main_data(const WalRecord& record) {
   constexpr std::uint8_t kShort = 255;
   constexpr std::uint8_t kLong = 254;
   constexpr std::uint8_t kOrigin = 253;
   constexpr std::uint8_t kTopLevelXid = 252;
-  Reader reader(record.head.subspan(kRecordHeader));
+  RecordReader reader(record.head.subspan(kRecordHeader));
   while (!reader.overrun()) {
     switch (reader.take<std::uint8_t>()) {
       case kOrigin: reader.skip(sizeof(std::uint16_t)); break;
@@ -90,7 +60,7 @@ core::ByteSpan main_data(const WalRecord& record) {
 }
 
 /// The xid that a COMMIT PREPARED or ROLLBACK PREPARED is about: the record's own is that of the session.
-std::uint32_t prepared_xid(Reader reader, const WalRecord& record, bool commit) {
+std::uint32_t prepared_xid(RecordReader reader, const WalRecord& record, bool commit) {
   if ((record.info & kHasInfo) == 0) return 0;
   const auto parts = reader.take<std::uint32_t>();
   if ((parts & kHasTwoPhase) == 0) return 0;
@@ -107,7 +77,7 @@ std::optional<WalEvent> decode_transaction(const WalRecord& record) {
   const bool commit = kind == kCommit || kind == kCommitPrepared;
   const bool prepared = kind == kCommitPrepared || kind == kAbortPrepared;
   if (!commit && kind != kAbort && kind != kAbortPrepared) return std::nullopt;
-  Reader reader(main_data(record));
+  RecordReader reader(main_data(record));
   const auto time = from_postgres_time(reader.take<std::int64_t>());
   if (reader.overrun()) return std::nullopt;
   TransactionEnd end;
@@ -121,7 +91,7 @@ std::optional<WalEvent> decode_transaction(const WalRecord& record) {
 }
 
 std::optional<WalEvent> decode_restore_point(const WalRecord& record) {
-  Reader reader(main_data(record));
+  RecordReader reader(main_data(record));
   const auto time = from_postgres_time(reader.take<std::int64_t>());
   if (reader.overrun()) return std::nullopt;
   auto name = core::as_text(reader.rest().first(std::min(kRestorePointName, reader.rest().size())));
@@ -130,7 +100,7 @@ std::optional<WalEvent> decode_restore_point(const WalRecord& record) {
 }
 
 std::optional<WalEvent> decode_end_of_recovery(const WalRecord& record) {
-  Reader reader(main_data(record));
+  RecordReader reader(main_data(record));
   const auto time = from_postgres_time(reader.take<std::int64_t>());
   const TimelineId timeline{reader.take<std::uint32_t>()};
   const TimelineId previous{reader.take<std::uint32_t>()};

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "os/process.h"
+#include "postgres/page_effects.h"
 #include "postgres/testing/test_cluster.h"
 
 namespace backstay::postgres {
@@ -154,6 +155,43 @@ void expect_same(const std::map<Lsn, Seen>& ours, std::map<Lsn, Seen> theirs) {
     ASSERT_TRUE(ours.contains(lsn)) << format_lsn(lsn);
     EXPECT_EQ(ours.at(lsn), seen) << format_lsn(lsn);
   }
+}
+
+/// "blkref #0: rel 1663/5/1259 fork vm blk 0 FPW"
+std::vector<BlockReference> judged_blocks(std::string_view description) {
+  constexpr std::string_view kMark = "blkref #";
+  std::vector<BlockReference> result;
+  for (auto at = description.find(kMark); at != std::string_view::npos; at = description.find(kMark, at + 1)) {
+    const auto words = core::split(description.substr(description.find("rel ", at)), ' ');
+    const auto numbers = core::split(words[1], '/');
+    BlockReference reference;
+    reference.of.tablespace = static_cast<std::uint32_t>(std::stoul(std::string(numbers.at(0))));
+    reference.of.database = static_cast<std::uint32_t>(std::stoul(std::string(numbers.at(1))));
+    reference.of.relation = static_cast<std::uint32_t>(std::stoul(std::string(numbers.at(2))));
+    const bool fork = words[2] == "fork";
+    if (fork) reference.of.fork = words[3] == "fsm" ? 1 : words[3] == "vm" ? 2 : 3;
+    reference.block = static_cast<std::uint32_t>(std::stoul(std::string(words.at(fork ? 5 : 3))));
+    result.push_back(reference);
+  }
+  return result;
+}
+
+TEST_F(WalParserTest, NamesEveryBlockThatPgWaldumpDoes) {
+  std::map<Lsn, std::string> descriptions;
+  judge(begin_, end_, &descriptions);
+  std::size_t blocks = 0;
+  std::size_t limits = 0;
+  PageEffects effects;
+  WalParser parser(kSegment, [&](const WalRecord& record) {
+    read_page_effects(record, effects);
+    EXPECT_EQ(effects.unknown, "");
+    EXPECT_EQ(effects.blocks, judged_blocks(descriptions[record.start])) << descriptions[record.start];
+    blocks += effects.blocks.size();
+    limits += effects.new_from.size();
+  });
+  parser.feed(begin_, read_wal(begin_, end_));
+  EXPECT_GT(blocks, 500U);
+  EXPECT_GE(limits, 5U);
 }
 
 TEST_F(WalParserTest, SeesTheRecordsThatPgWaldumpSees) {

@@ -51,6 +51,7 @@ std::string_view kind_name(Kind kind) {
     case Kind::kWindowEnd: return "window end";
     case Kind::kCondemned: return "condemned";
     case Kind::kWriterMark: return "writer mark";
+    case Kind::kPageChanges: return "page changes";
   }
   return "object";
 }

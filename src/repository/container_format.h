@@ -41,6 +41,7 @@ enum class Kind : std::uint8_t {
   kWindowEnd = 9,
   kCondemned = 10,
   kWriterMark = 11,
+  kPageChanges = 12,
 };
 /// "pack", "manifest", …: for messages and for the key derivation.
 std::string_view kind_name(Kind kind);

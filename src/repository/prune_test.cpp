@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "repository/manifest.h"
 #include "repository/pack_writer.h"
+#include "repository/page_change_objects.h"
 #include "repository/testing/fixture.h"
 #include "repository/verify.h"
 #include "repository/wal_store.h"
@@ -229,6 +231,31 @@ TEST_F(PruneTest, WalGoesUpToTheLimitAndNoFurther) {
   run(request);
   EXPECT_EQ(segments(), "10 11 30 31 40 41 42 43 44 45");
   expect_all_whole();
+}
+
+TEST_F(PruneTest, ChangesOfPagesGoWithTheWalThatTheyAreOf) {
+  const auto put = [&](std::uint32_t timeline, std::uint64_t from, std::uint64_t to) {
+    put_page_changes(*repository_, kInstance, {.timeline = timeline, .from = from, .to = to, .epoch = 1},
+                     core::Bytes(3));
+  };
+  put(1, 40, 500);
+  put(2, 500, kSize);
+  put(2, kSize, 2 * kSize + 40);  // to the base's start, and no further
+  put(2, kSize + 8, 2 * kSize + 48);
+  put(3, 40, 50);
+  repository_->put_instance({.instance = kInstance, .wal_segment_size = kSize});
+  PruneRequest request;
+  request.wal = {{.instance = kInstance, .timeline = 2, .lsn = 2 * kSize + 40}};
+  run(request);
+  EXPECT_EQ(count("/changes/"), 5U) << "younger than the grace";
+  clock_.advance(hours(25));
+  run(request);
+  const auto left = list_page_changes(*repository_, kInstance, 2);
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0].to, 2 * kSize + 48);
+  EXPECT_TRUE(get_page_changes(*repository_, kInstance, left[0]));
+  EXPECT_EQ(list_page_changes(*repository_, kInstance, 1).size(), 0U);
+  EXPECT_EQ(list_page_changes(*repository_, kInstance, 3).size(), 1U);
 }
 
 TEST_F(PruneTest, RollUpsGoWithTheLastOfTheirSegments) {

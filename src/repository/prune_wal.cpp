@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "repository/json_fields.h"
+#include "repository/page_change_objects.h"
 #include "repository/wal_names.h"
 #include "repository/wal_store.h"
 
@@ -36,6 +37,7 @@ class WalPruner {
     for (const std::uint32_t timeline : WalStore(world_.repository, unwanted_.instance, segment_size_).timelines()) {
       if (const std::uint64_t end = limit(timeline) / segment_size_; end > 0) remove_before(timeline, end);
     }
+    list_changes();
     if (keys_.empty()) return;
     world_.note(PruneAction::kRemoveWal, title(), keys_.size(), bytes_, unwanted_.reason);
     world_.remove(keys_);
@@ -91,12 +93,25 @@ class WalPruner {
       if (!name || name->timeline != timeline) return true;
       if (name->segment >= end) return false;
       const std::uint64_t last = name->segment + span - 1;
-      if (last >= end || is_own(timeline, name->segment, last)) return true;
-      if (world_.clocks.store - object.modified < world_.request.grace) return true;
-      keys_.push_back(object.key);
-      bytes_ += object.size;
+      if (last < end && !is_own(timeline, name->segment, last)) take_old(object);
       return true;
     });
+  }
+
+  /// What changed before a base began is of no use to a backup upon it.
+  void list_changes() {
+    const std::string prefix = page_changes_prefix(unwanted_.instance);
+    world_.repository.store().list(prefix, "", [&](const blob::ObjectInfo& object) {
+      const auto name = parse_page_changes_name(std::string_view(object.key).substr(prefix.size()));
+      if (name && name->to <= limit(name->timeline)) take_old(object);
+      return true;
+    });
+  }
+
+  void take_old(const blob::ObjectInfo& object) {
+    if (world_.clocks.store - object.modified < world_.request.grace) return;
+    keys_.push_back(object.key);
+    bytes_ += object.size;
   }
 
   PruneWorld& world_;

@@ -8,16 +8,18 @@
 #include "core/error.h"
 #include "repository/container_reader.h"
 #include "repository/container_writer.h"
+#include "repository/description.h"
 #include "repository/json_fields.h"
 
 namespace backstay::repository {
 namespace {
 
-constexpr std::string_view kDescriptionKey = "backstay.json";
 constexpr std::string_view kInstances = "instances/";
 constexpr std::string_view kBringItBack =
     "bring it back (mount the disk, restore the bucket), or send the backups to another place; nothing is written here "
     "meanwhile";
+
+using detail::kDescriptionKey;
 
 void check_id(std::string_view what, const std::string& id) {
   if (!core::is_uuid(id)) {
@@ -25,12 +27,13 @@ void check_id(std::string_view what, const std::string& id) {
   }
 }
 
-core::Bytes describe(const std::string& id, core::ByteSpan wrapped, core::Timestamp now) {
-  const core::json::object description{{"format", "backstay repository"},
-                                       {"version", static_cast<int>(kFormatVersion)},
-                                       {"repository", id},
-                                       {"created", core::format_time(now)},
-                                       {"dataKey", core::to_base64(wrapped)}};
+core::Bytes describe(const std::string& id, core::ByteSpan wrapped, const DataKey& data_key, core::Timestamp now) {
+  core::json::object description{{"format", "backstay repository"},
+                                 {"version", static_cast<int>(kFormatVersion)},
+                                 {"repository", id},
+                                 {"created", core::format_time(now)},
+                                 {"dataKey", core::to_base64(wrapped)}};
+  description["check"] = detail::description_check(data_key, description);
   return core::to_bytes(core::to_pretty_text(description) + "\n");
 }
 
@@ -63,6 +66,7 @@ ObjectName writer_mark_name(const std::string& instance, const std::string& back
 }
 std::string instances_prefix() { return std::string(kInstances); }
 std::string wal_prefix(const std::string& instance) { return instance_prefix(instance) + "wal/"; }
+std::string page_changes_prefix(const std::string& instance) { return instance_prefix(instance) + "changes/"; }
 
 Repository::Repository(std::shared_ptr<blob::Store> store, Opened opened, core::Random& random, core::Clock& clock)
     : store_(std::move(store)),
@@ -112,7 +116,7 @@ std::unique_ptr<Repository> Repository::create(std::shared_ptr<blob::Store> stor
   if (exists(*store)) throw core::Error(core::Code::kAlreadyExists, there);
   const std::string id = random.uuid();
   const DataKey data_key(KeyBytes::generate(random));
-  const core::Bytes description = describe(id, wrap_data_key(key, data_key, id, random), clock.now());
+  const core::Bytes description = describe(id, wrap_data_key(key, data_key, id, random), data_key, clock.now());
   if (!store->features().conditional_put) {
     store->put(kDescriptionKey, description);
   } else if (!store->put_if_absent(kDescriptionKey, description)) {

@@ -89,5 +89,6 @@ ObjectName condemned_name(const std::string& instance, const std::string& backup
 ObjectName writer_mark_name(const std::string& instance, const std::string& backup);
 std::string instances_prefix();
 std::string wal_prefix(const std::string& instance);
+std::string page_changes_prefix(const std::string& instance);
 
 }  // namespace backstay::repository

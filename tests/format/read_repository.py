@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KINDS = {1: "pack", 2: "manifest", 3: "backup record", 4: "instance record", 5: "wal segment", 6: "wal tail",
-         7: "wal index", 8: "timeline history", 9: "window end", 10: "condemned", 11: "writer mark"}
+         7: "wal index", 8: "timeline history", 9: "window end", 10: "condemned", 11: "writer mark", 12: "page changes"}
 PACK, MANIFEST, BACKUP_RECORD, INSTANCE_RECORD, WAL_SEGMENT, WAL_TAIL, WAL_INDEX, HISTORY, WINDOW_END = range(1, 10)
 
 crypto = ctypes.CDLL(ctypes.util.find_library("crypto"))
