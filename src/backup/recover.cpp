@@ -215,7 +215,7 @@ void Recovery::wait_for_promotion(const RecoveryWalServer& wal, os::ProcessId pr
 
 void Recovery::replay_failed(const RecoveryWalServer& wal, const std::string& what) {
   if (const auto error = wal.last_error()) {
-    if (error->code() == core::Code::kRecoveryFailed) throw *error;
+    if (!error->retryable()) throw *error;
     throw core::Error(core::Code::kStoreUnreachable,
                       fmt::format("the recovery stopped because WAL could not be fetched: {}", error->message()));
   }

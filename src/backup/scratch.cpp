@@ -63,11 +63,10 @@ ScratchDirectory::~ScratchDirectory() {
 core::Error ScratchDirectory::full(std::uint64_t needed, std::uint64_t free) const {
   return core::Error(
              core::Code::kDiskFull,
-             fmt::format(
-                 "a dump needs {} of room in '{}', where {} are free, {} must stay so, and other dumps need their part",
-                 core::format_bytes(needed), space_.parent.string(), core::format_bytes(free),
-                 core::format_bytes(space_.reserve)))
-      .with_hint("make room on that disk, or use physical backups, which need none");
+             fmt::format("{} needs {} of room in '{}', where {} are free, {} must stay so, and others need their part",
+                         space_.what, core::format_bytes(needed), space_.parent.string(), core::format_bytes(free),
+                         core::format_bytes(space_.reserve)))
+      .with_hint(space_.hint);
 }
 
 void ScratchDirectory::check_room(std::uint64_t done) {
@@ -78,17 +77,18 @@ void ScratchDirectory::check_room(std::uint64_t done) {
   }
   const std::uint64_t free = files_.free_space(space_.parent);
   if (free >= space_.reserve) return;
-  throw core::Error(core::Code::kDiskFull,
-                    fmt::format("the dump was given up: '{}' has {} left, and {} must stay free for the databases",
-                                space_.parent.string(), core::format_bytes(free), core::format_bytes(space_.reserve)))
-      .with_hint("make room on that disk, or use physical backups, which need none");
+  throw core::Error(
+      core::Code::kDiskFull,
+      fmt::format("{} was given up: '{}' has {} left, and {} must stay free for the databases", space_.what,
+                  space_.parent.string(), core::format_bytes(free), core::format_bytes(space_.reserve)))
+      .with_hint(space_.hint);
 }
 
 void clear_scratch(os::FileSystem& files, const std::filesystem::path& parent) {
   if (!files.stat(parent)) return;
   for (const auto& entry : files.list(parent)) {
     files.remove_all(parent / entry.name);
-    core::log_info("scratch.cleared", "what an unfinished dump left was removed",
+    core::log_info("scratch.cleared", "what unfinished work left was removed",
                    {{"path", (parent / entry.name).string()}});
   }
 }

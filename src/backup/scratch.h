@@ -33,6 +33,9 @@ struct ScratchSpace {
   std::filesystem::path parent = {};
   /// What always stays free on that disk.
   std::uint64_t reserve = std::uint64_t{512} << 20;
+  /// Who needs it, and what to do where there is none, for people.
+  std::string what = "a dump";
+  std::string hint = "make room on that disk, or use physical backups, which need none";
   /// Of all who work there.
   std::shared_ptr<ScratchClaims> claims = std::make_shared<ScratchClaims>();
 };
