@@ -5,13 +5,13 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "backup/confirm.h"
 #include "cli/dump_commands.h"
 #include "cli/offline_command.h"
 #include "cli/offline_recovery.h"
 #include "cli/prune_commands.h"
 #include "cli/repository_access.h"
 #include "cli/table.h"
+#include "cli/verify_command.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "repository/keys.h"
@@ -23,7 +23,6 @@ struct RepositoryOptions {
   RepositoryAccess access;
   std::string output = "table";
   std::string instance;
-  std::string backup;
   TargetOptions target;
   RecoveredServerOptions server;
   bool recover = false;
@@ -113,39 +112,6 @@ void list(const RepositoryOptions& options, std::stop_token stop) {
   print_result(options.output, instances, table.render("no backups") + windows);
 }
 
-/// The backups to verify: the one that was named, or all of the instance, or all.
-void verify(const RepositoryOptions& options, std::stop_token stop) {
-  LocalWorld world;
-  const auto repository = options.access.open(world, stop);
-  std::vector<std::string> instances = repository->instances();
-  if (!options.instance.empty()) instances = {find_instance(*repository, options.instance)};
-  core::json::array reports;
-  std::string text;
-  bool found = options.backup.empty();
-  bool problems = false;
-  for (const std::string& instance : instances) {
-    for (const std::string& id : repository->backup_ids(instance)) {
-      if (!options.backup.empty() && id != options.backup) continue;
-      found = true;
-      const auto report = backup::confirm_backup(world.environment(), *repository, instance, id, nullptr, stop);
-      core::json::array list;
-      text += fmt::format("{} {}: {} files, {} packs, {} WAL segments, {} read\n", report.ok() ? "ok     " : "DAMAGED",
-                          id, report.files, report.packs, report.wal_segments, core::format_bytes(report.bytes_read));
-      for (const auto& problem : report.problems) {
-        list.push_back({{"object", problem.object}, {"what", problem.what}, {"meaning", problem.meaning}});
-        text += fmt::format("  {}: {}\n    {}\n", problem.object, problem.what, problem.meaning);
-      }
-      problems = problems || !report.ok();
-      reports.push_back({{"instance", instance}, {"backup", id}, {"ok", report.ok()}, {"problems", std::move(list)}});
-    }
-  }
-  if (!found) {
-    throw core::Error(core::Code::kNotFound, fmt::format("no backup '{}' is stored", options.backup));
-  }
-  print_result(options.output, reports, text.empty() ? "no backups\n" : text);
-  if (problems) throw CLI::RuntimeError(kProblemsFound);
-}
-
 void restore(const RepositoryOptions& options, std::stop_token stop) {
   LocalWorld world;
   const auto repository = options.access.open(world, stop);
@@ -176,11 +142,7 @@ void add_repository_commands(CLI::App& program) {
               make(), init);
   add_command(group, "list", "list instances, their backups and what times can be reached", make(), list);
 
-  const auto verify_options = make();
-  CLI::App& verify_command =
-      add_command(group, "verify", "read backups back from the store and check every byte", verify_options, verify);
-  verify_command.add_option("--instance", verify_options->instance, "only this one, by name or id");
-  verify_command.add_option("--backup", verify_options->backup, "only this one, by id");
+  add_verify_command(group);
 
   const auto restore_options = make();
   CLI::App& restore_command = add_command(

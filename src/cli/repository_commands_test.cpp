@@ -124,6 +124,22 @@ TEST_F(RepositoryCommandsTest, UnknownBackupIsNotVerified) {
   EXPECT_EQ(run({"repository", "verify"}).code, 0);
 }
 
+TEST_F(RepositoryCommandsTest, AWholeDestinationOrASampleOfItIsVerified) {
+  ASSERT_EQ(run({"repository", "init"}).code, 0);
+  put_instance("orders");
+  const Outcome whole = run({"repository", "verify", "-o", "json"});
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(core::parse_json(core::trim(whole.out)).at("kinds").as_array().at(0).at("kind").as_string(),
+            "instance record");
+  const Outcome drawn = run({"repository", "verify", "--sample", "5%", "-o", "json"});
+  ASSERT_EQ(drawn.code, 0) << drawn.err;
+  EXPECT_TRUE(core::parse_json(core::trim(drawn.out)).at("sample").as_object().contains("seed"));
+  EXPECT_EQ(run({"repository", "verify", "--sample", "1.5GiB", "--seed", "3"}).code, 0);
+  for (const std::string wrong : {"0%", "101%", "x", "5%%", "-3GiB", "5 parts"}) {
+    EXPECT_EQ(run({"repository", "verify", "--sample", wrong}).code, 2) << wrong;
+  }
+}
+
 TEST_F(RepositoryCommandsTest, DamagedRecordIsListedAndFound) {
   ASSERT_EQ(run({"repository", "init"}).code, 0);
   const std::string instance = put_instance("orders");

@@ -85,7 +85,7 @@ def restore_offline(program, rgw, store, key, backup, source, before, tmp_path):
         return json.loads(done.stdout)
     (instance,) = repository("list")
     assert [one["id"] for one in instance["backups"]] == [backup["id"]]
-    assert all(report["ok"] for report in repository("verify"))
+    assert repository("verify")["ok"]
     home = make_state_directory("elsewhere-offline")
     try:
         repository("restore", "--instance", source.body["name"], "--backup", backup["id"], "--directory", home / "instance", "--recover",

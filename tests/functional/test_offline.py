@@ -64,7 +64,11 @@ def test_list_verify_and_restore_from_the_store_and_the_key_alone(orphaned, offl
     assert instance["name"] == "orphan"
     assert orphaned["backup"] in [backup["id"] for backup in instance["backups"]]
     assert instance["earliest"] < orphaned["moment"] < instance["latest"]
-    assert all(report["ok"] for report in offline("verify"))
+    whole = offline("verify")
+    assert whole["ok"] and whole["backups"] == 2 and not whole["orphans"] and not whole["warnings"]
+    assert all(kind["bytesRead"] == kind["bytes"] for kind in whole["kinds"])
+    assert offline("verify", "--sample", "10%")["ok"]
+    assert all(report["ok"] for report in offline("verify", "--instance", "orphan"))
 
     home = make_state_directory("offline")
     try:

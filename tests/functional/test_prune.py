@@ -66,7 +66,7 @@ def test_a_deleted_backup_goes_with_its_packs_and_the_rest_stays(kept, repositor
         keys = rgw.keys(bucket)
         return not any(backups[1] in key for key in keys) and sum("/packs/" in key for key in keys) < packs
     wait_for("the deleted backup and its packs are gone", pruned, 60)
-    assert all(report["ok"] for report in repository("verify"))
+    assert repository("verify")["ok"]
 
     fingerprints, moment = deployed.database().fingerprints(), deployed.now()
     wait_for("the store has everything",
