@@ -101,6 +101,9 @@ const std::array kSettings = {
             "directories with one PostgreSQL major version in each subdirectory, as Debian lays them out"},
     Setting{"postgres", "restore_helper_file", &C::postgres_restore_helper_file,
             "the program that fetches WAL for a recovering server; empty: `backstay-restore-wal` beside this program"},
+    Setting{"postgres", "look_seconds", &C::postgres_look_seconds,
+            "how often what the archive of a service needs is listed, and its server's slot and branch are looked at; "
+            "longer where a listing takes long", 1, 3600},
     Setting{"postgres", "first_port", &C::postgres_first_port, "first port for database services", 1024, 65535},
     Setting{"postgres", "last_port", &C::postgres_last_port, "last port for database services", 1024, 65535},
     Setting{"postgres", "first_uid", &C::postgres_first_uid,

@@ -171,6 +171,7 @@ providers::PostgresqlConfig postgresql_config(const Configuration& configuration
   config.service_address = configuration.postgres_service_address;
   config.stores = store_policy(configuration);
   config.import_roots = {configuration.import_roots.begin(), configuration.import_roots.end()};
+  config.look_every = std::chrono::seconds(configuration.postgres_look_seconds);
   return config;
 }
 

@@ -84,6 +84,8 @@ void RecoveryRules::make_runs() {
 
 void RecoveryRules::place_backups(Run& run) const {
   for (const auto& backup : state_.backups) {
+    // Nothing rests on what cannot be restored.
+    if (!backup.problem.empty()) continue;
     const postgres::TimelineId at_stop = postgres::timeline_at(history_, branch_, stop_of(backup));
     if (at_stop.value != backup.timeline) continue;
     if (backup.start_lsn < run.begin(state_.segment_size).value) continue;
@@ -114,6 +116,10 @@ std::vector<std::string> RecoveryRules::warnings() const {
   std::vector<std::string> warnings = state_.warnings;
   for (const auto& damaged : state_.damaged) {
     warnings.push_back(fmt::format("the record of backup '{}' cannot be read: {}", damaged.backup, damaged.problem));
+  }
+  for (const auto& backup : state_.backups) {
+    if (backup.problem.empty()) continue;
+    warnings.push_back(fmt::format("the backup '{}' cannot be restored: {}", backup.backup, backup.problem));
   }
   return warnings;
 }
@@ -240,6 +246,9 @@ RecoveryPlan RecoveryRules::to_backup(const std::string& id) const {
   }
   if (backup == state_.backups.end()) {
     out_of_reach(fmt::format("no backup '{}' of instance '{}' is stored", id, state_.instance));
+  }
+  if (!backup->problem.empty()) {
+    out_of_reach(fmt::format("the backup '{}' cannot be restored: {}", id, backup->problem));
   }
   RecoveryPlan plan = with_base(*backup);
   plan.timeline = {backup->timeline};

@@ -188,6 +188,17 @@ TEST(RecoveryRulesTest, BackupIsReachedAsSoonAsItIsConsistent) {
   EXPECT_NE(simple().refusal(ToBackup{"b9"}).find("'b9'"), std::string::npos);
 }
 
+TEST(RecoveryRulesTest, NothingRestsOnABackupThatCannotBeRestored) {
+  ArchiveBuilder archive = simple();
+  archive.state.backups.back().problem = "missing from the store: packs/…";
+  const RecoveryWindow window = archive.rules().window();
+  EXPECT_EQ(window.warnings.size(), 1u);
+  const std::string id = archive.state.backups.back().backup;
+  EXPECT_NE(archive.refusal(ToBackup{id}).find("missing from the store"), std::string::npos);
+  for (auto& backup : archive.state.backups) backup.problem = "damaged";
+  EXPECT_FALSE(archive.rules().window().earliest);
+}
+
 TEST(RecoveryRulesTest, GapIsNamedWithItsNearestTimes) {
   auto archive = simple();
   archive.segment(9).backup("b2", lsn(9, 100), lsn(9, 5000), at(100)).commit(6000, at(110));

@@ -599,7 +599,9 @@ WalReceiver::~WalReceiver() = default;
 void WalReceiver::run(std::stop_token stop) { impl_->run(stop); }
 WalReceiverStatus WalReceiver::status() const { return impl_->status(); }
 void WalReceiver::note_base_backup(postgres::Lsn start) { impl_->note_base_backup(start); }
-void WalReceiver::want_base_backup(const std::string& reason) { impl_->want_base_backup(std::nullopt, reason); }
+void WalReceiver::want_base_backup(const std::string& reason, std::optional<postgres::Lsn> at) {
+  impl_->want_base_backup(at, reason);
+}
 bool WalReceiver::wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop) {
   return impl_->wait_until_stored(lsn, deadline, stop);
 }

@@ -89,8 +89,9 @@ class WalReceiver {
 
   /// Any thread. A base backup that begins here is stored: it serves all that was wanted for what came before.
   void note_base_backup(postgres::Lsn start);
-  /// Any thread. What the newest one does not open needs another one.
-  void want_base_backup(const std::string& reason);
+  /// Any thread. What the newest one does not open needs another one: for what happened at `at`, unless the newest one
+  /// began later.
+  void want_base_backup(const std::string& reason, std::optional<postgres::Lsn> at = std::nullopt);
 
   /// Any thread, while another runs `run`: makes the receiver upload at once instead of at its next tail, and waits
   /// until the store holds all WAL before `lsn`. False if the deadline passed, `stop` was requested or `run` ended

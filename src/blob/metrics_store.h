@@ -25,6 +25,7 @@ class MetricsStore final : public Store {
   void list(std::string_view prefix, std::string_view start_after,
             const std::function<bool(const ObjectInfo&)>& each) override;
   void remove(std::span<const std::string> keys) override;
+  [[nodiscard]] std::optional<core::Duration> clock_offset() const override { return inner_->clock_offset(); }
   [[nodiscard]] StoreFeatures features() const override { return inner_->features(); }
   [[nodiscard]] std::string description() const override { return inner_->description(); }
 

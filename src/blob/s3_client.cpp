@@ -7,6 +7,7 @@
 
 #include "blob/s3_xml.h"
 #include "codec/hash.h"
+#include "core/text.h"
 
 namespace backstay::blob {
 namespace {
@@ -63,6 +64,19 @@ std::string printable(core::ByteSpan body) {
 
 }  // namespace
 
+std::optional<core::Timestamp> parse_http_date(const std::string& text) {
+  static constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  const auto parts = core::split(text, ' ');
+  if (parts.size() != 6) return std::nullopt;
+  const auto month = kMonths.find(parts[2]);
+  if (parts[2].size() != 3 || month == std::string_view::npos) return std::nullopt;
+  try {
+    return core::parse_time(fmt::format("{}-{:02}-{}T{}Z", parts[3], month / 3 + 1, parts[1], parts[4]));
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 std::string s3_code_of(const http::ClientResponse& response) {
   const auto body = parse_s3_error(response.body);
   if (body && !body->code.empty()) return body->code;
@@ -81,7 +95,10 @@ S3Client::S3Client(S3Location location, Credentials credentials, http::Transport
 
 http::ClientResponse S3Client::send(const S3Request& request) {
   const std::string used = region();
+  const core::Timestamp asked = clock_.now();
   http::ClientResponse response = transport_.send(sign(request, used), stop_);
+  // Answers about the bucket are short: their date is of this moment.
+  if (request.key.empty()) note_date(response, asked);
   const auto other = other_region(response, used);
   if (!other) return response;
   {
@@ -89,6 +106,19 @@ http::ClientResponse S3Client::send(const S3Request& request) {
     region_ = *other;
   }
   return transport_.send(sign(request, *other), stop_);
+}
+
+void S3Client::note_date(const http::ClientResponse& response, core::Timestamp asked) {
+  const auto date = parse_http_date(response.headers.find("Date").value_or(""));
+  if (!date) return;
+  const core::Timestamp here = asked + (clock_.now() - asked) / 2;
+  const core::LockGuard lock(mutex_);
+  clock_offset_ = std::chrono::duration_cast<core::Duration>(*date - here);
+}
+
+std::optional<core::Duration> S3Client::clock_offset() const {
+  const core::LockGuard lock(mutex_);
+  return clock_offset_;
 }
 
 http::ClientResponse S3Client::send_expecting_success(const S3Request& request) {

@@ -40,6 +40,9 @@ class S3Client {
   /// The same, but an answer other than a success is thrown as fail does.
   http::ClientResponse send_expecting_success(const S3Request& request);
 
+  /// The store's clock minus ours, by the date of its latest answer to a request for the bucket; nothing before one.
+  [[nodiscard]] std::optional<core::Duration> clock_offset() const EXCLUDES(mutex_);
+
   /// Throws the catalogue's error for a refused request: code, the store's words, bucket, host and request id.
   [[noreturn]] void fail(const S3Request& request, const http::ClientResponse& response) const;
   /// The error for a code of the protocol, e.g. of a multi-object delete.
@@ -57,10 +60,15 @@ class S3Client {
   core::Clock& clock_;
   const std::chrono::milliseconds deadline_;
   const std::stop_token stop_;
-  core::Mutex mutex_;
+  void note_date(const http::ClientResponse& response, core::Timestamp asked) EXCLUDES(mutex_);
+
+  mutable core::Mutex mutex_;
   std::string region_ GUARDED_BY(mutex_);
+  std::optional<core::Duration> clock_offset_ GUARDED_BY(mutex_);
 };
 
+/// "Fri, 24 May 2013 00:00:00 GMT"; nothing for any other form.
+std::optional<core::Timestamp> parse_http_date(const std::string& text);
 /// The code of an answer's error document, or a code that fits its status where there is none (as for HEAD).
 std::string s3_code_of(const http::ClientResponse& response);
 

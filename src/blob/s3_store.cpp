@@ -22,20 +22,6 @@ constexpr int kMostIdlePages = 100;
 constexpr std::uint64_t kLargestObject = 1024 * 1024 * 1024;
 constexpr std::uint64_t kLargestRefusal = 64 * 1024;
 
-/// "Fri, 24 May 2013 00:00:00 GMT"; nothing for any other form.
-std::optional<core::Timestamp> parse_http_date(const std::string& text) {
-  static constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  const auto parts = core::split(text, ' ');
-  if (parts.size() != 6) return std::nullopt;
-  const auto month = kMonths.find(parts[2]);
-  if (parts[2].size() != 3 || month == std::string_view::npos) return std::nullopt;
-  try {
-    return core::parse_time(fmt::format("{}-{:02}-{}T{}Z", parts[3], month / 3 + 1, parts[1], parts[4]));
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 /// The size behind the slash of "bytes 5-9/10".
 std::optional<std::uint64_t> total_of(const http::ClientResponse& response) {
   const std::string range = response.headers.find("Content-Range").value_or("");

@@ -26,6 +26,7 @@ class S3Store final : public Store, public StoreDiagnostics {
   void list(std::string_view prefix, std::string_view start_after,
             const std::function<bool(const ObjectInfo&)>& each) override;
   void remove(std::span<const std::string> keys) override;
+  [[nodiscard]] std::optional<core::Duration> clock_offset() const override { return client_.clock_offset(); }
   /// Tried out once with an object of its own, because many stores ignore the condition silently. May throw.
   [[nodiscard]] StoreFeatures features() const override;
   [[nodiscard]] std::string description() const override { return client_.location().description(); }

@@ -59,6 +59,24 @@ TEST_F(S3StoreTest, AddressesByPathAndEncodesThePrefix) {
   EXPECT_TRUE(header(0, "Authorization").starts_with("AWS4-HMAC-SHA256 Credential=KEY/20260410/us-east-1/s3/"));
 }
 
+TEST_F(S3StoreTest, TellsHowFarTheStoresClockIsOff) {
+  EXPECT_FALSE(store_->clock_offset());
+  const auto list = [&](const std::string& date) {
+    http::Headers headers;
+    if (!date.empty()) headers.set("Date", date);
+    script_->answer(200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>", headers);
+    store_->list("", "", [](const ObjectInfo&) { return true; });
+  };
+  list("");
+  EXPECT_FALSE(store_->clock_offset());
+  list("Fri, 10 Apr 2026 12:01:30 GMT");
+  EXPECT_EQ(store_->clock_offset(), core::Duration(std::chrono::seconds(90)));
+  list("yesterday");
+  EXPECT_EQ(store_->clock_offset(), core::Duration(std::chrono::seconds(90)));
+  list("Fri, 10 Apr 2026 11:59:59 GMT");
+  EXPECT_EQ(store_->clock_offset(), core::Duration(std::chrono::seconds(-1)));
+}
+
 TEST_F(S3StoreTest, AddressesAmazonByHostAndReadsTheRegionThere) {
   open({.url = "s3://my-bucket/", .endpoint_url = "https://s3.eu-central-1.amazonaws.com"});
   script_->answer(200, "");

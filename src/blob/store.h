@@ -85,6 +85,9 @@ class Store {
   /// Removes objects; keys without an object are fine. After an error some may be gone.
   virtual void remove(std::span<const std::string> keys) = 0;
 
+  /// The store's clock minus this machine's, as its latest answer told; nothing if it told none.
+  [[nodiscard]] virtual std::optional<core::Duration> clock_offset() const { return std::nullopt; }
+
   [[nodiscard]] virtual StoreFeatures features() const = 0;
   /// Where this is, for messages: "s3://bucket/prefix/ at https://host", "file:///dir". Never holds a secret.
   [[nodiscard]] virtual std::string description() const = 0;

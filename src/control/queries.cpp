@@ -157,6 +157,12 @@ std::optional<AtRisk> Queries::at_risk(const std::string& service_id, const Prin
   return providers_.of_kind(found.provider.kind).at_risk(found.status.instance_id);
 }
 
+std::optional<model::ChainReport> Queries::chain(const std::string& service_id, const Principal& principal) {
+  require_scope(principal, model::kScopeBackupsRead);
+  const auto found = database_.read([&](auto& tx) { return visible_service(tx, service_id, principal); });
+  return providers_.of_kind(found.provider.kind).chain(found.status.instance_id);
+}
+
 std::vector<model::RecoveryWindow> Queries::recovery_windows(const std::string& service_id,
                                                              const Principal& principal) {
   require_scope(principal, model::kScopeBackupsRead);

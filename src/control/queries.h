@@ -119,6 +119,8 @@ class Queries {
   std::vector<model::Instance> instances(const std::string& service_id, const Principal& principal);
   /// Nothing while the service is not being archived.
   std::optional<AtRisk> at_risk(const std::string& service_id, const Principal& principal);
+  /// What the last looks at the archive of the serving instance found; nothing while nobody looks.
+  std::optional<model::ChainReport> chain(const std::string& service_id, const Principal& principal);
   /// One for each archive of each instance that the service has pointed to, the newest first; union_of() joins them.
   /// Older ones in which nothing is left are not told.
   std::vector<model::RecoveryWindow> recovery_windows(const std::string& service_id, const Principal& principal);

@@ -172,6 +172,7 @@ Reconciler::Pace Reconciler::reconcile(const std::string& service_id) {
 
   const bool settled = settle_companions(*look, provider.companions(look->body));
   judge_risk(*look, watch);
+  judge_chain(*look, watch);
   if (seen.liveness == Liveness::kRunning) schedule(*look, model::BackupOrigin::kScheduled);
   // While a change is being applied, that has the settings in its hands.
   if (measure && seen.liveness == Liveness::kRunning && !may_be_down(look->open)) {
@@ -338,7 +339,8 @@ void Reconciler::judge_risk(const Look& look, Watch& watch) {
       tell(events::kWalGapEnded, "a new backup is stored: times since it was taken can be recovered again");
     }
   }
-  if (watch.gap) schedule(look, model::BackupOrigin::kSafety);
+  // While the store takes nothing a backup would only fail.
+  if (watch.gap && risk->store_reachable) schedule(look, model::BackupOrigin::kSafety);
   const bool behind = risk->time > config_.behind_after;
   if (behind != watch.behind) {
     watch.behind = behind;

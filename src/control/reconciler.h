@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 
 #include "control/backup_schedule.h"
@@ -75,6 +76,7 @@ class Reconciler {
     bool store_away = false;
     bool behind = false;
     bool gap = false;
+    std::set<model::ChainFault> faults;
     std::deque<core::SteadyTime> restarts;
     std::optional<ServiceGauges> gauges;
   };
@@ -106,6 +108,8 @@ class Reconciler {
   void settle_running(const Look& look, Watch& watch);
   void judge_storage(const Look& look, std::uint64_t used);
   void judge_risk(const Look& look, Watch& watch);
+  /// See reconciler_chain.cpp.
+  void judge_chain(const Look& look, Watch& watch);
   void show_gauges(const Look& look, Watch& watch);
   void schedule(const Look& look, model::BackupOrigin origin);
   void count_states();

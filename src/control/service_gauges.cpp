@@ -1,5 +1,8 @@
 #include "control/service_gauges.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace backstay::control {
 
 struct ServiceGauges::Gauge {
@@ -18,6 +21,7 @@ ServiceGauges::ServiceGauges(core::Metrics& metrics, const std::string& service_
 
 ServiceGauges::~ServiceGauges() {
   show_risk({});
+  show_chain({}, {});
   show_backup_age({});
 }
 
@@ -26,6 +30,33 @@ void ServiceGauges::show_risk(const std::optional<AtRisk>& risk) {
   constexpr Gauge kAge{"backstay_control_wal_at_risk_seconds", "Age of the oldest WAL that is not in the store"};
   show(kBytes, risk ? std::optional(static_cast<double>(risk->bytes)) : std::nullopt);
   show(kAge, risk ? std::optional(seconds(risk->time)) : std::nullopt);
+}
+
+void ServiceGauges::show_chain(const std::optional<model::ChainReport>& report, core::Timestamp now) {
+  static constexpr std::pair<model::ChainFault, Gauge> kFaults[] = {
+      {model::ChainFault::kGap, {"backstay_control_wal_gap", "1 while times cannot be reached until a new backup"}},
+      {model::ChainFault::kSlotStalled,
+       {"backstay_control_wal_slot_stalled", "1 while the replication slot stands still, is lost or is gone"}},
+      {model::ChainFault::kTimelineDiverged,
+       {"backstay_control_wal_diverged", "1 while the server is not on the branch of its archive"}},
+      {model::ChainFault::kObjectMissing,
+       {"backstay_control_objects_missing", "1 while the store lacks what backups or their WAL need"}},
+      {model::ChainFault::kClockDrift,
+       {"backstay_control_store_clock_drifts", "1 while the store's clock is more than 30 s off"}}};
+  for (const auto& [fault, gauge] : kFaults) {
+    if (!report) {
+      show(gauge, std::nullopt);
+      continue;
+    }
+    const auto found = std::ranges::find(report->problems, fault, &model::ChainProblem::fault);
+    show(gauge, found == report->problems.end() ? 0.0 : 1.0);
+  }
+  constexpr Gauge kOffset{"backstay_control_store_clock_offset_seconds", "The store's clock minus this machine's"};
+  constexpr Gauge kAge{"backstay_control_archive_look_age_seconds", "Since the archive was looked at as a whole"};
+  const bool has_offset = report && report->store_clock_offset;
+  show(kOffset, has_offset ? std::optional(seconds(*report->store_clock_offset)) : std::nullopt);
+  const bool looked = report && report->checked_at;
+  show(kAge, looked ? std::optional(seconds(now - *report->checked_at)) : std::nullopt);
 }
 
 void ServiceGauges::show_backup_age(const std::optional<core::Duration>& age) {

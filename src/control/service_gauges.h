@@ -20,6 +20,8 @@ class ServiceGauges {
 
   /// Nothing while nothing archives the service.
   void show_risk(const std::optional<AtRisk>& risk);
+  /// Nothing while nobody looks at the service's archive.
+  void show_chain(const std::optional<model::ChainReport>& report, core::Timestamp now);
   /// Since the newest confirmed backup; nothing while there is none.
   void show_backup_age(const std::optional<core::Duration>& age);
 

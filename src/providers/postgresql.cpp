@@ -112,6 +112,9 @@ class PostgresqlProvider final : public control::Provider {
   [[nodiscard]] std::optional<control::AtRisk> at_risk(const std::string& instance_id) const override {
     return archives_.at_risk(instance_id);
   }
+  [[nodiscard]] std::optional<model::ChainReport> chain(const std::string& instance_id) const override {
+    return archives_.chain(instance_id);
+  }
   std::vector<control::Companion> companions(const control::ServiceBody& body) override {
     return archives_.companions(body);
   }

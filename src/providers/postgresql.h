@@ -30,6 +30,8 @@ struct PostgresqlConfig {
   std::string service_address = "127.0.0.1";
   /// Which stores may be reached.
   blob::StorePolicy stores;
+  /// How often the archive of a running service is looked at.
+  core::Duration look_every = std::chrono::seconds(30);
   /// Dumps named by a path are taken from below these only.
   std::vector<std::filesystem::path> import_roots;
 };

@@ -4,6 +4,7 @@
 
 #include "backup/base_backup.h"
 #include "backup/confirm.h"
+#include "backup/incremental_facts.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "providers/postgresql_dumps.h"
@@ -25,6 +26,7 @@ constexpr core::Duration kKeepWindow = std::chrono::minutes(10);
 /// What a receiver that ends may still ask of its store: a little more than it uploads the last of its WAL for.
 constexpr core::Duration kStoreGrace = std::chrono::seconds(12);
 constexpr auto kWalReceiverName = "wal-receiver";
+constexpr auto kArchiveWatchName = "archive-watch";
 
 /// Whoever waits for a receiver keeps it, and with it what its uploads write to.
 struct Receiving {
@@ -50,6 +52,12 @@ control::BackupOutcome outcome_of(const repository::BackupRecord& record) {
   outcome.timeline = record.timeline;
   outcome.data_bytes = record.data_size;
   outcome.stored_bytes = record.stored_size;
+  if (record.mechanism != "physical") return outcome;
+  const auto facts = backup::facts_of(record);
+  outcome.base_id = facts.base;
+  outcome.read_bytes = facts.read_bytes;
+  outcome.full_reason = facts.reason;
+  outcome.mismatch = facts.mismatch;
   return outcome;
 }
 
@@ -82,6 +90,7 @@ PostgresqlArchives::PostgresqlArchives(PostgresqlWorld& world)
       repositories_(world.config.stores, {world.deps.clock, world.deps.random, &world.deps.metrics, {}},
                     world.deps.memory),
       away_(world.deps.clock),
+      watch_(world, repositories_),
       windows_(kKeepWindow) {}
 
 backup::Environment PostgresqlArchives::environment() const {
@@ -165,7 +174,8 @@ control::BackupOutcome PostgresqlArchives::take(const control::ServiceBody& body
                                           .receiver = connected.get(),
                                           .spool_directory = instance.paths().root / "backup-spool",
                                           .label = "backstay " + backup.id,
-                                          .origin = std::string(model::to_text(backup.origin))};
+                                          .origin = std::string(model::to_text(backup.origin)),
+                                          .full = backup.full_wanted};
   return outcome_of(backup::take_base_backup(environment(), request, report_to(context), context.stop()));
 }
 
@@ -173,7 +183,7 @@ void PostgresqlArchives::confirm(const control::ServiceBody& body, const model::
                                  control::WorkContext& context) {
   const auto repository = repositories_.open(target_of(body));
   const auto report = backup::confirm_backup(environment(), *repository, body.instance.id, backup.id,
-                                             report_to(context), context.stop());
+                                             report_to(context), context.stop(), 2, backup::ReadBack::kOwn);
   if (report.ok()) {
     window(body);  // from now on it is known, also while the store is away
     return;
@@ -339,7 +349,22 @@ std::vector<control::Companion> PostgresqlArchives::companions(const control::Se
   return {
       {kWalReceiverName, place, [this, body](std::stop_token stop, std::int64_t epoch, control::CompanionReporter&) {
          receive(body, stop, epoch);
+       }},
+      {kArchiveWatchName, place, [this, body](std::stop_token stop, std::int64_t, control::CompanionReporter&) {
+         watch_.watch(body, view_of(body.instance.id), stop);
        }}};
+}
+
+ReceiverView PostgresqlArchives::view_of(const std::string& instance_id) const {
+  return {.gap =
+              [this, instance_id] {
+                const auto running = receiver(instance_id);
+                return running ? running->status().needs_base_backup : std::string();
+              },
+          .want_backup =
+              [this, instance_id](const std::string& reason, postgres::Lsn at) {
+                if (const auto running = receiver(instance_id)) running->want_base_backup(reason, at);
+              }};
 }
 
 std::shared_ptr<repository::Repository> PostgresqlArchives::wait_for_repository(const control::ServiceBody& body,

@@ -14,6 +14,7 @@
 #include "backup/wal_receiver.h"
 #include "control/provider.h"
 #include "core/mutex.h"
+#include "providers/archive_watch.h"
 #include "providers/away_archives.h"
 #include "providers/postgresql_instance.h"
 #include "providers/recently_used.h"
@@ -56,6 +57,9 @@ class PostgresqlArchives {
                   const std::function<void()>& stop_server);
 
   [[nodiscard]] std::optional<control::AtRisk> at_risk(const std::string& instance_id) const;
+  [[nodiscard]] std::optional<model::ChainReport> chain(const std::string& instance_id) const {
+    return watch_.report(instance_id);
+  }
   std::vector<control::Companion> companions(const control::ServiceBody& body);
 
   Repositories& repositories() { return repositories_; }
@@ -80,6 +84,7 @@ class PostgresqlArchives {
                     std::stop_token stop, std::int64_t epoch);
   static void tell_of_backups(repository::Repository& repository, const std::string& instance_id,
                               backup::WalReceiver& running);
+  [[nodiscard]] ReceiverView view_of(const std::string& instance_id) const;
   [[nodiscard]] std::shared_ptr<backup::WalReceiver> receiver(const std::string& instance_id) const;
   /// Throws Error(unavailable) if it does not connect in time.
   std::shared_ptr<backup::WalReceiver> require_receiver(const control::ServiceBody& body, std::stop_token stop) const;
@@ -93,6 +98,7 @@ class PostgresqlArchives {
   PostgresqlWorld& world_;
   Repositories repositories_;
   AwayArchives away_;
+  ArchiveWatch watch_;
   mutable core::Mutex mutex_;
   std::map<std::string, std::shared_ptr<backup::WalReceiver>> receivers_ GUARDED_BY(mutex_);
   /// The last answer for each instance, for while its store is away; the state remembers it now and then.

@@ -34,6 +34,10 @@ class Repositories {
   std::shared_ptr<repository::Repository> create_or_open_own(const control::BackupTarget& target, std::stop_token stop);
   /// Throws Error(not_found) if the destination never had one.
   std::shared_ptr<repository::Repository> open(const control::BackupTarget& target);
+  /// The same for the caller alone.
+  std::shared_ptr<repository::Repository> open_own(const control::BackupTarget& target, std::stop_token stop) {
+    return open_anew(target, false, std::move(stop));
+  }
   OpenArchive archive(const control::BackupTarget& target, const std::string& instance_id);
 
  private:

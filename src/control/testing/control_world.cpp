@@ -71,6 +71,9 @@ class Borrowed final : public Provider {
     return fake_->remove_garbage(at, terms, context);
   }
   [[nodiscard]] std::optional<AtRisk> at_risk(const std::string& id) const override { return fake_->at_risk(id); }
+  [[nodiscard]] std::optional<model::ChainReport> chain(const std::string& id) const override {
+    return fake_->chain(id);
+  }
   std::vector<Companion> companions(const ServiceBody& body) override { return fake_->companions(body); }
 
  private:

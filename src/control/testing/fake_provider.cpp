@@ -82,6 +82,11 @@ void FakeProvider::set_at_risk(std::optional<AtRisk> risk) {
   at_risk_ = std::move(risk);
 }
 
+void FakeProvider::set_chain(std::optional<model::ChainReport> report) {
+  const core::LockGuard lock(mutex_);
+  chain_ = std::move(report);
+}
+
 void FakeProvider::set_window(model::RecoveryWindow window) {
   const core::LockGuard lock(mutex_);
   window_ = std::move(window);
@@ -338,6 +343,11 @@ bool FakeProvider::remove_garbage(const BackupTarget& at, const RemovalTerms&, W
   begin("remove_garbage", at.destination.id, context);
   const core::LockGuard lock(mutex_);
   return stores_empty_;
+}
+
+std::optional<model::ChainReport> FakeProvider::chain(const std::string&) const {
+  const core::LockGuard lock(mutex_);
+  return chain_;
 }
 
 std::optional<AtRisk> FakeProvider::at_risk(const std::string&) const {

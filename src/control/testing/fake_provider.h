@@ -29,6 +29,7 @@ class FakeProvider final : public Provider {
   void free_port(std::uint16_t port);
   /// What the receiver of every instance reports; nothing at first.
   void set_at_risk(std::optional<AtRisk> risk);
+  void set_chain(std::optional<model::ChainReport> report);
   void set_window(model::RecoveryWindow window);
   /// The same for the instance that it names; from then on others have none.
   void set_window_of_instance(model::RecoveryWindow window);
@@ -80,6 +81,7 @@ class FakeProvider final : public Provider {
   /// What remove_garbage() answers; false at first.
   void set_stores_empty(bool empty);
   [[nodiscard]] std::optional<AtRisk> at_risk(const std::string& instance_id) const override;
+  [[nodiscard]] std::optional<model::ChainReport> chain(const std::string& instance_id) const override;
   std::vector<Companion> companions(const ServiceBody& body) override;
 
  private:
@@ -94,6 +96,7 @@ class FakeProvider final : public Provider {
   std::map<std::string, std::uint16_t> ports_ GUARDED_BY(mutex_);
   std::map<std::string, std::uint64_t> storage_ GUARDED_BY(mutex_);
   std::optional<AtRisk> at_risk_ GUARDED_BY(mutex_);
+  std::optional<model::ChainReport> chain_ GUARDED_BY(mutex_);
   std::set<std::uint16_t> occupied_ports_ GUARDED_BY(mutex_);
   std::map<std::string, bool> read_only_ GUARDED_BY(mutex_);
   std::optional<model::RecoveryWindow> window_ GUARDED_BY(mutex_);
