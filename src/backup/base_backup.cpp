@@ -7,12 +7,14 @@
 #include <fmt/format.h>
 
 #include "backup/cluster_copy.h"
+#include "backup/incremental_facts.h"
 #include "backup/wal_receiver.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/random.h"
 #include "postgres/backup_session.h"
 #include "postgres/control_file.h"
+#include "postgres/page_checksum.h"
 #include "repository/manifest.h"
 #include "repository/pack_writer.h"
 #include "repository/wal_store.h"
@@ -95,7 +97,8 @@ class BaseBackup {
         control_(postgres::parse_control_file(read_control_file(environment.clock, request.data_directory, stop_))),
         session_(postgres::Connection(request.connection, stop_)),
         mark_(request.repository, request.instance, request.backup_id),
-        uploader_(request.repository, pack_options(request)) {}
+        uploader_(request.repository, pack_options(request)),
+        chunker_(request.repository.data_key()) {}
 
   repository::BackupRecord take();
 
@@ -106,9 +109,14 @@ class BaseBackup {
     return options;
   }
   void check_identity();
+  void find_base();
+  std::string look_for_base();
+  bool wait_for_wal_until(postgres::Lsn lsn);
   void copy();
+  void refuse_base();
   void end_session();
   void write_manifest();
+  void note_facts();
   void add_late_file(repository::PackWriter& writer, const std::string& path, core::ByteSpan content);
   void wait_for_wal();
   void check_wal_is_there() const;
@@ -125,7 +133,10 @@ class BaseBackup {
   /// Outlives the uploader: it is there as long as anything is being written.
   repository::WriterMark mark_;
   repository::PackUploader uploader_;
+  const repository::ContentChunker chunker_;
   std::unique_ptr<OwnWalStream> own_wal_;
+  std::optional<CopyBase> base_;
+  IncrementalFacts facts_;
   ClusterCopy copy_;
   repository::BackupRecord record_;
 };
@@ -141,6 +152,7 @@ repository::BackupRecord BaseBackup::take() {
   record_.start_lsn = start.lsn.value;
   record_.timeline = start.timeline.value;
   record_.start_time = server_time(session_.connection());
+  find_base();
   copy();
   end_session();
   uploader_.finish();
@@ -154,7 +166,9 @@ repository::BackupRecord BaseBackup::take() {
   core::log_info("backup.stored", "a base backup is stored",
                  {{"instance", request_.instance},
                   {"backup", request_.backup_id},
+                  {"base", facts_.base},
                   {"bytes", std::to_string(record_.data_size)},
+                  {"read_bytes", std::to_string(facts_.read_bytes)},
                   {"stored_bytes", std::to_string(record_.stored_size)}});
   return record_;
 }
@@ -179,13 +193,59 @@ void BaseBackup::check_identity() {
   record_.postgres_version = session_.connection().query("SHOW server_version").text(0, 0);
 }
 
+void BaseBackup::find_base() {
+  facts_.checksums = control_.data_checksum_version != 0;
+  facts_.full_time = record_.start_time;
+  facts_.reason = look_for_base();
+}
+
+/// Why there is none; empty if there is one.
+std::string BaseBackup::look_for_base() {
+  if (request_.full) return "a full one was asked for";
+  if (control_.block_size != postgres::kPageSize ||
+      control_.relation_segment_blocks != postgres::kRelationSegmentBlocks) {
+    return "the server was built with other sizes of pages or files";
+  }
+  auto choice = choose_base(request_.repository, record_, facts_.checksums, request_.base_rules);
+  if (!choice.base) return choice.reason;
+  say("changes");
+  if (!wait_for_wal_until(postgres::Lsn{record_.start_lsn}))
+    return "the WAL since the last backup is not stored in time";
+  const ChangesRequest wanted{
+      .instance = request_.instance,
+      .segment_size = record_.wal_segment_size,
+      .from = {postgres::TimelineId{choice.base->timeline}, postgres::Lsn{choice.base->start_lsn}},
+      .base_stop = postgres::Lsn{choice.base->stop_lsn},
+      .to = {postgres::TimelineId{record_.timeline}, postgres::Lsn{record_.start_lsn}}};
+  auto collected =
+      request_.changes ? request_.changes(wanted, stop_) : collect_page_changes(request_.repository, wanted, stop_);
+  if (!collected.unproven.empty()) return collected.unproven;
+  base_.emplace(CopyBase{request_.repository, std::move(*choice.base), std::move(collected.changes)});
+  return {};
+}
+
 void BaseBackup::copy() {
   CopyRequest copy;
   copy.data_directory = request_.data_directory;
   copy.start = postgres::Lsn{record_.start_lsn};
   copy.checksums = control_.data_checksum_version != 0;
   copy.workers = request_.workers;
+  copy.chunker = &chunker_;
+  copy.base = base_ ? &*base_ : nullptr;
   copy_ = copy_cluster(environment_, copy, uploader_, progress_, stop_);
+  if (!copy_.mismatch.empty()) refuse_base();
+}
+
+void BaseBackup::refuse_base() {
+  facts_.mismatch = fmt::format("backup '{}' was not taken upon backup '{}': {}", request_.backup_id,
+                                base_->record.backup, copy_.mismatch);
+  facts_.reason = "the last backup and the data differ where the WAL says that nothing has changed";
+  core::log_error("backup.base_mismatch", "pages are not what an earlier backup holds, though no WAL says so",
+                  {{"instance", request_.instance},
+                   {"backup", request_.backup_id},
+                   {"base", base_->record.backup},
+                   {"found", copy_.mismatch}});
+  base_.reset();
 }
 
 void BaseBackup::end_session() {
@@ -211,18 +271,24 @@ void BaseBackup::add_late_file(repository::PackWriter& writer, const std::string
   entry.modified = environment_.clock.now();
   entry.size = content.size();
   writer.add(0, content, entry.extents);
-  const auto at = std::ranges::lower_bound(copy_.entries, path, repository::path_less, &repository::FileEntry::path);
-  if (at != copy_.entries.end() && at->path == path) {
-    entry.mode = at->mode;
-    *at = std::move(entry);
+  const auto path_of = [](const CopiedEntry& copied) -> const std::string& { return copied.file.path; };
+  const auto at = std::ranges::lower_bound(copy_.entries, path, repository::path_less, path_of);
+  if (at != copy_.entries.end() && at->file.path == path) {
+    entry.mode = at->file.mode;
+    *at = {.file = std::move(entry)};
   } else {
-    copy_.entries.insert(at, std::move(entry));
+    copy_.entries.insert(at, {.file = std::move(entry)});
   }
 }
 
 void BaseBackup::write_manifest() {
   repository::ManifestWriter manifest(request_.repository, request_.instance, request_.backup_id);
-  for (const repository::FileEntry& entry : copy_.entries) manifest.add(entry);
+  std::optional<BaseManifest> base;
+  if (base_) base.emplace(request_.repository, base_->record);
+  for (CopiedEntry& entry : copy_.entries) {
+    complete(entry, entry.kept.empty() ? nullptr : base->find(entry.file.path));
+    manifest.add(entry.file);
+  }
   const auto result = manifest.finish();
   record_.manifest_id = result.id;
   record_.file_count = result.files;
@@ -230,6 +296,7 @@ void BaseBackup::write_manifest() {
   record_.stored_size = uploader_.bytes_stored() + result.stored_size;
   record_.pages_checked = copy_.pages_checked;
   record_.pages_failed = copy_.pages_failed;
+  note_facts();
   if (copy_.damaged.empty()) return;
   core::json::array damaged;
   for (const DamagedPage& page : copy_.damaged) damaged.push_back({{"file", page.file}, {"block", page.block}});
@@ -241,11 +308,27 @@ void BaseBackup::write_manifest() {
                      {"first_file", copy_.damaged.front().file}});
 }
 
+void BaseBackup::note_facts() {
+  facts_.read_bytes = copy_.bytes;
+  if (base_) {
+    const IncrementalFacts earlier = facts_of(base_->record);
+    facts_.base = base_->record.backup;
+    facts_.depth = earlier.depth + 1;
+    facts_.full_time = earlier.full_time;
+    facts_.kept_pages = copy_.pages_kept;
+  }
+  put_facts(record_, facts_);
+}
+
+bool BaseBackup::wait_for_wal_until(postgres::Lsn lsn) {
+  return own_wal_ ? own_wal_->wait_until_stored(lsn, request_.wal_deadline, stop_)
+                  : request_.receiver->wait_until_stored(lsn, request_.wal_deadline, stop_);
+}
+
 void BaseBackup::wait_for_wal() {
   say("wal");
   const postgres::Lsn stop{record_.stop_lsn};
-  const bool stored = own_wal_ ? own_wal_->wait_until_stored(stop, request_.wal_deadline, stop_)
-                               : request_.receiver->wait_until_stored(stop, request_.wal_deadline, stop_);
+  const bool stored = wait_for_wal_until(stop);
   own_wal_.reset();
   if (stored) return;
   if (stop_.stop_requested()) throw core::Error(core::Code::kCancelled, "the backup was stopped");

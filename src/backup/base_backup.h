@@ -4,9 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <stop_token>
 #include <string>
 
+#include "backup/base_choice.h"
+#include "backup/change_collector.h"
 #include "backup/environment.h"
 #include "codec/compression.h"
 #include "postgres/connection.h"
@@ -16,6 +19,9 @@
 namespace backstay::backup {
 
 class WalReceiver;
+
+/// What the WAL between two points changed.
+using ChangeSource = std::function<CollectedChanges(const ChangesRequest&, std::stop_token)>;
 
 struct BaseBackupRequest {
   repository::Repository& repository;
@@ -40,10 +46,19 @@ struct BaseBackupRequest {
   codec::Compression compression = codec::Compression::kZstd;
   /// A checkpoint at once instead of one spread over checkpoint_completion_target.
   bool fast_checkpoint = true;
+  /// Everything is read and stored anew, whatever earlier backups hold.
+  bool full = false;
+  BaseRules base_rules = {};
+  /// Empty: collect_page_changes.
+  ChangeSource changes = {};
   /// How long the WAL up to the backup's end may take to reach the store.
   std::chrono::seconds wal_deadline{600};
 };
 
+/// Pages that the WAL proves unchanged since an earlier backup of the instance in the same repository are not read: the
+/// new manifest refers to the bytes that lie in the store for that one (docs/format/repository.md has the rules). Where
+/// nothing is proven everything is read; facts_of(record) says which it was, and why.
+///
 /// Takes the backup and returns when it is *stored*: all files and the WAL from start to stop are in the store, and the
 /// record, written last, says so. Ended in any other way (an exception, a stop, a crash) no backup exists; packs that
 /// were uploaded stay unreferenced until they are pruned.

@@ -6,13 +6,16 @@
 
 #include <fmt/format.h>
 
+#include "backup/base_sample.h"
 #include "backup/page_verifier.h"
 #include "backup/parallel.h"
+#include "backup/read_plan.h"
 #include "core/error.h"
 #include "core/mutex.h"
 #include "os/file.h"
 #include "os/untrusted_directory.h"
 #include "postgres/cluster_files.h"
+#include "postgres/page_checksum.h"
 
 namespace backstay::backup {
 namespace {
@@ -20,17 +23,26 @@ namespace {
 /// What one worker takes at a time of a large file, and as many bytes of small ones.
 constexpr std::uint64_t kItemSize = 32U << 20;
 constexpr std::uint64_t kSmallItemSize = 4U << 20;
-constexpr std::size_t kReadSize = 256 * 1024;
+constexpr std::size_t kReadSize = kPieceSize;
 constexpr std::size_t kDamagedKept = 100;
 constexpr int kControlFileReads = 50;
 
 struct CopiedFile {
   postgres::ClusterEntry source;
+  /// What is read of it. The rest is in the base, if there is any.
+  std::vector<ByteRange> reads;
+  /// Of a file that is known by its pieces: those of the base.
+  bool by_pieces = false;
+  std::vector<repository::ContentId> base_pieces;
   core::Mutex mutex;
   /// Set by whichever worker found it gone.
   bool vanished GUARDED_BY(mutex) = false;
-  std::uint64_t size GUARDED_BY(mutex) = 0;
+  /// Where it was found to end, if that was before its size at the walk.
+  std::uint64_t cut_at GUARDED_BY(mutex) = UINT64_MAX;
   std::vector<repository::Extent> extents GUARDED_BY(mutex);
+  /// Pieces that were read, and found to be those of the base.
+  std::vector<ByteRange> kept GUARDED_BY(mutex);
+  std::vector<repository::ContentId> pieces GUARDED_BY(mutex);
 };
 
 /// Whole files [first, last), or bytes [from, to) of the one file `first`.
@@ -39,6 +51,27 @@ struct Item {
   std::size_t last = 0;
   std::uint64_t from = 0;
   std::uint64_t to = 0;
+};
+
+bool is_copied_now(const postgres::ClusterEntry& entry) {
+  return entry.type == postgres::EntryType::kFile && entry.path != postgres::kControlFilePath && entry.size > 0;
+}
+
+/// What a base is no base for: it does not read back.
+bool is_damage(core::Code code) {
+  return code == core::Code::kCorruptData || code == core::Code::kStoreObjectMissing ||
+         code == core::Code::kUnsupportedFormat;
+}
+
+/// What one worker copies of a file at a time.
+struct PartCopy {
+  int source = -1;
+  /// The file's, as far as is known.
+  std::uint64_t size = 0;
+  bool at_end = false;
+  std::vector<repository::Extent> extents = {};
+  std::vector<ByteRange> kept = {};
+  std::vector<repository::ContentId> pieces = {};
 };
 
 class Copier {
@@ -54,9 +87,13 @@ class Copier {
   [[nodiscard]] std::uint64_t total() const { return total_; }
 
  private:
+  void plan_whole();
+  std::string plan_upon_base(std::stop_token stop);
   void plan_items();
-  void copy_range(repository::PackWriter& writer, CopiedFile& file, std::uint64_t from, std::uint64_t to,
-                  std::stop_token stop);
+  void copy_file(repository::PackWriter& writer, CopiedFile& file, ByteRange part, const std::stop_token& stop);
+  void copy_range(repository::PackWriter& writer, CopiedFile& file, PartCopy& copy, ByteRange range,
+                  const std::stop_token& stop);
+  void store(repository::PackWriter& writer, CopiedFile& file, PartCopy& copy, std::uint64_t at, core::ByteSpan data);
   void note_damage(const std::string& file, const std::vector<std::uint32_t>& blocks);
 
   const Environment& environment_;
@@ -67,6 +104,8 @@ class Copier {
   std::atomic<std::size_t> next_item_{0};
   std::atomic<std::uint64_t> done_{0};
   std::uint64_t total_ = 0;
+  std::uint64_t pages_kept_ = 0;
+  std::string mismatch_;
   std::atomic<std::uint64_t> pages_checked_{0};
   core::Mutex mutex_;
   std::uint64_t pages_failed_ GUARDED_BY(mutex_) = 0;
@@ -74,13 +113,55 @@ class Copier {
 };
 
 void Copier::walk(std::stop_token stop) {
-  postgres::walk_cluster(request_.data_directory, stop,
-                         [&](const postgres::ClusterEntry& entry) { files_.emplace_back().source = entry; });
+  postgres::walk_cluster(request_.data_directory, stop, [&](const postgres::ClusterEntry& entry) {
+    CopiedFile& file = files_.emplace_back();
+    file.source = entry;
+    file.by_pieces = request_.chunker != nullptr && !main_fork(entry);
+  });
+  if (request_.base != nullptr) mismatch_ = plan_upon_base(stop);
+  if (request_.base == nullptr || !mismatch_.empty()) plan_whole();
   plan_items();
 }
 
-bool is_copied_now(const postgres::ClusterEntry& entry) {
-  return entry.type == postgres::EntryType::kFile && entry.path != postgres::kControlFilePath && entry.size > 0;
+void Copier::plan_whole() {
+  for (CopiedFile& file : files_) {
+    file.reads.clear();
+    add_range(file.reads, {0, file.source.size});
+    file.base_pieces.clear();
+  }
+  pages_kept_ = 0;
+}
+
+/// What is wrong with the base, in words; empty if nothing was found to be.
+std::string Copier::plan_upon_base(std::stop_token stop) {
+  const CopyBase& base = *request_.base;
+  SampleDraw draw(environment_.random);
+  try {
+    BaseManifest manifest(base.repository, base.record);
+    for (CopiedFile& file : files_) {
+      const repository::FileEntry* earlier = manifest.find(file.source.path);
+      const auto fork = main_fork(file.source);
+      file.reads.clear();
+      if (earlier == nullptr || !fork) {
+        add_range(file.reads, {0, file.source.size});
+        if (earlier != nullptr && file.by_pieces) file.base_pieces = pieces_of(*earlier);
+        continue;
+      }
+      file.reads = plan_reads(file.source, *fork, earlier->size, base.changes);
+      draw.offer(file.source, complement(file.reads, file.source.size), *earlier);
+    }
+    pages_kept_ = draw.pages();
+    return find_mismatch(environment_,
+                         {.repository = base.repository,
+                          .base_start = postgres::Lsn{base.record.start_lsn},
+                          .start = request_.start,
+                          .checksums = request_.checksums},
+                         draw.take(), std::move(stop));
+  } catch (const core::Error& e) {
+    // A damaged base costs time, not the backup.
+    if (!is_damage(e.code())) throw;
+    return e.message();
+  }
 }
 
 void Copier::plan_items() {
@@ -93,17 +174,19 @@ void Copier::plan_items() {
     batch_size = 0;
   };
   for (std::size_t i = 0; i < files_.size(); ++i) {
-    const auto& entry = files_[i].source;
-    if (!is_copied_now(entry)) continue;
-    total_ += entry.size;
-    if (entry.size <= kItemSize) {
-      batch_size += entry.size;
+    const CopiedFile& file = files_[i];
+    if (!is_copied_now(file.source) || file.reads.empty()) continue;
+    const std::uint64_t wanted = total_size(file.reads);
+    total_ += wanted;
+    if (wanted <= kItemSize) {
+      batch_size += wanted;
       if (batch_size >= kSmallItemSize) close_batch(i + 1);
       continue;
     }
     close_batch(i);
-    for (std::uint64_t from = 0; from < entry.size; from += kItemSize) {
-      items_.push_back({.first = i, .last = i + 1, .from = from, .to = std::min(from + kItemSize, entry.size)});
+    const std::uint64_t size = file.source.size;
+    for (std::uint64_t from = 0; from < size; from += kItemSize) {
+      items_.push_back({.first = i, .last = i + 1, .from = from, .to = std::min(from + kItemSize, size)});
     }
     batch.first = i + 1;
   }
@@ -116,16 +199,15 @@ void Copier::work(std::stop_token stop) {
     const Item& item = items_[i];
     for (std::size_t f = item.first; f < item.last; ++f) {
       CopiedFile& file = files_[f];
-      if (!is_copied_now(file.source)) continue;
-      copy_range(writer, file, item.from, item.to > 0 ? item.to : file.source.size, stop);
+      if (!is_copied_now(file.source) || file.reads.empty()) continue;
+      copy_file(writer, file, {item.from, item.to > 0 ? item.to : file.source.size}, stop);
     }
   }
   writer.finish();
 }
 
-void Copier::copy_range(repository::PackWriter& writer, CopiedFile& file, std::uint64_t from, std::uint64_t to,
-                        std::stop_token stop) {
-  thread_local core::Bytes buffer(kReadSize);
+/// What is to be read of the file in `part` of it.
+void Copier::copy_file(repository::PackWriter& writer, CopiedFile& file, ByteRange part, const std::stop_token& stop) {
   os::Descriptor source;
   try {
     source = file.source.open();
@@ -135,24 +217,55 @@ void Copier::copy_range(repository::PackWriter& writer, CopiedFile& file, std::u
     file.vanished = true;
     return;
   }
-  PageVerifier verifier(environment_.clock, request_.start);
-  std::vector<repository::Extent> extents;
-  std::uint64_t at = from;
-  while (at < to && !stop.stop_requested()) {
-    const core::MutableByteSpan wanted(buffer.data(), std::min<std::uint64_t>(kReadSize, to - at));
-    const core::MutableByteSpan data = wanted.first(os::read_at(source.get(), at, wanted));
-    if (data.empty()) break;
-    if (request_.checksums && file.source.first_block) {
-      note_damage(file.source.path, verifier.verify(source.get(), data, at, *file.source.first_block, stop));
-      pages_checked_ += data.size() / 8192;
-    }
-    writer.add(at, data, extents);
-    at += data.size();
-    done_ += data.size();
+  PartCopy copy{.source = source.get(), .size = file.source.size};
+  auto range = std::ranges::upper_bound(file.reads, part.from, {}, &ByteRange::to);
+  for (; range != file.reads.end() && range->from < part.to && !copy.at_end; ++range) {
+    copy_range(writer, file, copy, {std::max(range->from, part.from), std::min(range->to, part.to)}, stop);
   }
   const core::LockGuard lock(file.mutex);
-  file.size = std::max(file.size, at > from ? at : 0);
-  file.extents.insert(file.extents.end(), extents.begin(), extents.end());
+  if (copy.at_end) file.cut_at = std::min(file.cut_at, copy.size);
+  file.extents.insert(file.extents.end(), copy.extents.begin(), copy.extents.end());
+  file.kept.insert(file.kept.end(), copy.kept.begin(), copy.kept.end());
+  if (part.from == 0 && part.to == file.source.size) file.pieces = std::move(copy.pieces);
+}
+
+void Copier::copy_range(repository::PackWriter& writer, CopiedFile& file, PartCopy& copy, ByteRange range,
+                        const std::stop_token& stop) {
+  thread_local core::Bytes buffer(kReadSize);
+  PageVerifier verifier(environment_.clock, request_.start);
+  for (std::uint64_t at = range.from; at < range.to && !stop.stop_requested();) {
+    const core::MutableByteSpan wanted(buffer.data(), std::min<std::uint64_t>(kReadSize, range.to - at));
+    const core::MutableByteSpan data = wanted.first(os::read_at(copy.source, at, wanted));
+    if (request_.checksums && file.source.first_block) {
+      note_damage(file.source.path, verifier.verify(copy.source, data, at, *file.source.first_block, stop));
+      pages_checked_ += data.size() / postgres::kPageSize;
+    }
+    store(writer, file, copy, at, data);
+    at += data.size();
+    done_ += data.size();
+    if (data.size() == wanted.size()) continue;
+    copy.at_end = true;
+    copy.size = at;
+    return;
+  }
+}
+
+/// Puts what was read into a pack, unless it is a piece that the base has.
+void Copier::store(repository::PackWriter& writer, CopiedFile& file, PartCopy& copy, std::uint64_t at,
+                   core::ByteSpan data) {
+  if (data.empty()) return;
+  if (!file.by_pieces) return writer.add(at, data, copy.extents);
+  const std::size_t piece = at / kPieceSize;
+  const auto id = request_.chunker->identify(data);
+  if (copy.pieces.size() == piece) copy.pieces.push_back(id);
+  if (piece < file.base_pieces.size() && file.base_pieces[piece] == id) {
+    add_range(copy.kept, {at, at + data.size()});
+    return;
+  }
+  // Every piece has extents of its own.
+  std::vector<repository::Extent> extents;
+  writer.add(at, data, extents);
+  copy.extents.insert(copy.extents.end(), extents.begin(), extents.end());
 }
 
 void Copier::note_damage(const std::string& file, const std::vector<std::uint32_t>& blocks) {
@@ -169,24 +282,31 @@ ClusterCopy Copier::take() {
   for (CopiedFile& file : files_) {
     const core::LockGuard lock(file.mutex);
     if (file.vanished) continue;
-    repository::FileEntry entry;
-    entry.path = std::move(file.source.path);
-    entry.type = file.source.type == postgres::EntryType::kFile        ? repository::EntryType::kFile
-                 : file.source.type == postgres::EntryType::kDirectory ? repository::EntryType::kDirectory
-                                                                       : repository::EntryType::kSymlink;
-    entry.mode = file.source.mode;
-    entry.modified = file.source.modified;
-    entry.size = file.size;
-    entry.link_target = std::move(file.source.link_target);
-    entry.extents = std::move(file.extents);
-    std::ranges::sort(entry.extents, {}, &repository::Extent::file_offset);
-    copy.entries.push_back(std::move(entry));
+    const bool is_file =
+        file.source.type == postgres::EntryType::kFile && file.source.path != postgres::kControlFilePath;
+    CopiedEntry& entry = copy.entries.emplace_back();
+    entry.file.path = std::move(file.source.path);
+    entry.file.type = file.source.type == postgres::EntryType::kFile        ? repository::EntryType::kFile
+                      : file.source.type == postgres::EntryType::kDirectory ? repository::EntryType::kDirectory
+                                                                            : repository::EntryType::kSymlink;
+    entry.file.mode = file.source.mode;
+    entry.file.modified = file.source.modified;
+    entry.file.link_target = std::move(file.source.link_target);
+    if (!is_file) continue;
+    entry.file.size = std::min(file.source.size, file.cut_at);
+    std::ranges::sort(file.extents, {}, &repository::Extent::file_offset);
+    // Another worker may have read on where this one found the end.
+    entry.file.extents = clip(file.extents, {0, entry.file.size});
+    entry.kept = file.by_pieces ? std::move(file.kept) : complement(file.reads, entry.file.size);
+    entry.pieces = std::move(file.pieces);
   }
   const core::LockGuard lock(mutex_);
   copy.bytes = done_;
   copy.pages_checked = pages_checked_;
   copy.pages_failed = pages_failed_;
   copy.damaged = std::move(damaged_);
+  copy.pages_kept = pages_kept_;
+  copy.mismatch = std::move(mismatch_);
   return copy;
 }
 

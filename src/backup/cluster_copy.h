@@ -7,11 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "backup/base_manifest.h"
 #include "backup/environment.h"
+#include "backup/page_changes.h"
 #include "postgres/control_file.h"
 #include "postgres/lsn.h"
+#include "repository/content_chunks.h"
 #include "repository/manifest.h"
 #include "repository/pack_writer.h"
+#include "repository/records.h"
 
 namespace backstay::backup {
 
@@ -20,18 +24,34 @@ struct DamagedPage {
   std::uint32_t block = 0;
 };
 
+/// What need not be read, because the store has it.
+struct CopyBase {
+  repository::Repository& repository;
+  repository::BackupRecord record = {};
+  /// By the WAL from the base's start to the start of the copy.
+  PageChanges changes = {};
+};
+
 struct CopyRequest {
   std::filesystem::path data_directory = {};
   /// Pages older than this must have a right checksum, if the cluster has checksums at all.
   postgres::Lsn start = {};
   bool checksums = true;
   unsigned workers = 2;
+  /// Knows the pieces of files that are no relations' main forks again; null: they get no identities.
+  const repository::ContentChunker* chunker = nullptr;
+  /// Null: everything is read.
+  const CopyBase* base = nullptr;
 };
 
 struct ClusterCopy {
   /// In path order; global/pg_control without its content, which is read later.
-  std::vector<repository::FileEntry> entries = {};
+  std::vector<CopiedEntry> entries = {};
+  /// What was read.
   std::uint64_t bytes = 0;
+  std::uint64_t pages_kept = 0;
+  /// Why the base was not used, though there was one: what its pages or its manifest were found to be.
+  std::string mismatch = {};
   std::uint64_t pages_checked = 0;
   std::uint64_t pages_failed = 0;
   /// The first of them.
@@ -41,6 +61,10 @@ struct ClusterCopy {
 /// Walks the directory and copies every file but pg_control. A file that vanished meanwhile has no entry; one that
 /// shrank is as short as it was found. Only the cluster's own files are read, whatever its superuser puts in their
 /// place meanwhile (see walk_cluster). Every writer is finished on return; the uploader is not.
+///
+/// With a base, pages that the WAL proves unchanged are not read: `kept` of their file names them. A sample of them is
+/// compared with what the base holds; if they differ, or if the base cannot be read, everything is copied, and
+/// `mismatch` says so.
 ClusterCopy copy_cluster(const Environment& environment, const CopyRequest& request, repository::PackUploader& uploader,
                          const ProgressCallback& progress, std::stop_token stop);
 

@@ -120,7 +120,7 @@ TEST_F(ClusterCopyTest, FilesThatVanishOrShrinkAreNormal) {
   uploader.finish();
   std::map<std::string, std::uint64_t> sizes;
   for (const auto& entry : copy.entries) {
-    if (entry.type == repository::EntryType::kFile) sizes[entry.path] = entry.size;
+    if (entry.file.type == repository::EntryType::kFile) sizes[entry.file.path] = entry.file.size;
   }
   EXPECT_EQ(sizes, (std::map<std::string, std::uint64_t>{
                        {"PG_VERSION", 3}, {"base/1/2000", kPage}, {"base/1/3000", 4 * kPage}}));

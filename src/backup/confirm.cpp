@@ -5,15 +5,42 @@
 
 #include <fmt/format.h>
 
+#include "backup/incremental_facts.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/time.h"
+#include "repository/manifest.h"
 
 namespace backstay::backup {
+namespace {
+
+/// The packs that the backup's base needs, if they were read back for it; none if they were not, or if who knows.
+std::vector<repository::ObjectId> packs_of_base(repository::Repository& repository, const std::string& instance,
+                                                const std::string& backup_id) {
+  try {
+    const auto record = repository.backup(instance, backup_id);
+    const std::string base_id = record ? facts_of(*record).base : std::string();
+    if (base_id.empty()) return {};
+    const auto base = repository.backup(instance, base_id);
+    if (!base || !base->confirmed || !base->problem.empty()) return {};
+    const repository::ManifestReader manifest(repository, instance, base_id);
+    if (manifest.id() != base->manifest_id) return {};
+    auto packs = manifest.packs();
+    std::ranges::sort(packs);
+    return packs;
+  } catch (const core::Error& e) {
+    // What is wrong with the backup itself is for the reading to say; a base that went or broke proves nothing.
+    if (e.code() != core::Code::kCorruptData && e.code() != core::Code::kStoreObjectMissing) throw;
+    return {};
+  }
+}
+
+}  // namespace
 
 repository::VerifyReport confirm_backup(const Environment& environment, repository::Repository& repository,
                                         const std::string& instance, const std::string& backup_id,
-                                        const ProgressCallback& progress, std::stop_token stop, unsigned threads) {
+                                        const ProgressCallback& progress, std::stop_token stop, unsigned threads,
+                                        ReadBack what) {
   const std::string record_key = repository::backup_record_name(instance, backup_id).key;
   const auto require_stored = [&](bool there) {
     if (there) return;
@@ -23,6 +50,7 @@ repository::VerifyReport confirm_backup(const Environment& environment, reposito
   require_stored(repository.store().head(record_key).has_value());
   repository::VerifyOptions options;
   options.threads = threads;
+  if (what == ReadBack::kOwn) options.known_packs = packs_of_base(repository, instance, backup_id);
   if (progress) {
     options.progress = [&](std::uint64_t done, std::uint64_t total) {
       progress({.phase = "verify", .done = done, .total = total});

@@ -98,7 +98,9 @@ class Verification {
 
   void check_pack(const ObjectId& pack) {
     stop_if_asked();
-    const Layout layout = check_object({Kind::kPack, pack_key(pack)});
+    const Layout layout = std::ranges::binary_search(options_.known_packs, pack)
+                              ? check_table(pack)
+                              : check_object({Kind::kPack, pack_key(pack)});
     std::vector<std::uint32_t> sizes;
     for (const Group& group : layout.groups) sizes.push_back(group.raw_size);
     const core::LockGuard lock(mutex_);
@@ -227,6 +229,13 @@ class Verification {
     }
     const core::LockGuard lock(mutex_);
     report_.bytes_read += have;
+  }
+
+  Layout check_table(const ObjectId& pack) {
+    ContainerReader reader(repository_.data_key());
+    auto layout = reader.fetch_layout(repository_.store(), {Kind::kPack, pack_key(pack)});
+    if (!layout) throw core::Error(core::Code::kStoreObjectMissing, "the object is not in the store");
+    return std::move(*layout);
   }
 
   Layout check_object(const ObjectName& name) {

@@ -37,6 +37,9 @@ struct VerifyReport {
 struct VerifyOptions {
   VerifyLevel level = VerifyLevel::kAuthenticate;
   unsigned threads = 2;
+  /// Sorted. Packs that were read back for an earlier backup: of these only the group tables are read, which shows that
+  /// they are there, whole in size, and hold what the manifest refers to.
+  std::vector<ObjectId> known_packs = {};
   /// Objects checked so far and objects in all; called by one thread at a time.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress = {};
 };
