@@ -56,7 +56,7 @@ def check_table(layers: dict[str, set[str]]) -> list[str]:
 
 
 def is_test(path: Path) -> bool:
-    return path.name.endswith("_test.cpp") or "testing" in path.parts
+    return path.name.endswith("_test.cpp") or "testing" in path.parts or "simulation" in path.parts
 
 
 def is_heavy(header: Path) -> bool:

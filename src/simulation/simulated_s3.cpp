@@ -1,0 +1,237 @@
+#include "simulation/simulated_s3.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "blob/retrying_store.h"
+#include "blob/s3_store.h"
+#include "core/error.h"
+#include "core/text.h"
+
+namespace backstay::simulation {
+namespace {
+
+constexpr std::string_view kHost = "http://store.test/bucket";
+constexpr core::Duration kLongestFlight = std::chrono::minutes(15);
+constexpr core::Duration kStalest = std::chrono::minutes(30);
+constexpr std::size_t kPage = 100;
+
+struct Target {
+  std::string key;
+  std::map<std::string, std::string> query;
+};
+
+Target parse(std::string_view url) {
+  Target target;
+  url.remove_prefix(kHost.size());
+  const auto question = url.find('?');
+  const std::string_view path = url.substr(0, question);
+  if (path.size() > 1) target.key = core::url_decode(path.substr(1));
+  if (question == std::string_view::npos) return target;
+  for (const auto& part : core::split(url.substr(question + 1), '&')) {
+    const std::string_view text = part;
+    const auto equals = text.find('=');
+    target.query[core::url_decode(text.substr(0, equals))] =
+        equals == std::string_view::npos ? "" : core::url_decode(text.substr(equals + 1));
+  }
+  return target;
+}
+
+std::string http_date(core::Timestamp time) {
+  static constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  const std::string text = core::format_time(std::chrono::floor<std::chrono::seconds>(time));
+  const auto month = static_cast<std::size_t>(core::parse_int(text.substr(5, 2)).value() - 1);
+  return fmt::format("Mon, {} {} {} {} GMT", text.substr(8, 2), kMonths.substr(month * 3, 3), text.substr(0, 4),
+                     text.substr(11, 8));
+}
+
+http::ClientResponse refusal(int status, std::string_view code) {
+  return {.status = status, .headers = {}, .body = core::to_bytes(fmt::format("<Error><Code>{}</Code></Error>", code))};
+}
+
+core::Error unreachable(const char* what) { return {core::Code::kStoreUnreachable, what}; }
+
+class SimulatedS3 final : public http::Transport {
+ public:
+  SimulatedS3(StoreState& state, Turns& turns, Dice& dice, Time& time, Process& process)
+      : state_(state), turns_(turns), dice_(dice), time_(time), process_(process) {}
+
+  using Transport::send;
+  http::ClientResponse send(const http::ClientRequest& request, std::stop_token) override {
+    const bool dies = turns_.take(process_);
+    ++state_.requests;
+    state_.arrive(time_);
+    auto answer = [&] {
+      if (dies) {
+        perform(request);
+        process_.dead = true;
+        throw core::Error(core::Code::kCancelled, process_.name + " is killed");
+      }
+      return send_badly(request);
+    }();
+    return answer;
+  }
+
+ private:
+  http::ClientResponse send_badly(const http::ClientRequest& request) {
+    const FaultRates& rates = state_.rates;
+    if (state_.away || dice_.chance(rates.reset)) throw unreachable("the connection was reset");
+    if (dice_.chance(rates.refuse)) {
+      const auto which = dice_.below(3);
+      if (which == 0) return {.status = 429, .headers = {}, .body = {}};
+      return which == 1 ? refusal(500, "InternalError") : refusal(503, "SlowDown");
+    }
+    if (request.method == "PUT" && dice_.chance(rates.late)) {
+      send_later(request);
+      throw core::Error(core::Code::kTimeout, "no answer");
+    }
+    if (request.method == "PUT" && dice_.chance(rates.twice)) send_later(request);
+    http::ClientResponse response = perform(request);
+    if (dice_.chance(rates.fail_after)) return refusal(500, "InternalError");
+    if (dice_.chance(rates.lose_answer)) throw unreachable("the connection was reset by the peer");
+    return damaged(request, std::move(response));
+  }
+
+  http::ClientResponse damaged(const http::ClientRequest& request, http::ClientResponse response) {
+    if (response.body.empty() || request.method != "GET") return response;
+    if (dice_.chance(state_.rates.cut)) {
+      if (dice_.chance(500)) throw unreachable("the answer ended early");
+      response.body.resize(dice_.below(response.body.size()));
+    }
+    const bool object = response.headers.find("ETag").has_value();
+    if (object && !response.body.empty() && dice_.chance(state_.rates.corrupt)) {
+      response.body[dice_.below(response.body.size())] ^= static_cast<std::byte>(1U << dice_.below(8));
+    }
+    return response;
+  }
+
+  void send_later(const http::ClientRequest& request) {
+    const auto delay = core::Duration(dice_.between(1, static_cast<std::uint64_t>(kLongestFlight.count())));
+    state_.late.push_back({.at = time_.now + delay,
+                           .key = parse(request.url).key,
+                           .content = copy(request.body),
+                           .if_absent = request.headers.find("If-None-Match").has_value()});
+  }
+
+  static Bucket::Content copy(core::ByteSpan body) {
+    return std::make_shared<const core::Bytes>(body.begin(), body.end());
+  }
+  [[nodiscard]] core::Timestamp now() const { return time_.now; }
+
+  http::ClientResponse perform(const http::ClientRequest& request) {
+    const Target target = parse(request.url);
+    if (request.method == "PUT") return put(request, target);
+    if (request.method == "DELETE") {
+      state_.bucket.remove(target.key, now());
+      return {.status = 204, .headers = {}, .body = {}};
+    }
+    if (request.method == "POST" && target.query.contains("delete")) return remove(core::as_text(request.body));
+    if (target.key.empty() && target.query.contains("list-type")) return list(target);
+    if (request.method == "GET" || request.method == "HEAD") return get(request, target);
+    return refusal(501, "NotImplemented");
+  }
+
+  http::ClientResponse put(const http::ClientRequest& request, const Target& target) {
+    const bool condition = state_.conditional_put && request.headers.find("If-None-Match").has_value();
+    if (condition && state_.bucket.find(target.key) != nullptr) return refusal(412, "PreconditionFailed");
+    state_.bucket.put(target.key, copy(request.body), now(), now() + time_.store_error);
+    return {.status = 200, .headers = {{"ETag", "\"1\""}}, .body = {}};
+  }
+
+  http::ClientResponse remove(std::string_view xml) {
+    constexpr std::string_view kOpen = "<Key>";
+    for (auto at = xml.find(kOpen); at != std::string_view::npos; at = xml.find(kOpen, at)) {
+      at += kOpen.size();
+      state_.bucket.remove(std::string(xml.substr(at, xml.find('<', at) - at)), now());
+    }
+    return {.status = 200, .headers = {}, .body = core::to_bytes("<DeleteResult></DeleteResult>")};
+  }
+
+  http::ClientResponse get(const http::ClientRequest& request, const Target& target) {
+    const Bucket::Object* const object = state_.bucket.find(target.key);
+    if (object == nullptr) return refusal(404, "NoSuchKey");
+    const core::Bytes& content = *object->content;
+    http::ClientResponse response{.status = 200, .headers = {{"ETag", "\"1\""}}, .body = {}};
+    response.headers.add("Last-Modified", http_date(object->modified));
+    if (request.method == "HEAD") {
+      response.headers.add("Content-Length", std::to_string(content.size()));
+      return response;
+    }
+    std::uint64_t from = 0;
+    std::uint64_t to = content.size();
+    if (const auto range = request.headers.find("Range")) {
+      const std::string_view text = std::string_view(*range).substr(std::string_view("bytes=").size());
+      const auto dash = text.find('-');
+      const auto last = core::parse_int(text.substr(dash + 1)).value_or(INT64_MAX);
+      if (dash == 0) {
+        from = to - std::min(to, static_cast<std::uint64_t>(last));
+      } else {
+        from = static_cast<std::uint64_t>(core::parse_int(text.substr(0, dash)).value());
+        if (static_cast<std::uint64_t>(last) < to) to = static_cast<std::uint64_t>(last) + 1;
+      }
+      if (from >= to) return refusal(416, "InvalidRange");
+      response.status = 206;
+      response.headers.add("Content-Range", fmt::format("bytes {}-{}/{}", from, to - 1, content.size()));
+    }
+    response.body.assign(content.begin() + static_cast<std::ptrdiff_t>(from),
+                         content.begin() + static_cast<std::ptrdiff_t>(to));
+    return response;
+  }
+
+  http::ClientResponse list(const Target& target) {
+    const auto value = [&](const char* name) {
+      const auto at = target.query.find(name);
+      return at == target.query.end() ? std::string() : at->second;
+    };
+    const std::string after = std::max(value("start-after"), value("continuation-token"));
+    core::Timestamp as_of = now();
+    if (dice_.chance(state_.rates.stale)) {
+      as_of -= core::Duration(dice_.below(static_cast<std::uint64_t>(kStalest.count())));
+    }
+    const std::size_t most =
+        std::min<std::size_t>(kPage, static_cast<std::size_t>(core::parse_int(value("max-keys")).value_or(kPage)));
+    const auto found = state_.bucket.list(value("prefix"), after, most, as_of);
+    std::string xml = "<ListBucketResult><IsTruncated>";
+    xml += found.size() == most ? "true</IsTruncated>" : "false</IsTruncated>";
+    if (found.size() == most) xml += fmt::format("<NextContinuationToken>{}</NextContinuationToken>", found.back().key);
+    for (const auto& object : found) {
+      xml += fmt::format("<Contents><Key>{}</Key><LastModified>{}</LastModified><Size>{}</Size></Contents>", object.key,
+                         core::format_time(object.modified), object.size);
+    }
+    return {.status = 200, .headers = {}, .body = core::to_bytes(xml + "</ListBucketResult>")};
+  }
+
+  StoreState& state_;
+  Turns& turns_;
+  Dice& dice_;
+  Time& time_;
+  Process& process_;
+};
+
+}  // namespace
+
+void StoreState::arrive(const Time& time) {
+  for (const Late& write : late) {
+    if (write.at > time.now) continue;
+    if (write.if_absent && conditional_put && bucket.find(write.key) != nullptr) continue;
+    bucket.put(write.key, write.content, time.now, time.now + time.store_error);
+  }
+  std::erase_if(late, [&](const Late& write) { return write.at <= time.now; });
+}
+
+std::unique_ptr<blob::Store> open_simulated_store(StoreState& state, Turns& turns, Dice& dice, Time& time,
+                                                  Process& process, core::Clock& clock, core::Random& random) {
+  const blob::StoreContext context{.clock = clock, .random = random};
+  const blob::StorePolicy policy;
+  auto s3 = std::make_unique<blob::S3Store>(
+      std::make_unique<SimulatedS3>(state, turns, dice, time, process),
+      blob::parse_s3_location({.url = "s3://bucket",
+                               .endpoint_url = "http://store.test",
+                               .region = "us-east-1",
+                               .addressing = blob::AddressingStyle::kPath}),
+      blob::Credentials{.access_key = "key", .secret_key = core::Secret("secret")}, policy, context);
+  return std::make_unique<blob::RetryingStore>(std::move(s3), policy.retry, context);
+}
+
+}  // namespace backstay::simulation

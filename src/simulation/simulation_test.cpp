@@ -1,0 +1,52 @@
+// Histories from seeds. A seed that fails prints what happened in it and how to see it again.
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "core/log.h"
+#include "core/text.h"
+#include "os/file.h"
+#include "postgres/testing/test_cluster.h"
+#include "simulation/world.h"
+
+namespace backstay::simulation {
+namespace {
+
+std::uint64_t setting(const char* name, std::uint64_t otherwise) {
+  const char* const text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
+  return text == nullptr ? otherwise : static_cast<std::uint64_t>(core::parse_int(text).value());
+}
+
+class SimulationTest : public ::testing::TestWithParam<std::uint64_t> {
+ protected:
+  SimulationTest() { core::set_log_level(core::LogLevel::kError); }
+};
+
+constexpr std::uint64_t kShares = 8;
+
+TEST_P(SimulationTest, KeepsEveryPromise) {
+  const std::uint64_t seeds = setting("BACKSTAY_SIMULATION_SEEDS", 64);
+  const std::uint64_t first = setting("BACKSTAY_SIMULATION_FIRST_SEED", 1);
+  std::uint64_t requests = 0;
+  std::uint64_t deaths = 0;
+  std::uint64_t backups = 0;
+  for (std::uint64_t seed = first + GetParam(); seed < first + seeds; seed += kShares) {
+    const postgres::testing::TemporaryDirectory spool;
+    const Report report = World(seed, spool.path()).run();
+    requests += report.requests;
+    deaths += report.deaths;
+    backups += report.backups;
+    const bool wanted = seeds == 1;
+    if (report.broken.empty() && !wanted) continue;
+    for (const std::string& step : report.steps) fmt::print(stderr, "{}\n", step);
+    EXPECT_EQ(report.broken, "") << "seed " << seed << "; again: BACKSTAY_SIMULATION_SEEDS=1 "
+                                 << "BACKSTAY_SIMULATION_FIRST_SEED=" << seed << " simulation_tests";
+  }
+  fmt::print("{} requests, {} backups, {} processes killed\n", requests, backups, deaths);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, SimulationTest, ::testing::Range(std::uint64_t{0}, kShares));
+
+}  // namespace
+}  // namespace backstay::simulation
