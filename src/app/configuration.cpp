@@ -97,13 +97,21 @@ const std::array kSettings = {
             "databases which were made otherwise"},
     Setting{"postgres", "service_address", &C::postgres_service_address,
             "the address that database services listen on and that their details name"},
+    Setting{"postgres", "full_backup_days", &C::postgres_full_backup_days,
+            "after how many days a physical backup reads and stores all of the data anew, instead of what has changed "
+            "since the one before; 0: always",
+            0, 3650},
+    Setting{"postgres", "full_backup_after", &C::postgres_full_backup_after,
+            "after how many incremental backups of an instance the next one is full", 0, 100000},
     Setting{"postgres", "installation_roots", &C::postgres_installation_roots,
-            "directories with one PostgreSQL major version in each subdirectory, as Debian lays them out"},
+            "directories with one PostgreSQL major version in each subdirectory, as Debian lays them out, and "
+            "installations of their own; of a major that is there twice the newest minor version runs"},
     Setting{"postgres", "restore_helper_file", &C::postgres_restore_helper_file,
             "the program that fetches WAL for a recovering server; empty: `backstay-restore-wal` beside this program"},
     Setting{"postgres", "look_seconds", &C::postgres_look_seconds,
             "how often what the archive of a service needs is listed, and its server's slot and branch are looked at; "
-            "longer where a listing takes long", 1, 3600},
+            "longer where a listing takes long",
+            1, 3600},
     Setting{"postgres", "first_port", &C::postgres_first_port, "first port for database services", 1024, 65535},
     Setting{"postgres", "last_port", &C::postgres_last_port, "last port for database services", 1024, 65535},
     Setting{"postgres", "first_uid", &C::postgres_first_uid,

@@ -43,6 +43,8 @@ struct Configuration {
   std::string postgres_service_address = "127.0.0.1";
   std::vector<std::string> postgres_installation_roots = {"/usr/lib/postgresql"};
   std::string postgres_restore_helper_file;
+  std::int64_t postgres_full_backup_days = 30;
+  std::int64_t postgres_full_backup_after = 100;
   std::int64_t postgres_look_seconds = 30;
   std::int64_t postgres_first_port = 20000;
   std::int64_t postgres_last_port = 29999;

@@ -138,6 +138,11 @@ Prepared prepare_extensions(const DumpRestoreRequest& request, const repository:
 
 }  // namespace
 
+int dump_major(const repository::BackupRecord& record) {
+  const auto& version = record.postgres_version;
+  return static_cast<int>(core::parse_int(version.substr(0, version.find('.'))).value_or(0));
+}
+
 repository::BackupRecord require_dump(repository::Repository& repository, const std::string& instance,
                                       const std::string& backup, int major) {
   auto record = repository.backup(instance, backup);
@@ -149,11 +154,11 @@ repository::BackupRecord require_dump(repository::Repository& repository, const 
                       fmt::format("the backup '{}' is physical: it holds files of a server, not SQL", backup))
         .with_hint("recover it into a service, or take a logical backup");
   }
-  const auto dumped = core::parse_int(record->postgres_version.substr(0, record->postgres_version.find('.')));
-  if (dumped && *dumped > major) {
+  const int dumped = dump_major(*record);
+  if (dumped > major) {
     throw core::Error(core::Code::kInvalidArgument,
-                      fmt::format("the dump is of PostgreSQL {}, and cannot go back to {}", *dumped, major))
-        .with_hint(fmt::format("choose PostgreSQL {} or later", *dumped));
+                      fmt::format("the dump is of PostgreSQL {}, and cannot go back to {}", dumped, major))
+        .with_hint(fmt::format("choose PostgreSQL {} or later", dumped));
   }
   return *std::move(record);
 }

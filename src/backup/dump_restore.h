@@ -22,6 +22,9 @@ namespace backstay::backup {
 repository::BackupRecord require_dump(repository::Repository& repository, const std::string& instance,
                                       const std::string& backup, int major);
 
+/// Of the server that was dumped; 0 where the record does not say.
+int dump_major(const repository::BackupRecord& record);
+
 /// Where a dump comes from, and who reads it.
 struct StoredDump {
   repository::Repository& repository;

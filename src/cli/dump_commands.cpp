@@ -32,12 +32,12 @@ struct DumpOptions {
 /// Of the dump's major version or the next later one.
 postgres::Installation installation_for(const repository::BackupRecord& record, const std::filesystem::path& bin) {
   const auto place = bin.empty() ? std::filesystem::path(postgres::kDebianRoot) : bin;
-  const auto major = core::parse_int(record.postgres_version.substr(0, record.postgres_version.find('.')));
+  const int major = backup::dump_major(record);
   for (const auto& installation : postgres::find_installations(std::array{place})) {
-    if (installation.major >= major.value_or(0) && !postgres::dump_problem(installation)) return installation;
+    if (installation.major >= major && !postgres::dump_problem(installation)) return installation;
   }
-  throw core::Error(core::Code::kNotSupported, fmt::format("no pg_restore of PostgreSQL {} or later is in '{}'",
-                                                           major.value_or(0), place.string()))
+  throw core::Error(core::Code::kNotSupported,
+                    fmt::format("no pg_restore of PostgreSQL {} or later is in '{}'", major, place.string()))
       .with_hint("install it, or name where it is with --postgres-bin");
 }
 

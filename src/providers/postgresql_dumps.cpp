@@ -1,5 +1,8 @@
 #include "providers/postgresql_dumps.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "backup/dump.h"
 #include "backup/dump_restore.h"
 #include "core/error.h"
@@ -20,13 +23,22 @@ backup::ScratchSpace scratch_of(const PostgresqlWorld& world) {
   return {.parent = scratch_directory(world.config), .claims = world.scratch};
 }
 
-/// The oldest one that may do the work; null if there is none.
-const postgres::Installation* installation_for(const PostgresqlWorld& world, int major, control::DumpWork work) {
-  for (const auto& installation : world.installations) {
-    const bool fits = work == control::DumpWork::kTake ? installation.major == major : installation.major >= major;
-    if (fits && (work == control::DumpWork::kTake || !postgres::dump_problem(installation))) return &installation;
-  }
-  return nullptr;
+/// Whose pg_restore takes a dump into a server: the server's own if it has one. A later one says what the server does
+/// not know, and an earlier one than the dump's cannot read it.
+const postgres::Installation& restoring_installation(const PostgresqlWorld& world, int dump, int server) {
+  const auto usable = postgres::usable_installations(world.installations, dump, server, postgres::dump_problem);
+  if (!usable.empty()) return *usable.back();
+  const auto versions = dump == server ? fmt::to_string(dump) : fmt::format("{} to {}", dump, server);
+  throw core::Error(core::Code::kNotSupported,
+                    fmt::format("there is no pg_restore of PostgreSQL {} on this machine", versions))
+      .with_hint("install the client programs of one of these versions");
+}
+
+/// What SQL is made with: the oldest that can read the dump, whose words later servers know too. Null if there is none.
+const postgres::Installation* reading_installation(const PostgresqlWorld& world, int dump) {
+  constexpr int kAny = std::numeric_limits<int>::max();
+  const auto usable = postgres::usable_installations(world.installations, dump, kAny, postgres::dump_problem);
+  return usable.empty() ? nullptr : usable.front();
 }
 
 backup::ProgressCallback report_to(control::WorkContext& context) {
@@ -100,10 +112,12 @@ void DumpLoader::start_closed() {
 
 void DumpLoader::restore(repository::Repository& repository, const std::string& source, const std::string& backup) {
   const auto access = instance_.access();
+  const auto record = backup::require_dump(repository, source, backup, instance_.installation().major);
   backup::DumpRestoreRequest request{.from = {.repository = repository,
                                               .instance = source,
                                               .backup_id = backup,
-                                              .installation = instance_.installation(),
+                                              .installation = restoring_installation(world_, backup::dump_major(record),
+                                                                                     instance_.installation().major),
                                               .identity = instance_.identity(),
                                               .scratch = scratch_of(world_)},
                                      .connection = instance_.server().management_target(access.database),
@@ -129,11 +143,14 @@ std::optional<os::Identity> dump_reader(const model::Instance& instance) {
 std::optional<std::string> dump_problem(const PostgresqlWorld& world, const model::Instance& instance,
                                         control::DumpWork work) {
   if (instance.engine_major == 0) return std::nullopt;  // it has no data yet, which is told elsewhere
-  const auto* const installation = installation_for(world, instance.engine_major, work);
-  if (installation != nullptr) return postgres::dump_problem(*installation);
-  return fmt::format("no pg_{} of PostgreSQL {}{} is installed on this machine",
-                     work == control::DumpWork::kTake ? "dump" : "restore", instance.engine_major,
-                     work == control::DumpWork::kTake ? "" : " or later");
+  if (work == control::DumpWork::kTake) {
+    const int major = instance.engine_major;
+    const auto own = std::ranges::find(world.installations, major, &postgres::Installation::major);
+    if (own != world.installations.end()) return postgres::dump_problem(*own);
+    return fmt::format("PostgreSQL {} is not installed on this machine", major);
+  }
+  if (reading_installation(world, instance.engine_major) != nullptr) return std::nullopt;
+  return fmt::format("no pg_restore of PostgreSQL {} or later is installed on this machine", instance.engine_major);
 }
 
 repository::BackupRecord take_service_dump(const PostgresqlWorld& world, const backup::Environment& environment,
@@ -167,10 +184,8 @@ control::RecoveryPlan plan_dump(const PostgresqlWorld& world, repository::Reposi
     refuse("a logical backup has no roles whose logins could be kept", "/recoverFrom/keepLogins",
            "goes with physical backups");
   }
-  if (const auto problem = postgres::dump_problem(postgres::installation_of(world.installations, major))) {
-    throw core::Error(core::Code::kNotSupported, *problem).with_hint("install the client programs of that version");
-  }
   const auto record = backup::require_dump(repository, source.id, *question.backup_id, major);
+  restoring_installation(world, backup::dump_major(record), major);
   const std::string taken = core::format_time(record.taken.value_or(record.stop_time));
   control::RecoveryPlan plan;
   plan.facts = {
@@ -200,7 +215,7 @@ void load_dump(const PostgresqlWorld& world, const backup::Environment& environm
 void write_service_dump(const PostgresqlWorld& world, const backup::Environment& environment,
                         repository::Repository& repository, const model::Instance& instance,
                         const std::string& backup_id, const control::TextSink& sink, std::stop_token stop) {
-  const auto* const installation = installation_for(world, instance.engine_major, control::DumpWork::kRead);
+  const auto* const installation = reading_installation(world, instance.engine_major);
   if (installation == nullptr) {
     throw core::Error(core::Code::kNotSupported,
                       dump_problem(world, instance, control::DumpWork::kRead).value_or("there is no pg_restore"));

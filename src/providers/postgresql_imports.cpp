@@ -3,6 +3,7 @@
 #include "backup/import.h"
 #include "core/error.h"
 #include "os/untrusted_directory.h"
+#include "postgres/dump_programs.h"
 #include "postgres/script_load.h"
 #include "providers/import_places.h"
 #include "providers/postgresql_dumps.h"
@@ -37,6 +38,18 @@ postgres::ConnectionTarget connection_of(const PostgresqlWorld& world, Postgresq
   return target;
 }
 
+std::optional<std::string> programs_problem(const postgres::Installation& installation) {
+  const auto problem = postgres::load_problem(installation);
+  return problem ? problem : postgres::dump_problem(installation);
+}
+
+/// Whose psql and pg_restore take a dump into a server: the server's own if it has them, else of the newest earlier
+/// version, whose words it knows. Null if there are none.
+const postgres::Installation* loading_installation(const PostgresqlWorld& world, int server) {
+  const auto usable = postgres::usable_installations(world.installations, 0, server, programs_problem);
+  return usable.empty() ? nullptr : usable.back();
+}
+
 core::json::object told(const backup::ImportResult& result) {
   if (result.loaded_before) return {{"loadedBefore", true}};
   return {{"format", backup::to_text(result.format)},
@@ -49,7 +62,8 @@ core::json::object told(const backup::ImportResult& result) {
 
 std::optional<std::string> import_problem(const PostgresqlWorld& world, const model::Instance& instance) {
   if (instance.engine_major == 0) return std::nullopt;  // it has no data yet, which is told elsewhere
-  return postgres::load_problem(postgres::installation_of(world.installations, instance.engine_major));
+  if (loading_installation(world, instance.engine_major) != nullptr) return std::nullopt;
+  return programs_problem(postgres::installation_of(world.installations, instance.engine_major));
 }
 
 core::json::object import_into_service(const PostgresqlWorld& world, const backup::Environment& environment,
@@ -57,6 +71,11 @@ core::json::object import_into_service(const PostgresqlWorld& world, const backu
                                        control::WorkContext& context) {
   PostgresqlInstance instance(world, body);
   const auto place = place_of(world, task);
+  const auto* const programs = loading_installation(world, body.instance.engine_major);
+  if (programs == nullptr) {
+    throw core::Error(core::Code::kNotSupported,
+                      import_problem(world, body.instance).value_or("there is no psql on this machine"));
+  }
   const os::UntrustedDirectory root(place.root);
   std::optional<backup::DumpFormat> format;
   if (!task.format.empty()) format = backup::dump_format_from_text(task.format);
@@ -66,7 +85,7 @@ core::json::object import_into_service(const PostgresqlWorld& world, const backu
       .format = format,
       .most_bytes = most_bytes(body.service),
       .scratch = {.parent = scratch_directory(world.config), .claims = world.scratch},
-      .load = {.installation = instance.installation(),
+      .load = {.installation = *programs,
                .identity = instance.identity(),
                .connection = connection_of(world, instance, body),
                .connect_as_superuser = [&](const std::string& database) { return instance.server().connect(database); },

@@ -86,7 +86,7 @@ RecoverRequest ArchiveFixture::recover_request(const RecoveryPlan& plan, const s
                          .plan = plan,
                          .name = name,
                          .paths = {directory_.path() / name},
-                         .installation = postgres::testing::test_installation(),
+                         .installation = *installation_,
                          .identity = postgres::testing::test_identity(),
                          .launcher = launcher_};
   request.resources.memory_bytes = 256U << 20;
@@ -109,11 +109,11 @@ std::unique_ptr<RecoveredServer> ArchiveFixture::start_recovered(const std::stri
   postgres::OpenServerConfig config;
   config.listen_addresses = "";
   config.resources.memory_bytes = 256U << 20;
-  config.major = postgres::testing::test_installation().major;
+  config.major = installation_->major;
   postgres::write_server_config(files_, paths, config, postgres::testing::test_identity());
   postgres::ServerDescription description;
   description.name = name;
-  description.installation = postgres::testing::test_installation();
+  description.installation = *installation_;
   description.paths = paths;
   description.identity = postgres::testing::test_identity();
   description.management_password = core::Secret(std::string(kManagementPassword));
@@ -125,7 +125,7 @@ std::unique_ptr<RecoveredServer> ArchiveFixture::start_recovered(const std::stri
 std::string ArchiveFixture::run_program(const std::string& program, const postgres::ConnectionTarget& target,
                                         std::vector<std::string> arguments) {
   os::Command command;
-  command.argv = {postgres::testing::test_installation().program(program).string()};
+  command.argv = {installation_->program(program).string()};
   command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
   command.environment = {{"PGHOST", target.socket_directory.string()},
                          {"PGPORT", std::to_string(target.port)},

@@ -74,6 +74,8 @@ class ArchiveFixture : public ::testing::Test {
   std::string run_program(const std::string& program, const postgres::ConnectionTarget& target,
                           std::vector<std::string> arguments);
 
+  /// What recovered servers run.
+  const postgres::Installation* installation_ = &postgres::testing::test_installation();
   core::SystemClock clock_;
   core::SystemRandom random_;
   os::RealFileSystem files_;
