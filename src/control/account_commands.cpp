@@ -77,6 +77,13 @@ void require_power_over_owner(const Principal& principal, const model::Token& to
   if (const auto owner = metadata::Accounts(tx).find(token.account_id)) require_power_over(principal, *owner, tx);
 }
 
+/// Revoking gives nothing away: superadmins may do it to the operator's tokens too, which may be in wrong hands.
+void require_power_to_revoke(const Principal& principal, const model::Token& token, metadata::Transaction& tx) {
+  const auto caller = principal.account_id.empty() ? std::nullopt : metadata::Accounts(tx).find(principal.account_id);
+  if (token.account_id.empty() && caller && caller->role == model::AccountRole::kSuperadmin) return;
+  require_power_over_owner(principal, token, tx);
+}
+
 }  // namespace
 
 model::Team ServiceCommands::create_team(const CreateTeamRequest& request, const Principal& principal) {
@@ -149,6 +156,7 @@ CreatedToken ServiceCommands::rotate_token(const std::string& id, core::Duration
     before.kind = model::TokenKind::kFormer;
     before.key_id = id;
     before.expires_at = std::min(token->expires_at.value_or(now + overlap), now + overlap);
+    metadata::Tokens(tx).revoke_former(id, now);
     metadata::Tokens(tx).replace_hash(id, made.token.hash);
     metadata::Tokens(tx).insert(before);
     made.token = metadata::Tokens(tx).find(id).value();
@@ -167,7 +175,7 @@ Preview ServiceCommands::delete_token(const std::string& id, const Principal& pr
   const auto token = metadata::Tokens(tx).find(id);
   const bool seen = token && (principal.admin || token->account_id == principal.account_id);
   if (!seen) throw core::Error(core::Code::kNotFound, fmt::format("there is no token '{}'", id));
-  require_power_over_owner(principal, *token, tx);
+  require_power_to_revoke(principal, *token, tx);
   Preview preview{.effects = {fmt::format("the token '{}' is revoked: its next request is refused, and its event "
                                           "streams end",
                                           token->name)}};

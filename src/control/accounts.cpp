@@ -141,9 +141,21 @@ model::Account Accounts::create(const CreateAccountRequest& request, const Princ
   return account;
 }
 
-CreatedToken Accounts::begin_session(metadata::Transaction& tx, model::Account& account) {
+CreatedToken Accounts::begin_refreshing(metadata::Transaction& tx, const model::Account& account) {
+  auto made = new_token(deps_.random, deps_.clock.now());
+  made.token.kind = model::TokenKind::kRefresh;
+  made.token.name = account.email;
+  made.token.account_id = account.id;
+  made.token.expires_at = deps_.clock.now() + config_.refresh_length;
+  metadata::Tokens(tx).insert(made.token);
+  return made;
+}
+
+CreatedToken Accounts::begin_session(metadata::Transaction& tx, model::Account& account,
+                                     const std::string& refresh_id) {
   auto made = new_token(deps_.random, deps_.clock.now());
   made.token.kind = model::TokenKind::kSession;
+  made.token.key_id = refresh_id;
   made.token.name = account.email;
   made.token.account_id = account.id;
   made.token.scopes = model::scopes_of(account.role);
@@ -157,7 +169,8 @@ CreatedToken Accounts::begin_session(metadata::Transaction& tx, model::Account& 
   return made;
 }
 
-Session Accounts::login(const std::string& email, const core::Secret& password, const std::string& address) {
+Session Accounts::login(const std::string& email, const core::Secret& password, const std::string& address,
+                        Refreshable refreshable) {
   const auto wanted = core::to_lower(core::trim(email));
   attempts_.begin(wanted, address);
   const auto found = deps_.database.read([&](auto& tx) { return metadata::Accounts(tx).find_by_email(wanted); });
@@ -173,9 +186,31 @@ Session Accounts::login(const std::string& email, const core::Secret& password, 
     if (!account || account->password_hash != found->password_hash) {
       throw Error(Code::kUnauthenticated, "the e-mail address or the password is wrong");
     }
-    auto token = begin_session(tx, *account);
-    return Session{*account, std::move(token)};
+    if (refreshable == Refreshable::kNo) return Session{*account, begin_session(tx, *account)};
+    auto refresh = begin_refreshing(tx, *account);
+    auto token = begin_session(tx, *account, refresh.token.id);
+    return Session{*account, std::move(token), std::move(refresh.text)};
   });
+}
+
+Session Accounts::refresh(const core::Secret& text, const std::string& address) {
+  const auto now = deps_.clock.now();
+  const auto is_known =
+      deps_.database.read([&](auto& tx) { return usable_refresh(tx, text.reveal(), now).has_value(); });
+  auto session = !is_known ? std::nullopt : deps_.database.write([&](auto& tx) -> std::optional<Session> {
+    const auto known = usable_refresh(tx, text.reveal(), now);
+    auto account = known ? metadata::Accounts(tx).find(known->account_id) : std::nullopt;
+    if (!account) return std::nullopt;
+    auto next = new_token(deps_.random, now);
+    metadata::Tokens(tx).replace_hash(known->id, next.token.hash);
+    metadata::Tokens(tx).extend(known->id, now + config_.refresh_length);
+    auto token = begin_session(tx, *account, known->id);
+    return Session{*account, std::move(token), std::move(next.text)};
+  });
+  if (session) return *std::move(session);
+  core::log_warning("login.refused", "a session was not refreshed", {{"client", address}});
+  throw Error(Code::kUnauthenticated, "the refresh token is unknown, expired, or was used before")
+      .with_hint("log in again");
 }
 
 void Accounts::logout(const Principal& principal) {
@@ -183,7 +218,12 @@ void Accounts::logout(const Principal& principal) {
     throw Error(Code::kInvalidArgument, fmt::format("the token '{}' is of no session", principal.token_name))
         .with_hint("revoke a key with DELETE /api/tokens/{id}");
   }
-  deps_.database.write([&](auto& tx) { metadata::Tokens(tx).revoke(principal.token_id, deps_.clock.now()); });
+  deps_.database.write([&](auto& tx) {
+    metadata::Tokens tokens(tx);
+    const auto session = tokens.find(principal.token_id);
+    tokens.revoke(principal.token_id, deps_.clock.now());
+    if (session && !session->key_id.empty()) tokens.revoke(session->key_id, deps_.clock.now());
+  });
 }
 
 model::Account Accounts::me(const Principal& principal) {

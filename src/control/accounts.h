@@ -23,6 +23,8 @@ struct AccountConfig {
   /// Whether the first account may be made by whoever comes first; else it takes an administrator's token.
   bool open_registration = false;
   core::Duration session_length = std::chrono::hours(12);
+  /// How long a session that can be refreshed may lie before it is.
+  core::Duration refresh_length = std::chrono::hours(24 * 30);
   std::uint32_t password_rounds = 600'000;
 };
 
@@ -46,9 +48,13 @@ struct ChangeAccountRequest {
 };
 
 struct Session {
-  model::Account account;
-  CreatedToken token;
+  model::Account account{};
+  CreatedToken token{};
+  /// Of one that can be refreshed.
+  std::optional<core::Secret> refresh{};
 };
+
+enum class Refreshable { kNo, kYes };
 
 struct AccountDependencies {
   metadata::Database& database;
@@ -79,8 +85,12 @@ class Accounts {
 
   /// Throws Error(unauthenticated) for a wrong address or password, which of the two it does not say, and
   /// Error(rate_limited) after too many.
-  Session login(const std::string& email, const core::Secret& password, const std::string& address);
-  /// Ends the caller's session. Throws Error(invalid_argument) for a token of no session.
+  Session login(const std::string& email, const core::Secret& password, const std::string& address,
+                Refreshable refreshable = Refreshable::kNo);
+  /// The next session of what refreshes, with another text to refresh it; the old text is worth nothing any more. The
+  /// session before goes on to its end. Throws Error(unauthenticated).
+  Session refresh(const core::Secret& text, const std::string& address);
+  /// Ends the caller's session, and what would refresh it. Throws Error(invalid_argument) for a token of no session.
   void logout(const Principal& principal);
 
   /// Throws Error(conflict) for a token that is nobody's.
@@ -101,7 +111,9 @@ class Accounts {
 
  private:
   model::Account made_of(const CreateAccountRequest& request);
-  CreatedToken begin_session(metadata::Transaction& tx, model::Account& account);
+  CreatedToken begin_session(metadata::Transaction& tx, model::Account& account, const std::string& refresh_id = {});
+  /// What refreshes sessions of the account: a new one.
+  CreatedToken begin_refreshing(metadata::Transaction& tx, const model::Account& account);
   void check_password(Refusals& refusals, const core::Secret& password, std::string_view pointer);
   void require_owner(metadata::Transaction& tx, const model::Account& before, std::optional<model::AccountRole> after);
   void check_teams(metadata::Transaction& tx, const std::vector<std::int64_t>& team_ids);

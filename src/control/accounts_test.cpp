@@ -120,12 +120,24 @@ TEST_F(AccountsTest, WrongPasswordsTellNothingAndAreCounted) {
     return refusal([&] { accounts_.login(email, Secret("wrong horse"), address); });
   };
   EXPECT_EQ(attempt("nobody@example.com", "192.0.2.1"), Code::kUnauthenticated);
-  for (int i = 0; i < LoginAttempts::kMostOfAccount; ++i) {
-    EXPECT_EQ(attempt("user@example.com", fmt::format("192.0.2.{}", i + 10)), Code::kUnauthenticated);
+  for (int i = 0; i < LoginAttempts::kMostOfAccountFromAddress; ++i) {
+    EXPECT_EQ(attempt("user@example.com", "192.0.2.1"), Code::kUnauthenticated);
   }
   EXPECT_EQ(refusal([&] { logged_in("user@example.com"); }), Code::kRateLimited) << "even with the right one";
+  EXPECT_EQ(refusal([&] { accounts_.login("user@example.com", Secret("correct horse"), "192.0.2.2"); }), std::nullopt)
+      << "its owner is elsewhere";
   world_.clock.advance(LoginAttempts::kWindow);
   EXPECT_EQ(refusal([&] { logged_in("user@example.com"); }), std::nullopt);
+}
+
+TEST_F(AccountsTest, FromManyAddressesTogetherThereAreMoreAttemptsButNotWithoutEnd) {
+  user();
+  for (int i = 0; i < LoginAttempts::kMostOfAccount; ++i) {
+    EXPECT_EQ(refusal([&] { accounts_.login("user@example.com", Secret("wrong"), fmt::format("192.0.2.{}", i)); }),
+              Code::kUnauthenticated);
+  }
+  EXPECT_EQ(refusal([&] { accounts_.login("user@example.com", Secret("correct horse"), "198.51.100.1"); }),
+            Code::kRateLimited);
 }
 
 TEST_F(AccountsTest, AnAddressHasOnlySoManyAttempts) {
@@ -232,7 +244,8 @@ TEST_F(AccountsTest, NobodyHasPowerOverTheKeysOfThoseWithMore) {
   EXPECT_EQ(rotates(operators, first), Code::kForbidden) << "it is nobody's that has an account";
   for (const auto& caller : {admin, other, first, world_.admin}) EXPECT_EQ(rotates(admins, caller), std::nullopt);
   EXPECT_EQ(rotates(superadmins, first), std::nullopt);
-  for (const auto& id : {operators, superadmins, admins}) EXPECT_EQ(deletes(id, world_.admin), std::nullopt);
+  for (const auto& id : {superadmins, admins}) EXPECT_EQ(deletes(id, world_.admin), std::nullopt);
+  EXPECT_EQ(deletes(operators, first), std::nullopt) << "a superadmin ends a key that is in wrong hands";
 }
 
 TEST(PasswordTest, IsKnownByItsHashAlone) {
@@ -324,6 +337,41 @@ TEST_F(ClientAccessTest, EndsAfterAnHourOrWithTheKey) {
   EXPECT_TRUE(kept(late));
   world_.commands->delete_token(key_.token.id, world_.admin);
   EXPECT_FALSE(principal(late));
+}
+
+TEST_F(AccountsTest, ASessionIsRefreshedWithATextThatIsGoodOnce) {
+  user();
+  const auto begun = accounts_.login("user@example.com", Secret("correct horse"), "192.0.2.1", Refreshable::kYes);
+  ASSERT_TRUE(begun.refresh);
+  EXPECT_FALSE(world_.commands->authenticate(begun.refresh->reveal())) << "it opens nothing";
+  EXPECT_EQ(refusal([&] { accounts_.refresh(begun.token.text, "a"); }), Code::kUnauthenticated);
+  world_.clock.advance(std::chrono::hours(24 * 20));
+  EXPECT_FALSE(is_known(begun.token));
+  const auto next = accounts_.refresh(*begun.refresh, "a");
+  EXPECT_TRUE(is_known(next.token));
+  EXPECT_EQ(next.account.email, "user@example.com");
+  EXPECT_EQ(refusal([&] { accounts_.refresh(*begun.refresh, "a"); }), Code::kUnauthenticated) << "used before";
+  world_.clock.advance(std::chrono::hours(24 * 20));
+  const auto third = accounts_.refresh(*next.refresh, "a");
+  world_.clock.advance(std::chrono::hours(24 * 30));
+  EXPECT_EQ(refusal([&] { accounts_.refresh(*third.refresh, "a"); }), Code::kUnauthenticated) << "too late";
+}
+
+TEST_F(AccountsTest, WhatEndsASessionEndsWhatRefreshesIt) {
+  const auto caller = user();
+  const auto login = [&] {
+    return accounts_.login("user@example.com", Secret("correct horse"), "192.0.2.1", Refreshable::kYes);
+  };
+  const auto one = login();
+  const auto other = login();
+  accounts_.logout(principal(one.token));
+  EXPECT_EQ(refusal([&] { accounts_.refresh(*one.refresh, "a"); }), Code::kUnauthenticated);
+  accounts_.change_password(Secret("correct horse"), Secret("battery staple"), principal(other.token), "a");
+  const auto after = accounts_.refresh(*other.refresh, "a");
+  EXPECT_TRUE(is_known(after.token)) << "whoever changed it goes on";
+  accounts_.change_password(Secret("battery staple"), Secret("correct horse"), caller, "a");
+  EXPECT_EQ(refusal([&] { accounts_.refresh(*after.refresh, "a"); }), Code::kUnauthenticated);
+  EXPECT_FALSE(is_known(after.token));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace {
 
 std::string account_key(const std::string& email) { return "account " + email; }
 std::string address_key(const std::string& address) { return "address " + address; }
+std::string pair_key(const std::string& email, const std::string& address) { return address + " account " + email; }
 
 }  // namespace
 
@@ -17,6 +18,7 @@ void LoginAttempts::begin(const std::string& email, const std::string& address) 
   const auto now = clock_.steady_now();
   std::erase_if(counts_, [&](const auto& entry) { return now - entry.second.since >= kWindow; });
   count(address_key(address), kMostOfAddress, "from this address");
+  count(pair_key(email, address), kMostOfAccountFromAddress, "to this account from this address");
   count(account_key(email), kMostOfAccount, "to this account");
 }
 
@@ -34,6 +36,7 @@ void LoginAttempts::count(const std::string& who, int most, std::string_view wha
 void LoginAttempts::succeeded(const std::string& email, const std::string& address) {
   const core::LockGuard lock(mutex_);
   counts_.erase(account_key(email));
+  counts_.erase(pair_key(email, address));
   const auto from = counts_.find(address_key(address));
   if (from != counts_.end()) --from->second.attempts;
 }

@@ -1,4 +1,7 @@
 // How often a login may fail, for one account and from one address.
+//
+// Somebody who only knows an account's name closes it for their own address alone; from many addresses together it
+// takes ten times as many.
 #pragma once
 
 #include <chrono>
@@ -13,13 +16,15 @@ namespace backstay::control {
 /// Thread-safe. Counts in this process alone.
 class LoginAttempts {
  public:
-  static constexpr int kMostOfAccount = 10;
+  static constexpr int kMostOfAccountFromAddress = 10;
+  static constexpr int kMostOfAccount = 100;
   static constexpr int kMostOfAddress = 50;
   static constexpr auto kWindow = std::chrono::minutes(15);
 
   explicit LoginAttempts(core::Clock& clock) : clock_(clock) {}
-  /// Counts an attempt before it is judged, so that many at once are many. Throws Error(rate_limited) where the account
-  /// or the address has had its attempts of the quarter of an hour that began with the first one.
+  /// Counts an attempt before it is judged, so that many at once are many. Throws Error(rate_limited) where the
+  /// account, the address or the two together have had their attempts of the quarter of an hour that began with the
+  /// first one.
   void begin(const std::string& email, const std::string& address);
   /// The password was right: its attempts do not count.
   void succeeded(const std::string& email, const std::string& address);

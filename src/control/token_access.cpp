@@ -72,10 +72,16 @@ std::string token_hash(std::string_view text) { return core::to_hex(codec::sha25
 std::optional<model::Token> usable_token(metadata::Transaction& tx, std::string_view text, core::Timestamp now) {
   metadata::Tokens tokens(tx);
   auto token = tokens.find_by_hash(token_hash(text));
-  if (!token || !model::is_usable(*token, now)) return std::nullopt;
+  if (!token || token->kind == model::TokenKind::kRefresh || !model::is_usable(*token, now)) return std::nullopt;
   if (token->key_id.empty()) return token;
   const auto key = tokens.find(token->key_id);
   if (!key || !model::is_usable(*key, now)) return std::nullopt;
+  return token;
+}
+
+std::optional<model::Token> usable_refresh(metadata::Transaction& tx, std::string_view text, core::Timestamp now) {
+  auto token = metadata::Tokens(tx).find_by_hash(token_hash(text));
+  if (!token || token->kind != model::TokenKind::kRefresh || !model::is_usable(*token, now)) return std::nullopt;
   return token;
 }
 

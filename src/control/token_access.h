@@ -23,8 +23,11 @@ struct CreatedToken {
 /// With an id and a text, made now; everything else is up to the caller.
 CreatedToken new_token(core::Random& random, core::Timestamp now, std::string_view prefix = {});
 std::string token_hash(std::string_view text);
-/// The token of a text, if it may be used now: neither it nor the key that it was had for has ended.
+/// The token of a text, if it may be used now: neither it nor what it was had for has ended, and it is not there for
+/// refreshing sessions alone.
 std::optional<model::Token> usable_token(metadata::Transaction& tx, std::string_view text, core::Timestamp now);
+/// The same for what refreshes a session, and for nothing else.
+std::optional<model::Token> usable_refresh(metadata::Transaction& tx, std::string_view text, core::Timestamp now);
 /// What the token allows, and no more than the account whose it is; nothing if that is gone.
 std::optional<Principal> principal_of(metadata::Transaction& tx, const model::Token& token);
 

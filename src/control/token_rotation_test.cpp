@@ -54,6 +54,13 @@ TEST_F(TokenRotationTest, TheEndOfTheTokenIsTheEndOfBoth) {
   EXPECT_THROW(rotate(), core::Error);
 }
 
+TEST_F(TokenRotationTest, ASecondRotationEndsTheTextBeforeTheFirst) {
+  const auto second = rotate();
+  const auto third = rotate();
+  EXPECT_FALSE(works(first_));
+  EXPECT_TRUE(works(second) && works(third));
+}
+
 TEST_F(TokenRotationTest, TheOverlapDoesNotOutliveTheToken) {
   world_.clock.advance(std::chrono::minutes(150));
   const auto second = rotate();

@@ -158,6 +158,15 @@ void Tokens::replace_hash(const std::string& id, const std::string& hash) {
   metadata::update(tx_, "tokens", Values().set("hash", hash), "id = :id", Values().set("id", id));
 }
 
+void Tokens::extend(const std::string& id, core::Timestamp expires_at) {
+  metadata::update(tx_, "tokens", Values().set("expires_at", expires_at), "id = :id", Values().set("id", id));
+}
+
+void Tokens::revoke_former(const std::string& key_id, core::Timestamp at) {
+  metadata::update(tx_, "tokens", Values().set("revoked_at", at),
+                   "kind = 'former' AND key_id = :key AND revoked_at IS NULL", Values().set("key", key_id));
+}
+
 bool Tokens::revoke(const std::string& id, core::Timestamp at) {
   if (!find(id)) return false;
   metadata::update(tx_, "tokens", Values().set("revoked_at", at), "id = :id AND revoked_at IS NULL",
@@ -166,9 +175,11 @@ bool Tokens::revoke(const std::string& id, core::Timestamp at) {
 }
 
 void Tokens::revoke_sessions(const std::string& account_id, const std::string& but, core::Timestamp at) {
+  const auto kept = find(but);
   metadata::update(tx_, "tokens", Values().set("revoked_at", at),
-                   "kind = 'session' AND account_id = :account AND id <> :but AND revoked_at IS NULL",
-                   Values().set("account", account_id).set("but", but));
+                   "kind IN ('session', 'refresh') AND account_id = :account AND id <> :but AND id <> :refresh AND "
+                   "revoked_at IS NULL",
+                   Values().set("account", account_id).set("but", but).set("refresh", kept ? kept->key_id : ""));
 }
 
 std::size_t Tokens::prune(core::Timestamp at) {

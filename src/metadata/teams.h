@@ -39,9 +39,12 @@ class Tokens {
   bool any();
   void touch(const std::string& id, core::Timestamp last_used);
   void replace_hash(const std::string& id, const std::string& hash);
+  void extend(const std::string& id, core::Timestamp expires_at);
+  /// The texts that a key had before.
+  void revoke_former(const std::string& key_id, core::Timestamp at);
   /// False if there is no such token; a token that is revoked keeps its first time.
   bool revoke(const std::string& id, core::Timestamp at);
-  /// The sessions of an account, but for one.
+  /// The sessions of an account and what refreshes them, but for one.
   void revoke_sessions(const std::string& account_id, const std::string& but, core::Timestamp at);
   /// Removes sessions and access tokens that ended at that time or before; returns how many.
   std::size_t prune(core::Timestamp at);

@@ -26,10 +26,11 @@ constexpr std::array<PartScope, 7> kPartScopes{{{kScopeServicesRead, kScopeRead}
                                                 {kScopeBackupsWrite, kScopeChange},
                                                 {kScopeBackupsRecover, kScopeChange},
                                                 {kScopeBackupsDelete, kScopeDelete}}};
-constexpr Words<TokenKind, 4> kTokenKinds{{{TokenKind::kKey, "key"},
+constexpr Words<TokenKind, 5> kTokenKinds{{{TokenKind::kKey, "key"},
                                            {TokenKind::kSession, "session"},
                                            {TokenKind::kAccess, "access"},
-                                           {TokenKind::kFormer, "former"}}};
+                                           {TokenKind::kFormer, "former"},
+                                           {TokenKind::kRefresh, "refresh"}}};
 
 struct Role {
   std::string_view name;

@@ -59,6 +59,7 @@ enum class TokenKind {
   kSession,  ///< of a login
   kAccess,   ///< of a client that showed a key; short-lived, and no longer than the key
   kFormer,   ///< the text that a key had before; short-lived as well
+  kRefresh,  ///< opens nothing but the next session of its account
 };
 std::string_view to_text(TokenKind kind);
 TokenKind token_kind_from_text(std::string_view text);
@@ -74,8 +75,8 @@ struct Token {
   std::vector<std::int64_t> team_ids{};
   /// Whose it is: it never allows more than the account does. Empty: nobody's, made by an administrator.
   std::string account_id{};
-  /// Of a former text: its key. Of an access token: the key that was shown for it, and what was granted in the words of
-  /// the client's dialect.
+  /// Of a former text: its key. Of a session: what refreshes it, if anything. Of an access token: the key that was shown
+  /// for it, and what was granted in the words of the client's dialect.
   std::string key_id{};
   std::vector<std::string> grants{};
   core::Timestamp created_at{};

@@ -13,7 +13,7 @@
 namespace backstay::postgres {
 namespace {
 
-/// A statement that is longer is none of those that are left out.
+/// A statement that is longer is none of those that are left out: those have a few words, and are refused.
 constexpr std::size_t kLongestHeld = 64 * 1024;
 /// Of dollar quotes' tags and of psql commands.
 constexpr std::size_t kLongestWord = 4096;
@@ -35,6 +35,13 @@ bool is_suspect(std::string_view word) {
   constexpr std::array kSuspects{"alter", "grant", "revoke", "comment", "set",      "reset", "create",
                                  "begin", "start", "commit", "end",     "rollback", "abort"};
   return std::ranges::find(kSuspects, word) != kSuspects.end();
+}
+
+/// Those among them that no program writes at length.
+bool is_always_short(std::string_view word) {
+  constexpr std::array kShort{"grant", "revoke", "set", "reset",    "begin",
+                              "start", "commit", "end", "rollback", "abort"};
+  return std::ranges::find(kShort, word) != kShort.end();
 }
 
 }  // namespace
@@ -101,7 +108,12 @@ void ScriptFilter::put(std::string_view text) {
   if (text.empty()) return;
   if (!undecided_) return sink_(text);
   held_.append(text);
-  if (held_.size() > kLongestHeld) decide();
+  if (held_.size() <= kLongestHeld) return;
+  if (!head_.empty() && is_always_short(head_[0])) {
+    refuse(statement_line_, fmt::format("a statement '{}' of more than 64 KiB", head_[0]),
+           "take the comments out of it, or part it");
+  }
+  decide();
 }
 
 void ScriptFilter::decide() {

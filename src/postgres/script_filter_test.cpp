@@ -170,6 +170,17 @@ TEST(ScriptFilterTest, PassesALongStatementOfASuspectKindOn) {
   EXPECT_EQ(filter(text).text, text);
 }
 
+TEST(ScriptFilterTest, JudgesWhatIsHiddenBehindALongComment) {
+  const std::string comment = "/*" + std::string(100'000, 'x') + "*/";
+  for (const auto* statement : {"COMMIT", "ROLLBACK", "GRANT a TO b", "SET SESSION AUTHORIZATION x", "BEGIN"}) {
+    const std::string text(statement);
+    const auto space = text.find(' ');
+    const auto long_one =
+        text.substr(0, space) + comment + (space == std::string::npos ? "" : text.substr(space)) + ";";
+    EXPECT_THROW(filter("SELECT 1;\n" + long_one), core::Error) << statement;
+  }
+}
+
 TEST(ScriptFilterTest, DropsAByteOrderMark) { EXPECT_EQ(filter("\xEF\xBB\xBFSELECT 1;").text, "SELECT 1;"); }
 
 /// Makes SQL of which it knows where a command of psql stands outside everything.

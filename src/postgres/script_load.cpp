@@ -69,19 +69,16 @@ void set_connection(os::Command& command, const ScriptLoad& load) {
 
 os::Command psql_command(const ScriptLoad& load, int key, const std::string& restrict_key) {
   os::Command command;
-  command.argv = {load.installation.program("psql").string(),
-                  "--no-psqlrc",
-                  "--no-password",
-                  "--quiet",
-                  "--tuples-only",
-                  "--no-align",
-                  "--set=ON_ERROR_STOP=1",
-                  "--single-transaction",
-                  "--command=SELECT pg_catalog.txid_current()",
-                  fmt::format("--command=SELECT pg_catalog.pg_advisory_xact_lock_shared({}, {})", key, kGate),
-                  fmt::format("--command=SELECT 1 / pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype = "
-                              "'advisory' AND classid = {} AND objid = {} AND objsubid = 2 AND granted",
-                              key, kGoAhead)};
+  command.argv = {
+      load.installation.program("psql").string(), "--no-psqlrc", "--no-password", "--quiet", "--tuples-only",
+      "--no-align", "--set=ON_ERROR_STOP=1", "--single-transaction",
+      // The message is in the log: its number is never given again once that is flushed.
+      "--command=SELECT pg_catalog.txid_current() FROM pg_catalog.pg_logical_emit_message(true, 'backstay', "
+      "'import')",
+      fmt::format("--command=SELECT pg_catalog.pg_advisory_xact_lock_shared({}, {})", key, kGate),
+      fmt::format("--command=SELECT 1 / pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype = "
+                  "'advisory' AND classid = {} AND objid = {} AND objsubid = 2 AND granted",
+                  key, kGoAhead)};
   // What a name holds must not become part of the script.
   for (const char* variable : {"DBNAME", "USER", "HOST", "PORT"}) {
     command.argv.push_back(fmt::format("--command=\\unset {}", variable));
@@ -119,6 +116,7 @@ class Gate {
  public:
   Gate(const ScriptLoad& load, int key)
       : load_(load), key_(key), connection_(load.connect_as_superuser(load.connection.database)) {
+    connection_.query("SET synchronous_commit = local");
     connection_.query(fmt::format("SELECT pg_catalog.pg_advisory_lock({}, {})", key_, kGate));
   }
 
@@ -130,6 +128,8 @@ class Gate {
     if (end == std::string::npos) return;
     const auto number = core::parse_int(first_line_.substr(0, end));
     if (!number) throw Error(Code::kInternal, fmt::format("psql answered '{}' for a number", first_line_));
+    // A commit after it flushes it: a server that dies does not give the number to somebody else.
+    connection_.query("SELECT pg_catalog.pg_logical_emit_message(true, 'backstay', 'import')");
     load_.note(std::to_string(*number));
     transaction_ = std::to_string(*number);
     connection_.query(fmt::format("SELECT pg_catalog.pg_advisory_lock({}, {})", key_, kGoAhead));

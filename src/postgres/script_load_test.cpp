@@ -114,6 +114,23 @@ TEST_F(ScriptLoadTest, WhatWasNotCommittedIsLoaded) {
   EXPECT_EQ(load_script(processes_, clock_, random_, again, {}), LoadOutcome::kLoaded);
 }
 
+TEST_F(ScriptLoadTest, ANumberThatWasNotedIsNobodyElsesAfterACrash) {
+  cluster_.query("CHECKPOINT");
+  const auto file = script("CREATE TABLE t (a int);\n");
+  auto load = request(file);
+  load.note = [this](const std::string& mark) {
+    noted_ = mark;
+    cluster_.stop(StopMode::kImmediate);
+  };
+  EXPECT_THROW(load_script(processes_, clock_, random_, load, {}), core::Error);
+  cluster_.start();
+  // Whoever comes next commits.
+  cluster_.connect("app").query("CREATE TABLE somebody_elses (a int)");
+  auto again = request(file);
+  again.mark = noted_;
+  EXPECT_EQ(load_script(processes_, clock_, random_, again, {}), LoadOutcome::kLoaded);
+}
+
 TEST_F(ScriptLoadTest, NothingRunsWhenTheTransactionCannotBeNoted) {
   const auto file = script("CREATE TABLE t (a int);\n");
   auto load = request(file);

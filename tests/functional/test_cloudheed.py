@@ -404,7 +404,13 @@ def test_people_log_in_and_make_keys_of_their_own(cloud, orders):
     assert holder.get(f"/v1/databases/{orders['id']}/backups")["backups"] == cloud.backups(orders["id"])
     assert holder.raw("GET", "/v1/databases").status == 403
     assert holder.raw("POST", "/v1/auth/api-keys", {"name": "more", "scopes": ["read"]}).status == 403
-    assert Api(cloud.server.url, None).raw("POST", "/v1/auth/refresh", {"refresh_token": "x"}).status == 501
+    nobody = Api(cloud.server.url, None)
+    for unknown in ("x", session["token"]):
+        assert nobody.raw("POST", "/v1/auth/refresh", {"refresh_token": unknown}).status == 401
+    after = nobody.post("/v1/auth/refresh", {"refresh_token": session["refresh_token"]})
+    assert Api(cloud.server.url, after["token"]).get("/v1/auth/me")["id"] == after["user"]["id"]
+    assert after["refresh_token"] != session["refresh_token"]
+    assert nobody.raw("POST", "/v1/auth/refresh", {"refresh_token": session["refresh_token"]}).status == 401, "good once"
 
 
 def test_what_the_house_made_is_here_too(cloud, orders):

@@ -26,10 +26,11 @@ json::object user_of(const model::Account& account) {
 }
 
 Response session_answer(const control::Session& session, int status) {
-  return json_response(json::object{{"token", session.token.text.reveal()},
-                                    {"expires_at", time_value(session.token.token.expires_at)},
-                                    {"user", user_of(session.account)}},
-                       status);
+  json::object object{{"token", session.token.text.reveal()},
+                      {"expires_at", time_value(session.token.token.expires_at)},
+                      {"user", user_of(session.account)}};
+  if (session.refresh) object["refresh_token"] = session.refresh->reveal();
+  return json_response(object, status);
 }
 
 class AccountHandlers {
@@ -55,7 +56,7 @@ class AccountHandlers {
     const auto email = body->text("email").value_or("");
     const core::Secret password(body->text("password").value_or(""));
     body.finish();
-    return session_answer(context_.accounts.login(email, password, request.client), 200);
+    return session_answer(context_.accounts.login(email, password, request.client, control::Refreshable::kYes), 200);
   }
 
   [[nodiscard]] Response me(const Request& /*request*/, const Principal& principal) const {
@@ -65,9 +66,11 @@ class AccountHandlers {
     return json_response(object);
   }
 
-  [[nodiscard]] Response refresh(const Request& /*request*/, const Principal& /*nobody*/) const {
-    throw core::Error(core::Code::kNotSupported, "sessions are not refreshed here: a login's token lasts twelve hours")
-        .with_hint("log in again, or use an API key");
+  [[nodiscard]] Response refresh(const Request& request, const Principal& /*nobody*/) const {
+    Body body(request);
+    const core::Secret text(body->text("refresh_token").value_or(""));
+    body.finish();
+    return session_answer(context_.accounts.refresh(text, request.client), 200);
   }
 
  private:
@@ -97,7 +100,10 @@ json::object user_schema() {
 }
 
 json::object session_schema() {
-  return object_schema({{"token", text_schema()}, {"expires_at", nullable("string")}, {"user", user_schema()}},
+  return object_schema({{"token", text_schema()},
+                        {"refresh_token", text_schema()},
+                        {"expires_at", nullable("string")},
+                        {"user", user_schema()}},
                        {"token", "user"});
 }
 
@@ -137,10 +143,10 @@ void add_account_routes(RouteTable& routes, const Context& context) {
   add({.method = "POST",
        .path = "/auth/refresh",
        .operation = "auth-refresh",
-       .summary = "Not offered: sessions are long enough",
+       .summary = "The next session, and the next refresh token: the old one is worth nothing any more",
        .scope = Scope::kOpen,
-       .body = object_schema({{"refresh_token", nullable("string")}}, {}),
-       .body_optional = true,
+       .body = object_schema({{"refresh_token", {{"type", "string"}, {"minLength", 1}, {"maxLength", 256}}}},
+                             {"refresh_token"}),
        .answer = session_schema()},
       &AccountHandlers::refresh);
 }
