@@ -127,7 +127,7 @@ model::Backup ServiceCommands::schedule_backup(const std::string& service_id, co
     // Those of a service that is switched over wait for its end; a candidate has an end itself.
     if (!service.candidate_of.empty()) require_no_switch(tx, service);
     if (request.mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
-    require_backup_room(tx, service);
+    if (request.schedule_id.empty()) require_backup_room(tx, service);
     if (place) write_destination(tx, *place, service.team_id);
     auto scheduled =
         control::schedule_backup(
@@ -203,10 +203,11 @@ model::Backup ServiceCommands::delete_backup(const std::string& id, const Princi
   auto tx = deps_.database.begin(metadata::Access::kWrite);
   auto backup = require_backup(tx, id, principal);
   require_precondition(precondition, backup);
-  if (which.only_manual && backup.origin != model::BackupOrigin::kManual) {
+  if (which.only_manual && !is_owners(backup)) {
+    const std::string_view whose =
+        backup.schedule_id.empty() ? model::to_text(backup.origin) : std::string_view("of a schedule");
     throw core::Error(core::Code::kConflict,
-                      fmt::format("the backup '{}' is automatic ({}): it is managed by the system", id,
-                                  model::to_text(backup.origin)))
+                      fmt::format("the backup '{}' is automatic ({}): it is managed by the system", id, whose))
         .with_hint("only backups that were asked for can be deleted; this one goes when its retention ends");
   }
   if (backup.state == model::BackupState::kDeleting) return backup;

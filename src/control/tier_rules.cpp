@@ -40,7 +40,7 @@ Use use_of(metadata::Transaction& tx, const model::Service& service) {
   const auto newest = std::ranges::find_if(all, [](const auto& it) { return lives(it) && it.data_bytes > 0; });
   if (newest != all.end()) use.data = std::max(use.data, newest->data_bytes);
   for (const auto& backup : all) {
-    if (backup.origin != model::BackupOrigin::kManual || !lives(backup)) continue;
+    if (!is_owners(backup) || !lives(backup)) continue;
     use.backups += backup.data_bytes > 0 ? backup.data_bytes : use.data;
   }
   return use;
@@ -63,6 +63,10 @@ core::Timestamp earliest_granted(const model::Tier& tier, core::Timestamp now) {
 }
 
 }  // namespace
+
+bool is_owners(const model::Backup& backup) {
+  return backup.origin == model::BackupOrigin::kManual && backup.schedule_id.empty();
+}
 
 BackupsRequest tier_backups(const model::Tier& tier, BackupsRequest asked, Refusals& refusals) {
   const auto must = [&](std::string_view value) {

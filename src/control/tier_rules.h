@@ -6,11 +6,16 @@
 #include "control/requests.h"
 #include "core/time.h"
 #include "metadata/database.h"
+#include "model/backup.h"
 #include "model/recovery.h"
 #include "model/service.h"
 #include "model/tier.h"
 
 namespace backstay::control {
+
+/// True for a backup that its owner asked for by itself: neither the system's nor a run of a schedule, whoever began it.
+/// These stay until they are deleted, and count.
+bool is_owners(const model::Backup& backup);
 
 /// The backups of a service of the tier, where `asked` leaves them open. What it asks otherwise is refused.
 BackupsRequest tier_backups(const model::Tier& tier, BackupsRequest asked, Refusals& refusals);

@@ -1,7 +1,7 @@
 """One service, spoken to in four ways: what is made through one of them is listed, restored and deleted through each
 other one, and all of them say the same of it."""
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Callable, Optional
 
 import pytest
@@ -20,13 +20,34 @@ def seconds(text: Optional[str]) -> Optional[datetime]:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).replace(microsecond=0) if text else None
 
 
+UNSAID = "unsaid"
+RETENTION = timedelta(days=7)
+
+
+def to_the_hour(time: Optional[datetime]) -> Optional[datetime]:
+    return time and time.replace(minute=0, second=0)
+
+
 @dataclass
 class Told:
-    """What a dialect says of a backup; what it has no word for is None."""
-    done: bool
+    """What a dialect says of a backup. What it has no word for is UNSAID; what it calls the same as another state has
+    the other one's word."""
+    state: str
     begun: datetime
     completed: Optional[datetime]
-    size: Optional[int]
+    size: object
+    ends: object
+    error: Optional[str]
+    name: object
+
+    def agrees_with(self, house: "Told") -> bool:
+        pairs = ((self.begun, house.begun), (self.completed, house.completed), (self.size, house.size), (self.ends, house.ends),
+                 (self.error, house.error), (self.name, house.name))
+        return self.state in (house.state, COARSER.get(house.state)) and all(mine in (UNSAID, theirs) for mine, theirs in pairs)
+
+
+# Two dialects know no lost backups.
+COARSER = {"lost": "failed"}
 
 
 class House:
@@ -37,8 +58,13 @@ class House:
         return self.api.post(f"/managed-services/{self.service_id}/backups")["id"]
 
     def list(self) -> dict:
-        return {b["id"]: Told(b["state"] == "completed", seconds(b.get("initiatedAt", b["scheduledAt"])), seconds(b.get("confirmedAt")),
-                              b["dataBytes"]) for b in self.api.backups(self.service_id) if b["state"] != "deleting"}
+        return {b["id"]: self.told(b) for b in self.api.backups(self.service_id) if b["state"] != "deleting"}
+
+    @staticmethod
+    def told(b: dict) -> Told:
+        by_rule = None if b["pinned"] or b.get("scheduleId") else seconds(b["scheduledAt"]) + RETENTION
+        return Told(b["state"], seconds(b.get("initiatedAt", b["scheduledAt"])), seconds(b.get("confirmedAt")), b["dataBytes"],
+                    seconds(b.get("expiresAt")) or by_rule, b.get("error"), b.get("label"))
 
     def restore(self, backup_id: str) -> str:
         return self.api.post("/api/recoveries", {"backupId": backup_id, "into": "new"})["service"]["id"]
@@ -55,8 +81,10 @@ class Lnchr(House):
 
     def list(self) -> dict:
         listed = self.api.get(f"/api/v1/databases/{self.service_id}/backups")["data"]
-        return {b["id"]: Told(b["status"] == "completed", seconds(b.get("started_at", b["created_at"])), seconds(b.get("completed_at")),
-                              b.get("size_bytes", 0)) for b in listed if b["status"] != "deleting"}
+        words = {"pending": "scheduled"}
+        return {b["id"]: Told(words.get(b["status"], b["status"]), seconds(b.get("started_at", b["created_at"])),
+                              seconds(b.get("completed_at")), b.get("size_bytes", 0), seconds(b.get("expires_at")) or UNSAID,
+                              b.get("error"), UNSAID) for b in listed if b["status"] != "deleting"}
 
     def restore(self, backup_id: str) -> str:
         return self.api.post(f"/api/v1/backups/database/{backup_id}/restore")["data"]["id"]
@@ -75,8 +103,10 @@ class Cloudheed(House):
 
     def list(self) -> dict:
         listed = self.api.get(f"{self.database}/backups")["backups"]
-        return {b["id"].removeprefix("backup-"): Told(b["status"] == "completed", seconds(b["started_at"] or b["created_at"]),
-                                                      seconds(b["completed_at"]), b["size_bytes"]) for b in listed}
+        words = {"pending": "scheduled", "in_progress": "running"}
+        return {b["id"].removeprefix("backup-"): Told(
+            words.get(b["status"], b["status"]), seconds(b["started_at"] or b["created_at"]), seconds(b["completed_at"]),
+            b["size_bytes"], seconds(b["expires_at"]), b.get("error"), b.get("name")) for b in listed}
 
     def restore(self, backup_id: str) -> str:
         return self.api.post(f"{self.database}/backups/backup-{backup_id}/restore")["id"].removeprefix("db-")
@@ -96,7 +126,9 @@ class Guidewire(House):
     def list(self) -> dict:
         ids = {b["number"]: b["id"] for b in self.api.backups(self.service_id)}
         listed = self.api.get(f"{SYSTEM}/planets/{PLANET}/backups")["backups"]
-        return {ids[b["id"]]: Told(b["status"] == "succeeded", seconds(b["startedAt"]), seconds(b["completedAt"]), None) for b in listed}
+        words = {"pending": "scheduled", "in_progress": "running", "succeeded": "completed"}
+        return {ids[b["id"]]: Told(words.get(b["status"], b["status"]), seconds(b["startedAt"]), seconds(b["completedAt"]), UNSAID,
+                                   seconds(b["expirationDate"]), b["errorMessage"], b["metadata"]["name"]) for b in listed}
 
     def restore(self, backup_id: str) -> str:
         """Into the planet itself."""
@@ -135,6 +167,18 @@ class Shared:
     def database(self, service_id: Optional[str] = None) -> Database:
         return Database.of(self.api.details(service_id or self.id), self.password)
 
+    def compared(self) -> dict:
+        """What the house says of each backup; every dialect says the same."""
+        told = {name: speaker.list() for name, speaker in self.speakers.items()}
+        for name, listed in told.items():
+            assert listed.keys() == told["house"].keys(), name
+            for backup_id, said in listed.items():
+                house = told["house"][backup_id]
+                if name == "guidewire":  # which has hours
+                    house = replace(house, ends=to_the_hour(house.ends))
+                assert said.agrees_with(house), (name, said, house)
+        return told["house"]
+
     def numbers(self, service_id: str) -> list:
         return [int(line) for line in self.database(service_id).sql("SELECT number FROM made ORDER BY 1").split()]
 
@@ -156,15 +200,10 @@ def test_what_one_makes_the_others_list_restore_and_delete(shared):
     pairs = [(by, through) for by in SPEAKERS for through in SPEAKERS if by != through]
     made = {pair: shared.backup_of(shared.speakers[pair[0]]) for pair in pairs}
 
-    told = {name: speaker.list() for name, speaker in shared.speakers.items()}
+    told = shared.compared()
     for backup_id, _ in made.values():
-        house = told["house"][backup_id]
-        assert house.done and house.begun and house.completed and house.size
-        for name, listed in told.items():
-            said = listed[backup_id]
-            assert (said.done, said.begun, said.completed) == (True, house.begun, house.completed), (name, said, house)
-            assert said.size in (None, house.size), (name, said, house)
-    assert told["cloudheed"].keys() == told["house"].keys() == told["lnchr"].keys() == told["guidewire"].keys()
+        house = told[backup_id]
+        assert house.state == "completed" and house.begun and house.completed and house.size
 
     # What makes new services is done side by side, what goes into the service itself one after the other.
     restored = {pair: shared.speakers[pair[1]].restore(made[pair][0]) for pair in pairs if pair[1] != "guidewire"}
@@ -184,6 +223,41 @@ def test_what_one_makes_the_others_list_restore_and_delete(shared):
         left = speaker.list()
         assert not {backup_id for backup_id, _ in made.values()} & left.keys(), name
         assert shared.first in left, name
+
+
+def test_every_state_is_the_same_in_all(shared, shared_server, rgw):
+    """One that waits, one that is held up, one that failed, one that is lost with its store, and when each goes."""
+    api, speakers = shared.api, shared.speakers
+    rgw.stop_gateway()
+    try:
+        held = speakers["lnchr"].take()
+        wait_for("one is being taken", lambda: api.get(f"/api/backups/{held}")["state"] == "running", 60)
+        waits, ends = speakers["guidewire"].take(), speakers["cloudheed"].take()
+        newest = max(api.get(f"/api/operations?serviceId={shared.id}"), key=lambda it: it["createdAt"])
+        assert newest["kind"] == "backup"
+        api.post(f"/api/operations/{newest['id']}/cancel")
+        told = shared.compared()
+        assert [told[it].state for it in (held, waits, ends)] == ["running", "scheduled", "failed"], told
+        assert told[ends].error and not told[held].completed and not told[waits].completed
+        assert told[waits].ends - told[waits].begun == timedelta(days=3) and told[ends].ends is None
+    finally:
+        rgw.start_gateway()
+    elsewhere = shared_server.api().post("/api/destinations", {
+        "teamId": api.get("/teams")[0]["id"], "name": "elsewhere", **bodies.directory_store(shared_server.state_dir, "elsewhere")})
+    lost = api.post(f"/api/v1/databases/{shared.id}/backups", {"destination_id": elsewhere["id"]})["data"]["id"]
+    schedule = api.post("/api/schedules", {"serviceId": shared.id, "cron": "0 0 1 1 *", "retentionCount": 2})
+    run = api.post(f"/api/schedules/{schedule['id']}/run")["id"]
+    for backup_id in (held, waits, lost, run):
+        api.wait_for_backup(shared.id, backup_id)
+    api.patch(f"/api/backups/{held}", {"expiresAt": "2099-01-01T10:20:30Z"})
+    shared_server.api().post(f"/api/destinations/{elsewhere['id']}/lost", {"name": "elsewhere"})
+    told = shared.compared()
+    assert [told[it].state for it in (held, waits, ends, lost, run)] == ["completed", "completed", "failed", "lost", "completed"], told
+    assert told[held].ends.year == 2099 and told[run].ends is None and told[lost].error
+    for speaker, backup_id in zip(("guidewire", "lnchr", "cloudheed"), (lost, run, ends)):
+        speakers[speaker].delete(backup_id)
+    assert not {lost, run, ends} & shared.compared().keys()
+    api.delete(f"/api/schedules/{schedule['id']}")
 
 
 def test_none_knows_what_is_not_there(shared):

@@ -1,4 +1,7 @@
 """Candidates, switching over and back, and recovery in place, with what clients see of it."""
+import contextlib
+import os
+import threading
 from typing import Optional
 
 import pytest
@@ -109,13 +112,70 @@ def test_a_service_goes_on_with_its_candidates_data_and_back(server):
     window = api.get(f"/api/managed-services/{shop.id}/recovery-window")
     assert window["earliest"] < before < after <= window["latest"]
 
-    shop.switch(instanceId=former["id"])
+    assert former["state"] == "stopped"
+    shop.switch(back=True)
     assert shop.database() == endpoint
     assert shop.words() == ["before", "mistake"]
     again = shop.write("again")
     wait_for("the last writes are stored", lambda: is_settled(shop), 60)
     assert shop.words_at(after) == ["after", "before"], "that instance served then"
     assert shop.words_at(again) == ["again", "before", "mistake"]
+    api.delete(f"/managed-services/{shop.id}?finalBackup=skip")
+
+
+class Churn:
+    """Changes rows all over a table on a thread of its own, and so makes pages dirty, until the server sends it away."""
+
+    def __init__(self, database, rows: int):
+        self.database, self.rows, self.changes = database, rows, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            while not self._stop.is_set():
+                self.database.sql(f"UPDATE ballast SET n = n + 1 WHERE id % 97 = {self.changes % 97}")
+                self.changes += 1
+
+    def __enter__(self) -> "Churn":
+        self._thread.start()
+        wait_for("something is changed", lambda: self.changes > 1, 60)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stop.set()
+        self._thread.join(60)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="asks the server as its superuser how much is dirty")
+def test_dirty_pages_and_writers_make_it_no_longer(server):
+    """Hundreds of megabytes that only memory has, and clients that go on making more of them."""
+    rows, body = 150_000, {"plan": {"id": 2, "parameters": {"storage": 10}}}
+    api = server.api()
+    password = bodies.new_password()
+    wanted = bodies.service(api.get("/teams")[0]["id"], "dirty", bodies.new_password(), bodies.directory_store(server.state_dir, "dirty"),
+                            **body)
+    wanted["secrets"]["superuserPassword"] = password
+    made = deploy(api, wanted)
+    shop = Shop(api, made.body, made.created)
+    shop.database().sql("CREATE TABLE words (word text); CREATE TABLE ballast (id int PRIMARY KEY, n int, t text); "
+                        "ALTER TABLE ballast ALTER t SET STORAGE PLAIN")
+    api.wait_for_backup(shop.id)
+    shop.candidate(shop.write("before"))
+    shop.write("mistake")
+    shop.database().sql(f"INSERT INTO ballast SELECT i, 0, repeat('x', 1900) FROM generate_series(1, {rows}) i")
+    endpoint = shop.database()
+    with Churn(endpoint, rows):
+        superuser = shop.superuser()
+        superuser.sql("CREATE EXTENSION pg_buffercache")
+        dirty = int(superuser.sql("SELECT count(*) * 8 / 1024 FROM pg_buffercache WHERE isdirty"))
+        assert dirty > 150, f"only {dirty} MiB are dirty"
+        with Prober(endpoint, "SELECT count(*) FROM words WHERE word = 'mistake'") as prober:
+            shop.switch()
+            prober.wait_for_answer("0")
+    outage = prober.seconds_between("1", "0")
+    print(f"{dirty} MiB dirty, without service for {outage:.2f} s")
+    assert outage < MOST_SECONDS
     api.delete(f"/managed-services/{shop.id}?finalBackup=skip")
 
 

@@ -1,6 +1,7 @@
 #include "api/cloudheed/backups.h"
 
 #include "api/cloudheed/call.h"
+#include "control/tier_rules.h"
 
 namespace backstay::api::cloudheed {
 
@@ -54,7 +55,7 @@ std::string_view backup_status(const Backup& backup) {
 }
 
 json::object backup_object(const Backup& backup, std::int64_t retention_days) {
-  const bool manual = backup.origin == model::BackupOrigin::kManual;
+  const bool manual = control::is_owners(backup);
   const auto database = id_text(kDatabaseId, backup.service_id);
   json::object object{{"id", id_text(kBackupId, backup.id)},
                       {"database_id", database},

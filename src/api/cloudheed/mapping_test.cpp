@@ -47,6 +47,16 @@ TEST(CloudheedBackups, HaveTheStatusWordsOfTheGuide) {
   }
 }
 
+TEST(CloudheedBackups, AreManualIfTheirOwnerAskedForThemAlone) {
+  auto backup = completed_backup();
+  EXPECT_EQ(backup_object(backup, 7).at("type"), "manual");
+  backup.schedule_id = kUuid;
+  EXPECT_EQ(backup_object(backup, 7).at("type"), "automatic") << "its schedule keeps it and lets it go";
+  backup.schedule_id.clear();
+  backup.origin = model::BackupOrigin::kScheduled;
+  EXPECT_EQ(backup_object(backup, 7).at("type"), "automatic");
+}
+
 TEST(CloudheedBackups, ShowWholeSecondsAndTheSizeOfTheData) {
   const auto object = backup_object(completed_backup(), 7);
   EXPECT_EQ(object.at("id"), json::value("backup-9b0f0a58-6a7c-4c0e-8f0e-0a1b2c3d4e5f"));

@@ -3,12 +3,12 @@
 #include <chrono>
 
 #include "api/guidewire/planets.h"
+#include "control/tier_rules.h"
 
 namespace backstay::api::guidewire {
 namespace {
 
 namespace json = core::json;
-using model::BackupOrigin;
 using model::BackupState;
 
 json::value time_text(const std::optional<core::Timestamp>& time) {
@@ -29,7 +29,7 @@ std::optional<core::Timestamp> expiry_of(const model::Backup& backup, const cont
 }
 
 std::string_view type_of(const model::Backup& backup) {
-  if (backup.origin != BackupOrigin::kManual || !backup.schedule_id.empty()) return "scheduled";
+  if (!control::is_owners(backup)) return "scheduled";
   return backup.pinned ? "permanent" : "temporary";
 }
 

@@ -164,7 +164,7 @@ json::object backup_resource(const model::Backup& backup) {
                       {"created_at", core::format_time(backup.scheduled_at)}};
   put_text(object, "destination_id", backup.destination_id);
   put_text(object, "schedule_id", backup.schedule_id);
-  if (backup.stored_at) {
+  if (backup.stored_at || backup.data_bytes > 0) {
     object["size_bytes"] = backup.data_bytes;
     object["stored_bytes"] = backup.stored_bytes;
   }
