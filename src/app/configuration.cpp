@@ -85,6 +85,13 @@ const std::array kSettings = {
         0, 8760},
     Setting{"control", "rollback_grace_hours", &C::control_rollback_grace_hours,
             "how long the data of an instance that was switched away from is kept, to be switched back to", 0, 8760},
+    Setting{"verification", "every_hours", &C::verification_every_hours,
+            "how old the last verification of a service's backups may be before its newest backup is restored to see "
+            "that it works; 0: none by its age",
+            0, 87600},
+    Setting{"verification", "every_backups", &C::verification_every_backups,
+            "after how many confirmed backups of a service the newest one is verified besides; 0: none by their number",
+            0, 100000},
     Setting{"accounts", "open_registration", &C::accounts_open_registration,
             "whether the first account, a superadmin's, may be made by whoever comes first; else it takes the "
             "administrator's token"},

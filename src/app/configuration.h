@@ -36,6 +36,8 @@ struct Configuration {
   std::int64_t control_keep_history_days = 90;
   std::int64_t control_removal_grace_hours = 24;
   std::int64_t control_rollback_grace_hours = 24;
+  std::int64_t verification_every_hours = 24;
+  std::int64_t verification_every_backups = 0;
   bool accounts_open_registration = false;
   std::int64_t guidewire_max_retention_days = 14;
   bool guidewire_bare_lists = false;

@@ -170,6 +170,8 @@ providers::PostgresqlConfig postgresql_config(const Configuration& configuration
   config.restore_helper = restore_helper(configuration, files);
   config.service_address = configuration.postgres_service_address;
   config.stores = store_policy(configuration);
+  config.base_rules.oldest_full = std::chrono::hours(24 * configuration.postgres_full_backup_days);
+  config.base_rules.most_incrementals = static_cast<std::uint32_t>(configuration.postgres_full_backup_after);
   config.import_roots = {configuration.import_roots.begin(), configuration.import_roots.end()};
   config.look_every = std::chrono::seconds(configuration.postgres_look_seconds);
   return config;
@@ -225,6 +227,10 @@ struct ServerAssembly::Parts {
                 .keep_history = std::chrono::hours(24 * configuration.control_keep_history_days),
                 .removal_grace = std::chrono::hours(configuration.control_removal_grace_hours),
                 .rollback_grace = std::chrono::hours(configuration.control_rollback_grace_hours),
+                .first_uid = command_config(configuration).first_uid,
+                .last_uid = command_config(configuration).last_uid,
+                .verify_every = std::chrono::hours(configuration.verification_every_hours),
+                .verify_nth = configuration.verification_every_backups,
                 .membership = {.server_id = state.server_id(), .shared = !configuration.server_state.empty()}}),
         authentication([this](std::string_view token) { return commands.authenticate(token); }),
         limits(rate_limits(configuration), clock) {
@@ -266,6 +272,7 @@ struct ServerAssembly::Parts {
                                     .streams = streams,
                                     .clock = clock,
                                     .metrics = metrics,
+                                    .verifications = verifications,
                                     .ready = [this] { return ready.load(); },
                                     .public_url = configuration.server_public_url,
                                     .version = BACKSTAY_VERSION});
@@ -347,6 +354,7 @@ struct ServerAssembly::Parts {
   notify::WebhookSender notifier;
   control::WebhookCommands webhooks{{*database, notifier, clock, random}};
   control::ScheduleCommands schedules{{*database, providers, gate, commands, clock, random}};
+  control::VerificationCommands verifications{{*database, providers, operations}};
   control::Accounts accounts;
   control::ClientAccess access{*database, clock, random};
   control::Engine engine;

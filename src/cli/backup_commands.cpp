@@ -32,10 +32,11 @@ std::string backup_page(const value& backup) {
   }
   pairs.emplace_back("data", bytes_cell(backup, "dataBytes"));
   pairs.emplace_back("in the store", bytes_cell(backup, "storedBytes"));
+  if (backup.as_object().contains("readBytes")) pairs.emplace_back("read", bytes_cell(backup, "readBytes"));
   pairs.emplace_back("took",
                      backup.as_object().contains("durationSeconds") ? cell(backup, "durationSeconds") + " s" : "");
   pairs.emplace_back("pinned", cell(backup, "pinned"));
-  for (const auto* key : {"expiresAt", "label", "removalReason", "error", "nextStep"}) {
+  for (const auto* key : {"baseId", "fullReason", "expiresAt", "label", "removalReason", "error", "nextStep"}) {
     if (const auto text = cell(backup, key); !text.empty()) pairs.emplace_back(key, text);
   }
   return render_pairs(pairs);
@@ -71,24 +72,33 @@ void add_backup_create(CLI::App& group, CommandContext& context) {
   struct BackupOptions : WaitOptions {
     std::string service;
     bool logical = false;
+    bool full = false;
     std::string destination;
     std::string label;
     std::string expires_at;
+    std::int64_t temporary_days = 0;
+    bool turn_on = false;
   };
   auto options = std::make_shared<BackupOptions>();
   auto* command = group.add_subcommand("create", "take a backup now");
   command->add_option("service", options->service, "id or name")->required();
   command->add_flag("--logical", options->logical,
                     "a dump, which goes into any later major version and can be had as SQL");
+  command->add_flag("--full", options->full, "read and store all of the data, not only what has changed");
   command->add_option("--destination", options->destination,
                       "where it goes (id) instead of where the service's backups go");
   command->add_option("--label", options->label, "a word to know it by");
   command->add_option("--expires-at", options->expires_at, "kept until then instead of for the retention, RFC 3339");
+  command->add_option("--temporary-days", options->temporary_days, "kept for so many days");
+  command->add_flag("--turn-backups-on", options->turn_on, "with it, where backups of the service are off");
   add_wait_options(*command, *options);
   context.add_command(*command, [&context, options] {
     const std::string id = find_service_id(context, options->service);
     core::json::object wanted;
+    if (options->temporary_days != 0) wanted["temporaryDays"] = options->temporary_days;
+    if (options->turn_on) wanted["turnBackupsOn"] = true;
     if (options->logical) wanted["mechanism"] = "logical";
+    if (options->full) wanted["full"] = true;
     if (!options->destination.empty()) wanted["destinationId"] = options->destination;
     if (!options->label.empty()) wanted["label"] = options->label;
     if (!options->expires_at.empty()) wanted["expiresAt"] = options->expires_at;

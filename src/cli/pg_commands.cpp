@@ -11,6 +11,7 @@
 
 #include "backup/base_backup.h"
 #include "backup/cluster_copy.h"
+#include "backup/incremental_facts.h"
 #include "backup/wal_receiver.h"
 #include "cli/offline_command.h"
 #include "cli/offline_recovery.h"
@@ -33,6 +34,7 @@ struct PgOptions {
   std::string label;
   std::string compression = "zstd";
   unsigned workers = 2;
+  bool full = false;
   std::string slot;
   TargetOptions target;
   RecoveredServerOptions server;
@@ -168,6 +170,7 @@ void take_backup(const PgOptions& options, std::stop_token stop) {
   request.epoch = new_epoch(world);
   request.label = options.label;
   request.workers = options.workers;
+  request.full = options.full;
   request.compression = codec::parse_compression(options.compression);
   const auto begin = world.clock.steady_now();
   const auto record = backup::take_base_backup(world.environment(), request, draw_progress(), std::move(stop));
@@ -176,6 +179,11 @@ void take_backup(const PgOptions& options, std::stop_token stop) {
   std::string text = fmt::format("stored backup {} of {}: {} files, {}, {} in the store, in {}\n", record.backup,
                                  options.instance, record.file_count, core::format_bytes(record.data_size),
                                  core::format_bytes(record.stored_size), core::format_duration(took));
+  const auto facts = backup::facts_of(record);
+  text += facts.base.empty()
+              ? fmt::format("a full one: {}\n", facts.reason)
+              : fmt::format("upon backup {}: {} read\n", facts.base, core::format_bytes(facts.read_bytes));
+  if (!facts.mismatch.empty()) text += fmt::format("warning: {}\n", facts.mismatch);
   if (record.pages_failed > 0) {
     text += fmt::format("warning: {} pages fail their checksum; see the backup's details\n", record.pages_failed);
   }
@@ -185,6 +193,10 @@ void take_backup(const PgOptions& options, std::stop_token stop) {
                                   {"files", record.file_count},
                                   {"dataBytes", record.data_size},
                                   {"storedBytes", record.stored_size},
+                                  {"incremental", !facts.base.empty()},
+                                  {"base", facts.base},
+                                  {"fullReason", facts.reason},
+                                  {"readBytes", facts.read_bytes},
                                   {"pagesFailed", record.pages_failed},
                                   {"startLsn", postgres::format_lsn({record.start_lsn})},
                                   {"stopLsn", postgres::format_lsn({record.stop_lsn})},
@@ -255,6 +267,8 @@ void add_pg_commands(CLI::App& program) {
   add_connection_options(*command, *options);
   command->add_option("--data-directory", options->data_directory, "of the running server")->required();
   command->add_option("--label", options->label, "a text for people");
+  command->add_flag("--full", options->full,
+                    "read and store everything, not only what has changed since an earlier one");
   command->add_option("--compression", options->compression, "zstd, lz4 or none");
   command->add_option("--workers", options->workers, "parallel readers")->check(CLI::Range(1, 64));
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "backup/incremental_facts.h"
 #include "cli/dump_commands.h"
 #include "cli/offline_command.h"
 #include "cli/offline_recovery.h"
@@ -65,6 +66,7 @@ core::json::object backup_json(const repository::BackupRecord& backup) {
           {"problem", backup.problem},
           {"dataBytes", backup.data_size},
           {"storedBytes", backup.stored_size},
+          {"base", backup::facts_of(backup).base},
           {"pagesFailed", backup.pages_failed},
           {"postgresVersion", backup.postgres_version}};
 }

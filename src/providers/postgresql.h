@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backup/base_choice.h"
 #include "blob/destination.h"
 #include "control/archive_memory.h"
 #include "control/provider.h"
@@ -30,6 +31,8 @@ struct PostgresqlConfig {
   std::string service_address = "127.0.0.1";
   /// Which stores may be reached.
   blob::StorePolicy stores;
+  /// When a backup is a full one.
+  backup::BaseRules base_rules;
   /// How often the archive of a running service is looked at.
   core::Duration look_every = std::chrono::seconds(30);
   /// Dumps named by a path are taken from below these only.

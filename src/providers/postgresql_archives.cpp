@@ -175,7 +175,8 @@ control::BackupOutcome PostgresqlArchives::take(const control::ServiceBody& body
                                           .spool_directory = instance.paths().root / "backup-spool",
                                           .label = "backstay " + backup.id,
                                           .origin = std::string(model::to_text(backup.origin)),
-                                          .full = backup.full_wanted};
+                                          .full = backup.full_wanted,
+                                          .base_rules = world_.config.base_rules};
   return outcome_of(backup::take_base_backup(environment(), request, report_to(context), context.stop()));
 }
 
@@ -346,13 +347,13 @@ std::vector<control::Companion> PostgresqlArchives::companions(const control::Se
   if (!body.service.backups.enabled || !body.backups) return {};
   // Its socket is named after the port, and its events are the service's: both change in a switch-over.
   const auto place = fmt::format("{} {} {}", fingerprint(*body.backups), body.service.id, body.instance.port);
-  return {
-      {kWalReceiverName, place, [this, body](std::stop_token stop, std::int64_t epoch, control::CompanionReporter&) {
-         receive(body, stop, epoch);
-       }},
-      {kArchiveWatchName, place, [this, body](std::stop_token stop, std::int64_t, control::CompanionReporter&) {
-         watch_.watch(body, view_of(body.instance.id), stop);
-       }}};
+  return {{kWalReceiverName, place,
+           [this, body](std::stop_token stop, std::int64_t epoch, control::CompanionReporter&) {
+             receive(body, stop, epoch);
+           }},
+          {kArchiveWatchName, place, [this, body](std::stop_token stop, std::int64_t, control::CompanionReporter&) {
+             watch_.watch(body, view_of(body.instance.id), stop);
+           }}};
 }
 
 ReceiverView PostgresqlArchives::view_of(const std::string& instance_id) const {
