@@ -41,7 +41,7 @@ def wait_until_over(deployed, fault: str) -> None:
 
 
 def metric(deployed, name: str) -> float:
-    text = deployed.api.raw("GET", "/metrics").text
+    text = deployed.api.raw("GET", "/metrics").body
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f'{name}{{service="{deployed.id}"}}'))
 
 
@@ -60,8 +60,9 @@ def test_a_clock_that_drifts(watched):
     watched.proxy.fault = lambda request: Shift(-120)
     problem = wait_for_fault(watched, "clockDrift")
     assert "behind" in problem["reason"] and not problem["needsBackup"]
-    assert -125 < metric(watched, "backstay_control_store_clock_offset_seconds") < -115
     wait_for_event(watched, "store.clock_drifts")
+    assert -125 < metric(watched, "backstay_control_store_clock_offset_seconds") < -115
+    assert metric(watched, "backstay_control_store_clock_drifts") == 1
     watched.proxy.fault = None
     wait_until_over(watched, "clockDrift")
     wait_for_event(watched, "store.clock_fits")
@@ -93,7 +94,7 @@ def test_objects_that_are_missing(watched):
     wait_for_event(watched, "backups.incomplete")
     refused = pytest.raises(ApiError, deploy, api, bodies.service(watched.body["teamId"], "never", bodies.new_password()) |
                             {"recoverFrom": bodies.recover(watched.store, id=newest["id"])})
-    assert refused.value.answer.status == 409 and "missing from the store" in refused.value.answer.text
+    assert refused.value.answer.body["code"] == "recovery_out_of_reach" and "missing from the store" in str(refused.value)
 
     mended = wait_for("a backup mends it", lambda: [b for b in api.backups(watched.id) if b["id"] not in before], 60)
     api.wait_for_backup(watched.id, mended[0]["id"])

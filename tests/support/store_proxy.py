@@ -55,6 +55,13 @@ class Shift:
         self.seconds = seconds
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """A client went away."""
+
+
 class StoreProxy:
     def __init__(self, store):
         target = urlsplit(store.url)
@@ -77,8 +84,7 @@ class StoreProxy:
             def log_message(self, *_):
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Listener(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
