@@ -82,11 +82,12 @@ def check_text(path: Path) -> list[str]:
 def check_documents() -> list[str]:
     problems = []
     architecture = (ROOT / "docs/architecture.md").read_text() if (ROOT / "docs/architecture.md").is_file() else ""
-    modules = re.search(r"foreach\(module ([^)]*)\)", (ROOT / "CMakeLists.txt").read_text()).group(1).split()
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    modules = re.search(r"foreach\(module ([^)]*)\)", cmake).group(1).split()
     for folder in sorted(path.name for path in (ROOT / "src").iterdir() if path.is_dir()):
         if f"`src/{folder}`" not in architecture:
             problems.append(f"docs/architecture.md: does not mention `src/{folder}`")
-        if folder not in modules:
+        if folder not in modules and f"backstay_{folder}()" not in cmake:
             problems.append(f"CMakeLists.txt: does not build src/{folder}")
     for catalogue in ("errors", "events"):
         command = [f"tools/gen_{catalogue}.py", "md", f"data/{catalogue}.toml"]

@@ -10,6 +10,10 @@
 #include "postgres/testing/test_cluster.h"
 #include "simulation/world.h"
 
+/// Most of the time of a history would go into remembering where memory was taken.
+extern "C" const char* __asan_default_options();  // NOLINT: the sanitizer's name
+extern "C" const char* __asan_default_options() { return "malloc_context_size=2:detect_stack_use_after_return=0"; }
+
 namespace backstay::simulation {
 namespace {
 
