@@ -12,7 +12,7 @@ using core::Code;
 using core::Error;
 
 constexpr std::chrono::seconds kDeadline{60};
-constexpr auto kDownloadDeadline = std::chrono::hours(7 * 24);
+constexpr auto kTransferDeadline = std::chrono::hours(7 * 24);
 
 std::string read_text(os::FileSystem& files, const std::string& path) {
   try {
@@ -140,10 +140,18 @@ core::json::value HouseClient::call(std::string_view method, const std::string& 
   return core::trim(text).empty() ? core::json::value() : core::parse_json(text);
 }
 
+core::json::value HouseClient::upload(const std::string& path, core::ByteSpan bytes) {
+  auto request = request_to("POST", path);
+  request.headers.set("Content-Type", "application/octet-stream");
+  request.deadline = kTransferDeadline;
+  request.body = bytes;
+  return core::parse_json(core::as_text(answer_to(request).body));
+}
+
 void HouseClient::download(const std::string& path, const std::function<void(core::ByteSpan)>& sink) {
   auto request = request_to("GET", path);
   request.headers.set("Accept", "*/*");
-  request.deadline = kDownloadDeadline;
+  request.deadline = kTransferDeadline;
   request.sink = sink;
   answer_to(request);
 }

@@ -50,6 +50,8 @@ class HouseClient {
   ///   what the server's error envelope says: its code, message, fields and hint
   core::json::value get(const std::string& path, const Query& query = {});
   core::json::value send(std::string_view method, const std::string& path, const core::json::value& body);
+  /// Sends bytes of any size as they are.
+  core::json::value upload(const std::string& path, core::ByteSpan bytes);
   /// Passes on an answer of any size as it comes. Throws as above; what came before is then not whole.
   void download(const std::string& path, const std::function<void(core::ByteSpan)>& sink);
   /// Reads a stream of events until it ends, `at_most` so long, going on after the one named `last_id` if the server

@@ -1,5 +1,10 @@
 #include "cli/house_commands.h"
 
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
 #include <gtest/gtest.h>
 #include <CLI/CLI.hpp>
 
@@ -177,8 +182,28 @@ TEST_F(HouseCommandsTest, RestoresSwitchesAndShowsInstances) {
             std::string(R"({"serviceId":")") + kId + R"(","into":"in-place","time":"2026-04-10T12:00:00Z"})");
   EXPECT_EQ(run({"services", "switch", kId, "--instance", "b"}), 0) << terminal_.errors;
   EXPECT_EQ(server_.requests.back().body, R"({"instanceId":"b"})");
+  EXPECT_EQ(run({"services", "switch", kId, "--back"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, R"({"back":true})");
   EXPECT_EQ(run({"services", "instances", kId}), 0) << terminal_.errors;
   EXPECT_NE(terminal_.output.find("2026-04-11T12:00:00Z"), std::string::npos) << terminal_.output;
+}
+
+TEST_F(HouseCommandsTest, ImportsADumpFromHereOrThere) {
+  const std::string imports = std::string("POST /api/managed-services/") + kId + "/imports";
+  server_.on(imports + "?format=plain", R"({"id":"op","kind":"import","state":"queued"})");
+  server_.on(imports, R"({"id":"op","kind":"import","state":"queued"})");
+  const auto file = std::filesystem::temp_directory_path() / fmt::format("import-{}.sql", ::getpid());
+  std::ofstream(file) << "SELECT 1;";
+  EXPECT_EQ(run({"services", "import", kId, "--file", file.string(), "--format", "plain"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, "SELECT 1;");
+  std::filesystem::remove(file);
+  EXPECT_NE(terminal_.output.find("import op: queued"), std::string::npos) << terminal_.output;
+  EXPECT_EQ(run({"services", "import", kId, "--path", "shop.dump", "--destination", "place"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, R"({"path":"shop.dump","destinationId":"place"})");
+  EXPECT_EQ(run({"services", "import", kId, "--backup", "b"}), 0) << terminal_.errors;
+  EXPECT_EQ(server_.requests.back().body, R"({"backupId":"b"})");
+  EXPECT_EQ(run({"services", "import", kId}), 2) << "from somewhere";
+  EXPECT_EQ(run({"services", "import", kId, "--url", "https://x", "--backup", "b"}), 2) << "from one place";
 }
 
 TEST_F(HouseCommandsTest, RefusesANameThatTwoServicesHave) {

@@ -76,7 +76,7 @@ void add_schedule_create(CLI::App& group, CommandContext& context) {
   struct ScheduleOptions {
     std::string service, name, cron, time_zone, destination;
     std::int64_t every = 0, keep = 0, keep_days = 0;
-    bool logical = false;
+    bool logical = false, turn_on = false;
   };
   auto options = std::make_shared<ScheduleOptions>();
   auto* command = group.add_subcommand("create", "take backups by a schedule, beside the service's own interval");
@@ -89,6 +89,7 @@ void add_schedule_create(CLI::App& group, CommandContext& context) {
   command->add_option("--keep-days", options->keep_days, "keep each for so many days");
   command->add_option("--destination", options->destination, "id; absent: where the service's backups go");
   command->add_flag("--logical", options->logical, "dumps instead of physical backups");
+  command->add_flag("--turn-backups-on", options->turn_on, "with it, where backups of the service are off");
   context.add_command(*command, [&context, options] {
     core::json::object body{{"serviceId", find_service_id(context, options->service)}};
     const auto add_text = [&](const char* key, const std::string& text) {
@@ -105,6 +106,7 @@ void add_schedule_create(CLI::App& group, CommandContext& context) {
     add_number("retentionCount", options->keep);
     add_number("retentionDays", options->keep_days);
     if (options->logical) body["mechanism"] = "logical";
+    if (options->turn_on) body["turnBackupsOn"] = true;
     context.print(context.client().send("POST", std::string(kSchedules), body), schedule_page);
   });
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "cli/import_command.h"
 #include "cli/operation_progress.h"
 #include "cli/service_output.h"
 #include "cli/service_request.h"
@@ -220,6 +221,7 @@ void add_service_commands(CLI::App& program, CommandContext& context) {
   add_service_update(*group, context);
   add_changes(*group, context);
   add_switch_commands(*group, context);
+  add_import_command(*group, context);
   add_service_delete(*group, context);
 }
 

@@ -62,6 +62,7 @@ void add_switch(CLI::App& group, CommandContext& context) {
     std::string service;
     std::string candidate;
     std::string instance;
+    bool back = false;
   };
   auto options = std::make_shared<SwitchOptions>();
   auto* command = group.add_subcommand("switch", "let a service go on with the data of its newest candidate");
@@ -69,11 +70,13 @@ void add_switch(CLI::App& group, CommandContext& context) {
   auto* candidate = command->add_option("--candidate", options->candidate, "this candidate, id or name");
   command->add_option("--instance", options->instance, "an instance that it had before: switch back")
       ->excludes(candidate);
+  command->add_flag("--back", options->back, "to the data that served last before")->excludes(candidate);
   add_wait_options(*command, *options);
   context.add_command(*command, [&context, options] {
     core::json::object body;
     if (!options->candidate.empty()) body["candidateId"] = find_service_id(context, options->candidate);
     if (!options->instance.empty()) body["instanceId"] = options->instance;
+    if (options->back) body["back"] = true;
     const std::string id = find_service_id(context, options->service);
     finish_change(context, context.client().send("POST", fmt::format("{}/{}/switch", kServices, id), body), *options);
   });
