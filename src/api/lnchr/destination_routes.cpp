@@ -36,6 +36,13 @@ const FieldNames& field_names() {
   return names;
 }
 
+/// What a change takes away: null or an empty text. A provider is exchanged, never taken away.
+void take_away(Body& body, json::object& config) {
+  for (const auto& [own, house] : kConfig) {
+    if (own != "provider" && body.has(own) && !body.word(own)) config[house] = nullptr;
+  }
+}
+
 /// What of the config the body names.
 json::object config_of(Body& body) {
   json::object config;
@@ -112,6 +119,7 @@ class Handlers {
     wanted.name = body->text("name");
     wanted.is_default = body->flag("is_default");
     auto config = config_of(body);
+    take_away(body, config);
     if (body.has("bucket") || body.has("prefix")) {
       auto place = place_of(before.url);
       if (const auto bucket = body->text("bucket")) place.bucket = *bucket;
