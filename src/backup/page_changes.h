@@ -21,8 +21,9 @@ using postgres::RelationFork;
 /// main forks are ever proven unchanged: others change without saying so in the WAL, or are small. Nothing depends on
 /// the order in which it is told, because what is new once stays new.
 ///
-/// What two bases of the same page may differ in though no record says so: hint bits, in clusters that have neither
-/// page checksums nor wal_log_hints. Nothing is lost with them.
+/// A page that is not in the map may still differ from the base's copy in what PostgreSQL does not log because it may
+/// get lost at any time: hint bits, in clusters that have neither page checksums nor wal_log_hints, and the cache in
+/// the first page of SP-GiST indexes. Both copies then name the same LSN; all that a record changes has the record's.
 class PageChanges {
  public:
   void note_block(const RelationFork& of, std::uint32_t block);

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "backup/change_keeper.h"
 #include "backup/previous_segment.h"
 #include "backup/segment_indexer.h"
 #include "backup/wal_uploader.h"
@@ -53,6 +54,7 @@ class WalReceiver::Impl {
   /// For what happened at `lsn`, unless the newest one began later.
   void want_base_backup(std::optional<postgres::Lsn> lsn, const std::string& reason);
   bool wait_until_stored(postgres::Lsn lsn, core::Duration deadline, const std::stop_token& stop);
+  bool store_page_changes(postgres::Lsn lsn, core::Duration deadline, const std::stop_token& stop);
   bool send_all(core::Duration deadline, const std::stop_token& stop);
   bool wait_until_proven(core::Timestamp time, core::Duration deadline, const std::stop_token& stop);
 
@@ -118,6 +120,8 @@ class WalReceiver::Impl {
   std::shared_ptr<repository::WalStore> wal_ GUARDED_BY(mutex_);
   /// Shared with those who ask, while the running thread may replace it.
   std::shared_ptr<WalUploader> uploader_ GUARDED_BY(mutex_);
+  /// None for a stream with a temporary slot.
+  std::shared_ptr<ChangeKeeper> changes_ GUARDED_BY(mutex_);
   WalReceiverStatus status_ GUARDED_BY(mutex_);
   postgres::Lsn server_end_ GUARDED_BY(mutex_);
   core::SteadyTime last_bytes_ GUARDED_BY(mutex_);
@@ -133,6 +137,10 @@ class WalReceiver::Impl {
   std::shared_ptr<WalUploader> uploader() const EXCLUDES(mutex_) {
     const core::LockGuard lock(mutex_);
     return uploader_;
+  }
+  std::shared_ptr<ChangeKeeper> changes() const EXCLUDES(mutex_) {
+    const core::LockGuard lock(mutex_);
+    return changes_;
   }
   std::shared_ptr<repository::WalStore> wal() const EXCLUDES(mutex_) {
     const core::LockGuard lock(mutex_);
@@ -239,9 +247,15 @@ void WalReceiver::Impl::open_archive(std::uint64_t segment_size) {
   config.longest_retry = config_.longest_retry;
   auto store = std::make_shared<repository::WalStore>(repository_, config_.instance, segment_size);
   auto uploader = std::make_shared<WalUploader>(environment_, *store, config);
+  std::shared_ptr<ChangeKeeper> changes;
+  if (!config_.temporary_slot) {
+    changes =
+        std::make_shared<ChangeKeeper>(environment_, repository_, config_.instance, segment_size, config_.lease_epoch);
+  }
   const core::LockGuard lock(mutex_);
   wal_ = std::move(store);
   uploader_ = std::move(uploader);
+  changes_ = std::move(changes);
 }
 
 std::optional<Position> WalReceiver::Impl::stored_position() {
@@ -297,7 +311,8 @@ void WalReceiver::Impl::find_position(postgres::ReplicationConnection& connectio
 /// A record that began in the segment before must be known when its end arrives.
 void WalReceiver::Impl::prime_indexer() {
   const auto store = wal();
-  indexer_ = std::make_unique<SegmentIndexer>(store->segment_size());
+  const auto keeper = changes();
+  indexer_ = std::make_unique<SegmentIndexer>(store->segment_size(), keeper ? &keeper->tracker() : nullptr);
   const std::uint64_t size = store->segment_size();
   const postgres::SegmentNumber segment = postgres::segment_of(position_->next, size);
   if (const auto before = read_previous_segment(*store, {position_->timeline, segment})) {
@@ -344,6 +359,7 @@ void WalReceiver::Impl::want_base_backup(std::optional<postgres::Lsn> lsn, const
 }
 
 void WalReceiver::Impl::stream(postgres::ReplicationConnection& connection, const std::stop_token& stop) {
+  const auto keeper = changes();
   forget_proofs();
   report(connection, true);
   while (!stop.stop_requested()) {
@@ -358,6 +374,7 @@ void WalReceiver::Impl::stream(postgres::ReplicationConnection& connection, cons
     if (std::holds_alternative<postgres::StreamClosed>(message)) {
       throw core::Error(core::Code::kDatabaseUnavailable, "the server shut down");
     }
+    if (keeper) keeper->look();
     report(connection, false);
   }
 }
@@ -482,7 +499,10 @@ void WalReceiver::Impl::prove(postgres::Lsn stored) {
 }
 
 void WalReceiver::Impl::keep_window_end(const std::stop_token& stop) {
-  while (environment_.clock.wait(stop, kReceiveWait)) put_window_end(false);
+  while (environment_.clock.wait(stop, kReceiveWait)) {
+    put_window_end(false);
+    if (const auto keeper = changes()) keeper->put();
+  }
 }
 
 void WalReceiver::Impl::put_window_end(bool at_once) {
@@ -515,6 +535,10 @@ void WalReceiver::Impl::drain() {
   sink->wait_until_stored(sink->received(), kDrainTime, {});
   prove(sink->stored());
   put_window_end(true);
+  const auto keeper = changes();
+  if (!keeper || sink->status().store_away_since) return;
+  keeper->cut();
+  keeper->put();
 }
 
 WalReceiverStatus WalReceiver::Impl::status() const {
@@ -529,6 +553,7 @@ WalReceiverStatus WalReceiver::Impl::status() const {
   if (uploads.store_away_since) status.last_error = uploads.last_error;
   status.segments_stored = uploads.segments_stored;
   status.tails_stored = uploads.tails_stored;
+  if (changes_) status.changes_stored = changes_->stored();
   const postgres::Lsn end = std::max(server_end_, uploads.received);
   status.bytes_at_risk = end > uploads.stored ? end - uploads.stored : 0;
   if (uploads.waiting_since) {
@@ -551,6 +576,15 @@ bool WalReceiver::Impl::wait_until_stored(postgres::Lsn lsn, core::Duration dead
   }
   const auto left = std::chrono::duration_cast<core::Duration>(end - environment_.clock.steady_now());
   return sink->wait_until_stored(lsn, left, either.get_token()) || sink->stored() >= lsn;
+}
+
+bool WalReceiver::Impl::store_page_changes(postgres::Lsn lsn, core::Duration deadline, const std::stop_token& stop) {
+  std::stop_source either;
+  const auto give_up = [&either] { either.request_stop(); };
+  const std::stop_callback asked(stop, give_up);
+  const std::stop_callback over(ended_.get_token(), give_up);
+  const auto keeper = changes();
+  return keeper && keeper->store(lsn, deadline, either.get_token());
 }
 
 /// What a stream says of the server's end may be old; the server itself knows.
@@ -604,6 +638,9 @@ void WalReceiver::want_base_backup(const std::string& reason, std::optional<post
 }
 bool WalReceiver::wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop) {
   return impl_->wait_until_stored(lsn, deadline, stop);
+}
+bool WalReceiver::store_page_changes(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop) {
+  return impl_->store_page_changes(lsn, deadline, stop);
 }
 bool WalReceiver::send_all(core::Duration deadline, std::stop_token stop) { return impl_->send_all(deadline, stop); }
 bool WalReceiver::wait_until_proven(core::Timestamp time, core::Duration deadline, std::stop_token stop) {

@@ -70,6 +70,8 @@ struct WalReceiverStatus {
   std::string needs_base_backup = {};
   std::uint64_t segments_stored = 0;
   std::uint64_t tails_stored = 0;
+  /// Objects that tell which pages the WAL changed.
+  std::uint64_t changes_stored = 0;
 };
 
 class WalReceiver {
@@ -97,6 +99,12 @@ class WalReceiver {
   /// until the store holds all WAL before `lsn`. False if the deadline passed, `stop` was requested or `run` ended
   /// first.
   bool wait_until_stored(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop);
+
+  /// Any thread, while another runs `run`: stores the map of changed pages of all records that begin before `lsn`, as
+  /// far as this receiver has parsed them (see collect_page_changes). False if the deadline, the stop or the end of
+  /// `run` came first, or the store failed; what it lacks is read from stored WAL. A stream with a temporary slot keeps
+  /// no map.
+  bool store_page_changes(postgres::Lsn lsn, core::Duration deadline, std::stop_token stop);
 
   /// The same for everything that the server has written by now: what a recovery of a running source does first.
   /// Needs the server; with the server away it uploads what was received, and returns what is stored.
