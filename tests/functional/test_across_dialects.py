@@ -273,3 +273,36 @@ def test_none_knows_what_is_not_there(shared):
     assert refused["lnchr"].body["error"]["code"] == "NOT_FOUND"
     assert refused["cloudheed"].body["error"]["code"] == "resource_not_found"
     assert refused["guidewire"].body["error"] == "Not Found"
+
+
+def test_refusals_in_all_are_events_of_the_service(shared):
+    nobody, planet = "00000000-0000-4000-8000-000000000000", f"{SYSTEM}/planets/{PLANET}"
+    asked = {
+        "managed-services-switch": ("recovery.refused", f"/api/managed-services/{shared.id}/switch", {"candidateId": nobody}),
+        "lnchr-databases-switch": ("recovery.refused", f"/api/v1/databases/{shared.id}/switch", {"restored_database_id": nobody}),
+        "lnchr-schedules-create": ("backup.refused", "/api/v1/backup-schedules", {"database_id": shared.id, "cron_expression": "never"}),
+        "cloudheed-pitr-begin": ("recovery.refused", f"/v1/databases/db-{shared.id}/pitr", {"target_time": "1999-01-01T00:00:00Z"}),
+        "guidewire-createBackup": ("backup.refused", f"{planet}/backups", {"mechanism": "magnetic"}),
+        "guidewire-restoreDb": ("recovery.refused", f"{planet}/restoreDb", {"backupId": 999999999}),
+    }
+    for _, path, body in asked.values():
+        assert 400 <= shared.api.raw("POST", path, body).status < 500, path
+    names = ",".join(sorted({kind for kind, _, _ in asked.values()}))
+    told = {event["attributes"]["operation"]: event for event in shared.api.get(f"/api/events?name={names}&service={shared.id}")}
+    assert {call: event["eventName"] for call, event in told.items()} == {call: kind for call, (kind, _, _) in asked.items()}
+    assert {event["serviceId"] for event in told.values()} == {shared.id}
+
+
+def test_hints_name_no_calls_of_another_dialect(shared):
+    """What the house tells its clients to send, others do not know."""
+    shared.api.patch(f"/managed-services/{shared.id}", {"pause": True})
+    shared.api.wait_for_state(shared.id, "paused")
+    try:
+        house = shared.api.raw("POST", f"/managed-services/{shared.id}/backups").body
+        assert "PATCH" in house["hint"]
+        for path in (f"/api/v1/databases/{shared.id}/backups", f"/v1/databases/db-{shared.id}/backups"):
+            error = shared.api.raw("POST", path).body["error"]
+            assert error["message"] == house["detail"] and "PATCH" not in error["hint"] and error["hint"].startswith("resume it"), error
+    finally:
+        shared.api.patch(f"/managed-services/{shared.id}", {"pause": False})
+        shared.api.wait_for_state(shared.id, "synchronized")

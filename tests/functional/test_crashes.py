@@ -69,6 +69,30 @@ def filled(server, megabytes: int) -> Deployed:
     return deployed
 
 
+@pytest.mark.nightly
+def test_the_server_is_killed_during_a_backup_that_goes_elsewhere(own_server):
+    """Its log is streamed by a slot of its own, which must not stay; and what it is stands alone there."""
+    deployed = filled(own_server, 100)
+    database = deployed.database()
+    fingerprint = database.fingerprint("ballast")
+    place = deployed.api.post("/api/destinations", {
+        "teamId": deployed.body["teamId"], "name": "elsewhere", **bodies.directory_store(own_server.state_dir, "elsewhere")})
+    entry = deployed.api.post(f"/managed-services/{deployed.id}/backups", {"destinationId": place["id"]})
+    operation = open_operation(deployed.api, deployed.id, "backup")
+    kill_in(own_server, operation, "copy")
+
+    database.sql("CREATE TABLE written_meanwhile AS SELECT 1 AS i")
+    api = deployed.api = own_server.start().api()
+    backup = api.wait_for_backup(deployed.id, entry["id"], 240)
+    assert api.wait_for_operation(operation)["attempts"] > 1, "it had ended before the kill"
+    assert backup["standsAlone"] and backup["destinationId"] == place["id"]
+    # The first destination is out of reach: what is recovered comes from the other one alone.
+    (own_server.state_dir / "stores" / "crash").rename(own_server.state_dir / "lost")
+    recovered = deploy(api, bodies.service(deployed.body["teamId"], "from-elsewhere", bodies.new_password(), recoverFrom={"id": backup["id"]}))
+    assert recovered.database().fingerprint("ballast") == fingerprint
+    assert database.sql("SELECT count(*) FROM pg_replication_slots WHERE temporary") == "0", "no slot of the killed attempt is left"
+
+
 @pytest.mark.parametrize("mechanism, phase", [("physical", "copy"), ("logical", "dump"), pytest.param("physical", "verify", marks=pytest.mark.nightly)])
 def test_the_server_is_killed_during_a_backup(own_server, mechanism, phase):
     deployed = filled(own_server, 100)

@@ -132,6 +132,31 @@ def test_a_server_is_killed_in_the_middle_of_everything(pair):
     wait_for("the window moves on", lambda: latest(api, loaded.id) > before or latest(victim.api(), loaded.id) > before, 60, interval=0.5)
 
 
+def test_a_schedule_runs_once_whichever_server_lives(pair):
+    """Due while both live, while one is killed, and once one is left alone."""
+    api = pair.first.api()
+    services = [deploy(api, body(pair, api, f"kept-{i}")) for i in range(2)]
+    assert {pair.driver_of(service.id) for service in services} == {pair.first, pair.second}
+    for service in services:
+        api.wait_for_backup(service.id)
+        api.post("/api/schedules", {"serviceId": service.id, "cron": "0 0 1 1 *", "mechanism": "logical"})
+
+    def runs() -> list:
+        return pair.database.sql("SELECT count(*) FROM backups WHERE schedule_id <> '' AND state = 'completed' GROUP BY schedule_id").split()
+
+    def make_due() -> None:
+        pair.database.sql("UPDATE schedules SET next_at = 1000000")
+    make_due()
+    wait_for("each has run", lambda: runs() == ["1", "1"], 60, interval=0.2)
+    make_due()
+    pair.second.kill()
+    wait_for("each has run again", lambda: runs() == ["2", "2"], TAKE_OVER_SECONDS + 60, interval=0.2)
+    # Whatever had run a second time would be counted by now.
+    make_due()
+    wait_for("each has run a third time", lambda: runs() == ["3", "3"], 60, interval=0.2)
+    assert pair.database.sql("SELECT count(*) FROM backups WHERE schedule_id <> ''") == "6", "none ran twice"
+
+
 def test_a_server_that_stops_hands_over_at_once(pair):
     api = pair.first.api()
     service = deploy(api, body(pair, api, "handed-over"))
