@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/cell.h"
+#include "cli/operation_progress.h"
+#include "cli/table.h"
 
 namespace backstay::cli {
 namespace {
@@ -42,10 +44,47 @@ void add_pin(CLI::App& group, CommandContext& context, const std::string& name, 
   });
 }
 
+std::string verification_page(const value& backup) {
+  const auto* seen = core::find_object(core::as_object(backup), "verification");
+  if (seen == nullptr) return fmt::format("backup {} was not verified\n", cell(backup, "id"));
+  std::vector<std::pair<std::string, std::string>> pairs{{"backup", cell(backup, "id")}};
+  for (const auto* key : {"outcome", "at", "timeToFirstQuerySeconds", "recoveryTimeSeconds", "problem", "nextStep"}) {
+    if (const auto text = cell(value(*seen), key); !text.empty()) pairs.emplace_back(key, text);
+  }
+  if (const auto* checks = core::find_object(*seen, "checks")) {
+    for (const auto* key : {"databases", "relations", "tables", "indexes", "pages"}) {
+      pairs.emplace_back(key, cell(value(*checks), key));
+    }
+  }
+  return render_pairs(pairs);
+}
+
+void add_verify(CLI::App& group, CommandContext& context) {
+  struct VerifyOptions : WaitOptions {
+    std::string backup;
+  };
+  auto options = std::make_shared<VerifyOptions>();
+  auto* command = group.add_subcommand("verify", "restore one backup to a place of its own, to see that it works");
+  command->add_option("backup", options->backup, "its id")->required();
+  add_wait_options(*command, *options);
+  context.add_command(*command, [&context, options] {
+    const std::string path = "/api/backups/" + options->backup;
+    const value operation = context.client().send("POST", path + "/verify", nullptr);
+    if (!options->wait) {
+      return context.print(operation, [options](const value& entered) {
+        return fmt::format("operation {} verifies backup {}\n", cell(entered, "id"), options->backup);
+      });
+    }
+    follow_operation(context, cell(operation, "id"), std::chrono::seconds(options->timeout_s));
+    context.print(context.client().get(path), verification_page);
+  });
+}
+
 }  // namespace
 
 void add_backup_change_commands(CLI::App& group, CommandContext& context) {
   add_backup_delete(group, context);
+  add_verify(group, context);
   add_pin(group, context, "pin", "keep one backup whatever the retention says", true);
   add_pin(group, context, "unpin", "leave a pinned backup to the retention again", false);
 }

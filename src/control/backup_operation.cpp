@@ -3,6 +3,7 @@
 #include "control/operation_work.h"
 #include "control/retention_schedule.h"
 #include "control/service_operations.h"
+#include "control/verification_schedule.h"
 #include "core/text.h"
 #include "metadata/backups.h"
 #include "metadata/schedules.h"
@@ -114,6 +115,7 @@ void confirm_backup(const WorkDependencies& deps, StepContext& context) {
     note_facts(tx, backup);
     metadata::Schedules(tx).set_outcome(backup.schedule_id, backup.id, model::RunOutcome::kCompleted);
     hurry_retention(tx, backup.service_id, deps.clock.now());
+    hurry_verification(tx, backup.service_id, deps.clock.now());
     deps.events.record(tx, body.service, events::kBackupConfirmed,
                        "the backup was read back from the store and is whole", {{"backup.id", backup.id}});
   });

@@ -14,6 +14,7 @@
 #include "control/retention_schedule.h"
 #include "control/schedule_runner.h"
 #include "control/service_operations.h"
+#include "control/verification_schedule.h"
 #include "control/webhook_dispatch.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -27,6 +28,7 @@ constexpr auto kNotifyEvery = std::chrono::milliseconds(500);
 constexpr auto kWatchEvery = std::chrono::milliseconds(250);
 constexpr std::size_t kReleasedAtOnce = 20;
 constexpr unsigned kTidyingWorkers = 2;
+constexpr unsigned kImportWorkers = 2;
 
 }  // namespace
 
@@ -53,7 +55,9 @@ class Engine::Life {
                            .readmit_companions = [this](const auto& instance) { companions_.readmit(instance); },
                            .removal_grace = config_.removal_grace,
                            .rollback_grace = config_.rollback_grace,
-                           .spool = deps_.spool}),
+                           .spool = deps_.spool,
+                           .first_uid = config_.first_uid,
+                           .last_uid = config_.last_uid}),
                 epoch),
         reconciler_({*database_, deps_.providers, deps_.operations, events_, companions_, deps_.clock, deps_.random,
                      deps_.metrics, epoch},
@@ -61,11 +65,20 @@ class Engine::Life {
         housekeeping_(*database_, deps_.clock, config_.keep_history),
         retention_(*database_, deps_.operations, deps_.clock, epoch),
         former_(*database_, deps_.operations, deps_.clock, epoch),
-        schedules_(*database_, {deps_.operations, events_, deps_.clock, deps_.random}, epoch) {
+        schedules_(*database_, {deps_.operations, events_, deps_.clock, deps_.random}, epoch),
+        verifications_(*database_, deps_.providers, deps_.operations, deps_.clock, epoch, {config_.verify_every, config_.verify_nth}) {
     // What tidies stores has workers of its own: nobody waits for it, and a store that hangs holds its worker for long.
     const std::vector<std::string> tidying{std::string(kinds::kRetention), std::string(kinds::kPrune)};
-    add_workers(config_.workers, runner_.kinds_but(tidying));
+    const std::vector<std::string> verifying{std::string(kinds::kVerify)};
+    // A dump may come slowly from wherever a client says.
+    const std::vector<std::string> importing{std::string(kinds::kImport)};
+    auto aside = tidying;
+    aside.insert(aside.end(), verifying.begin(), verifying.end());
+    aside.insert(aside.end(), importing.begin(), importing.end());
+    add_workers(config_.workers, runner_.kinds_but(aside));
     add_workers(kTidyingWorkers, tidying);
+    add_workers(kImportWorkers, importing);
+    add_workers(1, verifying);
     // A dead server must not wait for other services' long backups.
     add_workers(1, {std::string(kinds::kRestart)});
     threads_.emplace_back([this](const std::stop_token& stop) { reconcile(stop); });
@@ -126,6 +139,7 @@ class Engine::Life {
         retention_.tick();
         former_.tick();
         schedules_.tick();
+        verifications_.tick();
       } catch (...) {
         core::log_error("reconciler.failed", core::as_error(std::current_exception()).message());
       }
@@ -171,6 +185,7 @@ class Engine::Life {
   RetentionSchedule retention_;
   FormerInstances former_;
   ScheduleRunner schedules_;
+  VerificationSchedule verifications_;
   std::vector<std::jthread> threads_;
 };
 

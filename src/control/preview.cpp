@@ -118,8 +118,8 @@ Preview preview_again(const model::Operation& deletion, FinalBackup wish) {
 }  // namespace
 
 std::set<std::string_view> ServiceCommands::ended_by_deletion(const model::Service& service) const {
-  std::set<std::string_view> ended{kinds::kCreate,  kinds::kRecover, kinds::kBackup,
-                                   kinds::kRestart, kinds::kFormer,  kinds::kImport};
+  std::set<std::string_view> ended{kinds::kCreate, kinds::kRecover, kinds::kBackup, kinds::kRestart,
+                                   kinds::kFormer, kinds::kImport,  kinds::kVerify};
   // A change may wait for its backend for as long as it takes.
   if (!deps_.providers.of_kind(service.provider.kind).is_local()) ended.insert(kinds::kUpdate);
   return ended;

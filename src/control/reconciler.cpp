@@ -310,6 +310,11 @@ void Reconciler::show_gauges(const Look& look, Watch& watch) {
     last = deps_.database.read([&](auto& tx) { return metadata::Backups(tx).last_confirmed_at(service.id); });
   }
   watch.gauges->show_backup_age(last ? std::optional(deps_.clock.now() - *last) : std::nullopt);
+  const auto [verified, tried] = deps_.database.read([&](auto& tx) {
+    metadata::Backups backups(tx);
+    return std::pair(backups.last_verified(service.id), backups.last_tried(service.id));
+  });
+  watch.gauges->show_verification(verified, tried, deps_.clock.now());
 }
 
 void Reconciler::judge_risk(const Look& look, Watch& watch) {

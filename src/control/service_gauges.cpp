@@ -23,6 +23,7 @@ ServiceGauges::~ServiceGauges() {
   show_risk({});
   show_chain({}, {});
   show_backup_age({});
+  show_verification({}, {}, {});
 }
 
 void ServiceGauges::show_risk(const std::optional<AtRisk>& risk) {
@@ -63,6 +64,19 @@ void ServiceGauges::show_backup_age(const std::optional<core::Duration>& age) {
   constexpr Gauge kAge{"backstay_control_confirmed_backup_age_seconds",
                        "Since the newest backup that was read back from the store and found whole"};
   show(kAge, age ? std::optional(seconds(*age)) : std::nullopt);
+}
+
+void ServiceGauges::show_verification(const std::optional<model::Backup>& last_verified,
+                                      const std::optional<model::Backup>& last_tried, core::Timestamp now) {
+  constexpr Gauge kAge{"backstay_control_verified_backup_age_seconds",
+                       "Since a restore of one of the service's backups was seen to work"};
+  constexpr Gauge kTime{"backstay_control_verified_recovery_seconds", "How long that restore took until it served"};
+  constexpr Gauge kFailed{"backstay_control_verification_failed",
+                          "1 while the newest backup that was verified was found damaged"};
+  const auto* seen = last_verified && last_verified->verification ? &*last_verified->verification : nullptr;
+  show(kAge, last_verified ? std::optional(seconds(now - last_verified->verified_at.value_or(now))) : std::nullopt);
+  show(kTime, seen != nullptr && seen->recovery_time ? std::optional(seconds(*seen->recovery_time)) : std::nullopt);
+  show(kFailed, last_tried ? std::optional(model::is_sound(*last_tried) ? 0.0 : 1.0) : std::nullopt);
 }
 
 void ServiceGauges::show(const Gauge& gauge, const std::optional<double>& value) {

@@ -24,6 +24,9 @@ class ServiceGauges {
   void show_chain(const std::optional<model::ChainReport>& report, core::Timestamp now);
   /// Since the newest confirmed backup; nothing while there is none.
   void show_backup_age(const std::optional<core::Duration>& age);
+  /// Of the backup that was last seen to work and of the newest one that was tried; nothing while there are none.
+  void show_verification(const std::optional<model::Backup>& last_verified,
+                         const std::optional<model::Backup>& last_tried, core::Timestamp now);
 
  private:
   struct Gauge;

@@ -284,6 +284,7 @@ OperationKinds all_kinds(const WorkDependencies& deps) {
     };
   }
   kinds.emplace(kinds::kBackup, backup_kind(deps));
+  kinds.emplace(kinds::kVerify, verify_kind(deps));
   kinds.emplace(kinds::kRetention, retention_kind(deps));
   kinds.emplace(kinds::kPrune, prune_kind(deps));
   if (deps.spool != nullptr) kinds.emplace(kinds::kImport, import_kind(deps));
@@ -291,7 +292,8 @@ OperationKinds all_kinds(const WorkDependencies& deps) {
 }
 
 bool is_cancellable(std::string_view kind) {
-  return kind == kinds::kCreate || kind == kinds::kRecover || kind == kinds::kBackup || kind == kinds::kImport;
+  return kind == kinds::kCreate || kind == kinds::kRecover || kind == kinds::kBackup || kind == kinds::kImport ||
+         kind == kinds::kVerify;
 }
 
 }  // namespace backstay::control

@@ -57,7 +57,8 @@ std::string candidate_problem(metadata::Transaction& tx, const model::Service& c
   }
   for (const auto& operation : open_operations(tx, candidate.id)) {
     // A recovery whose instance serves has only this switch-over left to ask for.
-    const bool waits = operation.kind == kinds::kBackup || operation.kind == kinds::kRecover;
+    const bool waits =
+        operation.kind == kinds::kBackup || operation.kind == kinds::kRecover || operation.kind == kinds::kVerify;
     if (!waits && operation.kind != kinds::kRetention) {
       return fmt::format("the operation '{}' works on it", operation.kind);
     }

@@ -188,6 +188,22 @@ std::optional<model::Backup> Backups::last_of(const std::string& service_id, mod
       .first<model::Backup>(read_backup);
 }
 
+std::optional<model::Backup> Backups::last_verified(const std::string& service_id) {
+  return Query(tx_,
+               "SELECT * FROM backups WHERE service_id = :service_id AND verified_at IS NOT NULL AND state = "
+               "'completed' ORDER BY verified_at DESC LIMIT 1")
+      .bind(Values().set("service_id", service_id))
+      .first<model::Backup>(read_backup);
+}
+
+std::optional<model::Backup> Backups::last_tried(const std::string& service_id) {
+  return Query(tx_,
+               "SELECT * FROM backups WHERE service_id = :service_id AND verification <> '{}' AND state = 'completed' "
+               "ORDER BY scheduled_at DESC, id DESC LIMIT 1")
+      .bind(Values().set("service_id", service_id))
+      .first<model::Backup>(read_backup);
+}
+
 std::optional<core::Timestamp> Backups::last_confirmed_at(const std::string& service_id) {
   return Query(
              tx_,

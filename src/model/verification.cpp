@@ -29,6 +29,7 @@ core::json::object to_json(const Verification& verification) {
                             {"problem", verification.problem},
                             {"nextStep", verification.next_step},
                             {"checks", verification.checks}};
+  if (verification.not_run_at) object["notRunAt"] = core::format_time(*verification.not_run_at);
   put(object, "firstQueryMicroseconds", verification.first_query_time);
   put(object, "recoveryMicroseconds", verification.recovery_time);
   return object;
@@ -39,6 +40,7 @@ std::optional<Verification> verification_from_json(const core::json::object& obj
   Verification verification;
   verification.outcome = value_of(kOutcomes, core::require_string(object, "outcome"), "outcome of a verification");
   verification.at = core::parse_time(core::require_string(object, "at"));
+  if (const auto time = core::find_string(object, "notRunAt")) verification.not_run_at = core::parse_time(*time);
   verification.problem = core::require_string(object, "problem");
   verification.next_step = core::require_string(object, "nextStep");
   if (const auto* checks = core::find_object(object, "checks")) verification.checks = *checks;

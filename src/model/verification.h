@@ -13,7 +13,7 @@ namespace backstay::model {
 enum class VerificationOutcome {
   kVerified,  ///< the restored copy works
   kFailed,    ///< the backup was not restored to something that works
-  kNotRun     ///< it could not be tried: no room, no store; says nothing of the backup
+  kNotRun     ///< it could not be tried yet: no room, no store; says nothing of the backup
 };
 std::string_view to_text(VerificationOutcome outcome);
 
@@ -21,6 +21,8 @@ std::string_view to_text(VerificationOutcome outcome);
 struct Verification {
   VerificationOutcome outcome = VerificationOutcome::kNotRun;
   core::Timestamp at{};
+  /// Another one could not be tried since; what was known holds.
+  std::optional<core::Timestamp> not_run_at{};
   /// What was found, or why it could not be tried, and what to do; empty if all is well.
   std::string problem{};
   std::string next_step{};

@@ -11,10 +11,10 @@ namespace {
 TEST(PriorityTest, IsOfTheThreadAndOfWhatItStarts) {
   int own = -1;
   int of_child = -1;
-  std::thread([&] {
+  std::jthread([&] {
     lower_priority();
     own = ::getpriority(PRIO_PROCESS, 0);
-    std::thread([&] { of_child = ::getpriority(PRIO_PROCESS, 0); }).join();
+    std::jthread([&] { of_child = ::getpriority(PRIO_PROCESS, 0); }).join();
   }).join();
   EXPECT_EQ(own, 19);
   EXPECT_EQ(of_child, 19);

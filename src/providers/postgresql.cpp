@@ -12,6 +12,7 @@
 #include "providers/postgresql_imports.h"
 #include "providers/postgresql_instance.h"
 #include "providers/postgresql_recovery_plan.h"
+#include "providers/postgresql_verification.h"
 #include "providers/recovery_forecast.h"
 #include "providers/server_probe.h"
 
@@ -48,7 +49,8 @@ class PostgresqlProvider final : public control::Provider {
                model::Catalogue(
                    model::postgresql_offers(versions_of(installations), postgres::settings_schema_properties())),
                certificates_},
-        archives_(world_) {}
+        archives_(world_),
+        verification_(world_, archives_.environment()) {}
 
   [[nodiscard]] std::string kind() const override { return "postgresql"; }
   [[nodiscard]] std::vector<model::ProviderDefinition> offers() const override { return world_.offers.all(); }
@@ -82,6 +84,15 @@ class PostgresqlProvider final : public control::Provider {
   void confirm_backup(const control::ServiceBody& body, const model::Backup& backup,
                       control::WorkContext& context) override {
     archives_.confirm(body, backup, context);
+  }
+  [[nodiscard]] std::optional<std::string> verification_problem(const model::Instance& instance,
+                                                                const model::Backup& backup) const override {
+    return verification_.problem(instance, backup);
+  }
+  control::VerifiedRestore verify_backup(const control::ServiceBody& body, const model::Backup& backup,
+                                         std::uint32_t uid, control::WorkContext& context) override {
+    const auto repository = archives_.repositories().open_own(body.backups.value(), context.stop());
+    return verification_.verify(*repository, body.instance, backup, uid, context);
   }
   [[nodiscard]] std::optional<std::string> logical_problem(const model::Instance& instance,
                                                            control::DumpWork work) const override {
@@ -135,6 +146,7 @@ class PostgresqlProvider final : public control::Provider {
   ServerCertificates certificates_;
   PostgresqlWorld world_;
   PostgresqlArchives archives_;
+  PostgresqlVerification verification_;
   ServerProbe probe_;
 };
 

@@ -74,7 +74,7 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .path = "/backups/{id}",
               .operation = "backups-get",
               .tag = "Backups",
-              .summary = "One backup with its facts: taken, stored, confirmed",
+              .summary = "One backup with its facts: taken, stored, confirmed, verified",
               .scope = Scope::kReadBackups,
               .tagged = true,
               .answer = ref("Backup")},

@@ -154,7 +154,8 @@ constexpr std::string_view kAnswers = R"json({
       "takenAt": {"type": "string", "format": "date-time"},
       "storedAt": {"type": "string", "format": "date-time"},
       "confirmedAt": {"type": "string", "format": "date-time", "description": "all of it was read back and checked"},
-      "verifiedAt": {"type": "string", "format": "date-time", "description": "a restore of it was seen to work; absent until restores are verified"},
+      "verifiedAt": {"type": "string", "format": "date-time", "description": "a restore of it was last seen to work"},
+      "verification": {"$ref": "#/components/schemas/Verification"},
       "dataBytes": {"type": "integer", "minimum": 0},
       "storedBytes": {"type": "integer", "minimum": 0, "description": "what was added to the store for it"},
       "incremental": {"type": "boolean", "description": "true: what has not changed since its base stands in the store once, for both; absent until it is stored"},
@@ -174,6 +175,36 @@ constexpr std::string_view kAnswers = R"json({
       "removalReason": {"type": "string", "description": "why it is being deleted"},
       "error": {"type": "string"},
       "nextStep": {"type": "string"}
+    }
+  },
+  "Verification": {
+    "type": "object",
+    "description": "the last attempt to see a restore of the backup work",
+    "required": ["outcome", "at"],
+    "properties": {
+      "outcome": {"type": "string", "enum": ["verified", "failed", "notRun"],
+                  "description": "failed: what was restored does not work or is damaged, and the backup counts as good no more; notRun: it could not be tried, which says nothing of the backup"},
+      "at": {"type": "string", "format": "date-time"},
+      "notRunAt": {"type": "string", "format": "date-time", "description": "another one could not be tried since; what was known holds"},
+      "timeToFirstQuerySeconds": {"type": "number", "minimum": 0, "description": "from nothing to the first answer of the restored server"},
+      "recoveryTimeSeconds": {"type": "number", "minimum": 0, "description": "from nothing to a server that serves, as a recovery would take"},
+      "problem": {"type": "string"},
+      "nextStep": {"type": "string"},
+      "checks": {
+        "type": "object",
+        "description": "what was looked at",
+        "properties": {
+          "databases": {"type": "integer", "minimum": 0},
+          "relations": {"type": "integer", "minimum": 0},
+          "tables": {"type": "integer", "minimum": 0, "description": "by amcheck"},
+          "indexes": {"type": "integer", "minimum": 0, "description": "by amcheck"},
+          "pages": {"type": "integer", "minimum": 0, "description": "by their checksums"},
+          "rowsExpected": {"type": "integer", "minimum": 0, "description": "of larger tables, by the source's statistics"},
+          "rowsEstimated": {"type": "integer", "minimum": 0, "description": "of the same tables, by a sample of the copy"},
+          "notes": {"type": "array", "items": {"type": "string"}},
+          "problems": {"type": "array", "items": {"type": "string"}}
+        }
+      }
     }
   },
   "Lsn": {"type": "string", "pattern": "^[0-9A-F]{1,8}/[0-9A-F]{1,8}$"},

@@ -25,6 +25,19 @@ json::array string_array(const Strings& strings) {
 
 std::string lsn_text(std::uint64_t lsn) { return fmt::format("{:X}/{:X}", lsn >> 32, lsn & 0xFFFFFFFF); }
 
+double in_seconds(core::Duration time) { return std::chrono::duration<double>(time).count(); }
+
+json::object verification_resource(const model::Verification& seen) {
+  json::object object{{"outcome", model::to_text(seen.outcome)}, {"at", core::format_time(seen.at)}};
+  put_time(object, "notRunAt", seen.not_run_at);
+  if (seen.first_query_time) object["timeToFirstQuerySeconds"] = in_seconds(*seen.first_query_time);
+  if (seen.recovery_time) object["recoveryTimeSeconds"] = in_seconds(*seen.recovery_time);
+  put_text(object, "problem", seen.problem);
+  put_text(object, "nextStep", seen.next_step);
+  if (!seen.checks.empty()) object["checks"] = seen.checks;
+  return object;
+}
+
 json::object backups_union(const control::ServiceView& view) {
   json::array entries;
   for (const model::Backup& backup : view.backups) entries.push_back(backup_entry(backup));
@@ -140,6 +153,7 @@ json::object backup_resource(const model::Backup& backup) {
   put_time(object, "takenAt", backup.taken_at);
   put_time(object, "storedAt", backup.stored_at);
   put_time(object, "verifiedAt", backup.verified_at);
+  if (backup.verification) object["verification"] = verification_resource(*backup.verification);
   object["dataBytes"] = backup.data_bytes;
   object["storedBytes"] = backup.stored_bytes;
   if (backup.taken_at && backup.mechanism == model::BackupMechanism::kPhysical) {

@@ -14,6 +14,7 @@ void add_service_routes(RouteTable& routes, const Context& context);
 void add_provider_routes(RouteTable& routes, const Context& context);
 void add_backup_routes(RouteTable& routes, const Context& context);
 void add_backup_change_routes(RouteTable& routes, const Context& context);
+void add_verification_routes(RouteTable& routes, const Context& context);
 void add_schedule_routes(RouteTable& routes, const Context& context);
 void add_import_routes(RouteTable& routes, const Context& context);
 void add_switch_routes(RouteTable& routes, const Context& context);

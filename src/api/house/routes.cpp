@@ -14,6 +14,7 @@ void add_routes(RouteTable& routes, const Context& context) {
   add_service_routes(routes, context);
   add_backup_routes(routes, context);
   add_backup_change_routes(routes, context);
+  add_verification_routes(routes, context);
   add_schedule_routes(routes, context);
   add_recovery_routes(routes, context);
   add_import_routes(routes, context);

@@ -14,6 +14,7 @@
 #include "control/queries.h"
 #include "control/schedule_commands.h"
 #include "control/service_commands.h"
+#include "control/verification_commands.h"
 #include "control/webhook_commands.h"
 #include "core/metrics.h"
 #include "core/time.h"
@@ -35,6 +36,7 @@ struct Context {
   EventStreams& streams;
   core::Clock& clock;
   const core::Metrics& metrics;
+  control::VerificationCommands& verifications;
   /// True once the server takes work.
   std::function<bool()> ready;
   /// Scheme and host under which clients reach us; empty: what their own request says.

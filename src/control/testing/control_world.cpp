@@ -12,6 +12,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr PortRange kPorts{20000, 20999};
+constexpr std::uint32_t kFirstUid = 70000;
+constexpr std::uint32_t kLastUid = 70999;
 
 /// The registry owns its providers; the fake is shared with the test.
 class Borrowed final : public Provider {
@@ -62,6 +64,14 @@ class Borrowed final : public Provider {
   core::json::object import_dump(const ServiceBody& body, const ImportTask& task, WorkContext& context) override {
     return fake_->import_dump(body, task, context);
   }
+  [[nodiscard]] std::optional<std::string> verification_problem(const model::Instance& instance,
+                                                                const model::Backup& backup) const override {
+    return fake_->verification_problem(instance, backup);
+  }
+  VerifiedRestore verify_backup(const ServiceBody& body, const model::Backup& backup, std::uint32_t uid,
+                                WorkContext& context) override {
+    return fake_->verify_backup(body, backup, uid, context);
+  }
   model::RecoveryWindow recovery_window(const ServiceBody& body) override { return fake_->recovery_window(body); }
   RetentionOutcome apply_retention(const BackupTarget& at, const model::RetentionQuestion& question,
                                    const RemovalTerms& terms, WorkContext& context) override {
@@ -99,7 +109,7 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
   queue = std::make_unique<OperationQueue>(clock, random, feed);
   log = std::make_unique<EventLog>(clock, random);
   commands = std::make_unique<ServiceCommands>(CommandDependencies{*database, *registry, *queue, gate, clock, random},
-                                               CommandConfig{kPorts, 70000, 70999});
+                                               CommandConfig{kPorts, kFirstUid, kLastUid});
   imports = std::make_unique<ImportCommands>(ImportDependencies{*database, *registry, *queue, spool, clock, random});
   provider_commands =
       std::make_unique<ProviderCommands>(ProviderCommandDependencies{*database, *registry, backends, clock, random});
@@ -118,7 +128,9 @@ ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared
                  .operations = *queue,
                  .stop_companions = [this](const auto& id) { companions->retire(id); },
                  .readmit_companions = [this](const auto& id) { companions->readmit(id); },
-                 .spool = &spool}),
+                 .spool = &spool,
+                 .first_uid = kFirstUid,
+                 .last_uid = kLastUid}),
       server);
   reconciler = std::make_unique<Reconciler>(
       ReconcilerDependencies{*database, *registry, *queue, *log, *companions, clock, random, metrics, server},

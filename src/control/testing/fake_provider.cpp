@@ -289,6 +289,31 @@ void FakeProvider::confirm_backup(const ServiceBody&, const model::Backup& backu
   begin("confirm_backup", backup.id, context);
 }
 
+std::optional<std::string> FakeProvider::verification_problem(const model::Instance& instance,
+                                                              const model::Backup& backup) const {
+  if (!is_local()) return Provider::verification_problem(instance, backup);
+  if (backup.mechanism == model::BackupMechanism::kLogical) return "it is a dump";
+  return std::nullopt;
+}
+
+VerifiedRestore FakeProvider::verify_backup(const ServiceBody&, const model::Backup& backup, std::uint32_t uid,
+                                            WorkContext& context) {
+  begin("verify_backup", backup.id, context);
+  const core::LockGuard lock(mutex_);
+  VerifiedRestore found;
+  found.problem = finding_;
+  if (!finding_.empty()) found.next_step = "take another backup";
+  found.first_query_time = std::chrono::seconds(1);
+  found.recovery_time = std::chrono::seconds(2);
+  found.checks = {{"uid", uid}};
+  return found;
+}
+
+void FakeProvider::set_finding(std::string problem) {
+  const core::LockGuard lock(mutex_);
+  finding_ = std::move(problem);
+}
+
 void FakeProvider::move_elsewhere() {
   const core::LockGuard lock(mutex_);
   elsewhere_ = true;

@@ -68,6 +68,12 @@ class FakeProvider final : public Provider {
   [[nodiscard]] core::json::object details(const ServiceBody& body, bool ready) const override;
   BackupOutcome take_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
   void confirm_backup(const ServiceBody& body, const model::Backup& backup, WorkContext& context) override;
+  [[nodiscard]] std::optional<std::string> verification_problem(const model::Instance& instance,
+                                                                const model::Backup& backup) const override;
+  /// Finds what set_finding() says; nothing at first.
+  VerifiedRestore verify_backup(const ServiceBody& body, const model::Backup& backup, std::uint32_t uid,
+                                WorkContext& context) override;
+  void set_finding(std::string problem);
   [[nodiscard]] std::optional<std::string> import_problem(const model::Instance& /*instance*/) const override {
     return std::nullopt;
   }
@@ -104,6 +110,7 @@ class FakeProvider final : public Provider {
   bool store_takes_all_ GUARDED_BY(mutex_) = true;
   bool elsewhere_ GUARDED_BY(mutex_) = false;
   bool stores_empty_ GUARDED_BY(mutex_) = false;
+  std::string finding_ GUARDED_BY(mutex_);
   std::map<std::string, core::Timestamp> condemned_ GUARDED_BY(mutex_);
   std::set<std::string> loaded_ GUARDED_BY(mutex_);
   std::vector<std::string> calls_ GUARDED_BY(mutex_);

@@ -1,0 +1,40 @@
+// When backups are verified without anybody asking: see model/verification_policy.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "control/operation_queue.h"
+#include "control/provider_registry.h"
+#include "core/time.h"
+#include "metadata/database.h"
+#include "model/verification_policy.h"
+
+namespace backstay::control {
+
+/// The service is looked at now: one of its backups was confirmed.
+void hurry_verification(metadata::Transaction& tx, const std::string& service_id, core::Timestamp now);
+
+/// For one thread. Of the services that the server drives, the one that has waited for longest; nobody else while a
+/// verification is open, so that one that is asked for waits for one other at most. What it knows is in the state.
+class VerificationSchedule {
+ public:
+  /// All outlive it.
+  VerificationSchedule(metadata::Database& database, const ProviderRegistry& providers, OperationQueue& queue,
+                       core::Clock& clock, std::int64_t server, model::VerificationPolicy policy)
+      : database_(database), providers_(providers), queue_(queue), clock_(clock), server_(server), policy_(policy) {}
+  void tick();
+
+ private:
+  /// True if its newest backup is being verified now.
+  bool enter(metadata::Transaction& tx, const std::string& service_id, core::Timestamp now);
+
+  metadata::Database& database_;
+  const ProviderRegistry& providers_;
+  OperationQueue& queue_;
+  core::Clock& clock_;
+  const std::int64_t server_;
+  const model::VerificationPolicy policy_;
+};
+
+}  // namespace backstay::control

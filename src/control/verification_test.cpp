@@ -1,0 +1,213 @@
+// Verifying backups: on demand, by policy, and what becomes of a backup whose restore does not work.
+#include <gtest/gtest.h>
+
+#include "control/retention_question.h"
+#include "control/testing/control_world.h"
+#include "control/verification_commands.h"
+#include "control/verification_schedule.h"
+#include "core/error.h"
+#include "metadata/backups.h"
+#include "metadata/instances.h"
+#include "metadata/operations.h"
+
+namespace backstay::control {
+namespace {
+
+using std::chrono::hours;
+using testing::ControlWorld;
+
+class VerificationTest : public ::testing::Test {
+ protected:
+  VerificationTest() : service_(world_.make_service(true)) {}
+
+  model::Backup take_backup() {
+    const auto id = world_.commands->schedule_backup(service_.id, world_.admin).id;
+    world_.settle();
+    return backup(id);
+  }
+  model::Backup backup(const std::string& id) { return world_.queries->backup(id, world_.admin); }
+  model::Operation operation(const std::string& id) { return world_.queries->operation(id, world_.admin); }
+  VerificationCommands commands() { return VerificationCommands({*world_.database, *world_.registry, *world_.queue}); }
+  VerificationSchedule schedule(model::VerificationPolicy policy = {}) {
+    return {*world_.database, *world_.registry, *world_.queue, world_.clock, world_.server, policy};
+  }
+  std::vector<std::string> verified() {
+    std::vector<std::string> ids;
+    for (const auto& call : world_.calls()) {
+      if (call.starts_with("verify_backup ")) ids.push_back(call.substr(14));
+    }
+    return ids;
+  }
+  core::Code refusal(const std::string& id) {
+    try {
+      commands().verify(id, world_.admin);
+    } catch (const core::Error& error) {
+      return error.code();
+    }
+    return core::Code::kInternal;
+  }
+
+  ControlWorld world_;
+  model::Service service_;
+};
+
+TEST_F(VerificationTest, OnDemand) {
+  const auto taken = take_backup();
+  const auto entered = commands().verify(taken.id, world_.admin);
+  EXPECT_EQ(commands().verify(taken.id, world_.admin).id, entered.id) << "one is open";
+  world_.settle();
+  const auto seen = backup(taken.id);
+  EXPECT_EQ(seen.verified_at, world_.clock.now());
+  ASSERT_TRUE(seen.verification);
+  EXPECT_EQ(seen.verification->outcome, model::VerificationOutcome::kVerified);
+  EXPECT_EQ(seen.verification->recovery_time, std::chrono::seconds(2));
+  EXPECT_EQ(operation(entered.id).state, model::OperationState::kSucceeded);
+  EXPECT_EQ(world_.count_events(service_.id, "backup.verification_started"), 1U);
+  EXPECT_EQ(world_.count_events(service_.id, "backup.verified"), 1U);
+  EXPECT_EQ(verified().size(), 1U);
+  world_.clock.advance(hours(2));
+  world_.tick();
+  const auto line = [&](const char* name, const char* value) {
+    return std::string(name) + "{service=\"" + service_.id + "\"} " + value + "\n";
+  };
+  const auto text = world_.metrics.text();
+  EXPECT_NE(text.find(line("backstay_control_verified_backup_age_seconds", "7200")), std::string::npos) << text;
+  EXPECT_NE(text.find(line("backstay_control_verified_recovery_seconds", "2")), std::string::npos);
+  EXPECT_NE(text.find(line("backstay_control_verification_failed", "0")), std::string::npos);
+}
+
+TEST_F(VerificationTest, CopyHasAUserOfItsOwnWhileItLasts) {
+  const auto taken = take_backup();
+  const auto of_service =
+      world_.database->read([&](auto& tx) { return metadata::Instances(tx).require(taken.instance_id).uid; });
+  commands().verify(taken.id, world_.admin);
+  world_.settle();
+  const auto first = backup(taken.id).verification->checks.at("uid").to_number<std::uint32_t>();
+  EXPECT_NE(first, of_service);
+  EXPECT_GT(first, 0U);
+}
+
+TEST_F(VerificationTest, WhatIsFoundIsToldAndTheBackupIsGoodNoMore) {
+  const auto taken = take_backup();
+  world_.provider->set_finding("index orders_pkey is damaged");
+  const auto entered = commands().verify(taken.id, world_.admin);
+  world_.settle();
+  const auto seen = backup(taken.id);
+  EXPECT_FALSE(seen.verified_at);
+  EXPECT_EQ(seen.verification->problem, "index orders_pkey is damaged");
+  EXPECT_FALSE(model::is_sound(seen));
+  EXPECT_EQ(operation(entered.id).state, model::OperationState::kFailed);
+  EXPECT_EQ(world_.count_events(service_.id, "backup.verification_failed"), 1U);
+  EXPECT_EQ(world_.count_events(service_.id, "backup.verification_not_run"), 0U);
+}
+
+TEST_F(VerificationTest, LastGoodOneStaysInsteadOfTheOneThatFailed) {
+  const auto good = take_backup();
+  world_.clock.advance(hours(1));
+  const auto bad = take_backup();
+  world_.provider->set_finding("index orders_pkey is damaged");
+  commands().verify(bad.id, world_.admin);
+  world_.settle();
+  // Long after both have left the retention, and nothing newer has come.
+  const auto cases = world_.database->read(
+      [&](auto& tx) { return retention_cases(tx, world_.service(service_.id), world_.clock.now() + hours(24 * 30)); });
+  ASSERT_EQ(cases.size(), 1U);
+  const auto goes = [&](const std::string& id) {
+    const auto decision = model::decide_retention(cases.front().question);
+    return std::ranges::find(decision.backups, id, &model::BackupVerdict::backup_id)->goes;
+  };
+  EXPECT_FALSE(goes(good.id));
+  EXPECT_TRUE(goes(bad.id));
+}
+
+TEST_F(VerificationTest, WhatCouldNotBeTriedSaysNothing) {
+  const auto taken = take_backup();
+  const core::Error full(core::Code::kDiskFull, "no room");
+  for (int i = 0; i < 2; ++i) world_.provider->fail_next("verify_backup", full);
+  const auto entered = commands().verify(taken.id, world_.admin);
+  world_.settle();
+  world_.clock.advance(std::chrono::minutes(3));
+  world_.settle();
+  EXPECT_EQ(operation(entered.id).state, model::OperationState::kFailed);
+  const auto seen = backup(taken.id);
+  EXPECT_EQ(seen.verification->outcome, model::VerificationOutcome::kNotRun);
+  EXPECT_EQ(seen.verification->problem, "no room");
+  EXPECT_TRUE(model::is_sound(seen));
+  EXPECT_EQ(world_.count_events(service_.id, "backup.verification_not_run"), 1U);
+}
+
+TEST_F(VerificationTest, FailureIsNotForgottenBecauseTheNextOneCouldNotBeTried) {
+  const auto taken = take_backup();
+  world_.provider->set_finding("index orders_pkey is damaged");
+  commands().verify(taken.id, world_.admin);
+  world_.settle();
+  world_.provider->fail_next("verify_backup", core::Error(core::Code::kNotSupported, "no such version"));
+  commands().verify(taken.id, world_.admin);
+  world_.settle();
+  EXPECT_FALSE(model::is_sound(backup(taken.id)));
+  EXPECT_EQ(backup(taken.id).verification->problem, "index orders_pkey is damaged");
+}
+
+TEST_F(VerificationTest, WhatCannotBeVerifiedIsRefused) {
+  EXPECT_EQ(refusal("00000000-0000-4000-8000-000000000000"), core::Code::kNotFound);
+  const auto scheduled = world_.commands->schedule_backup(service_.id, world_.admin);
+  EXPECT_EQ(refusal(scheduled.id), core::Code::kConflict);
+  world_.settle();
+  world_.provider->move_elsewhere();
+  EXPECT_EQ(refusal(scheduled.id), core::Code::kNotSupported);
+  auto reader = world_.admin;
+  reader.admin = reader.may_write = false;
+  EXPECT_THROW(commands().verify(scheduled.id, reader), core::Error);
+}
+
+TEST_F(VerificationTest, PolicyVerifiesTheNewestOnceADay) {
+  auto policy = schedule();
+  policy.tick();
+  world_.settle();
+  const auto before = verified().size();  // the service's first backup, taken when it was made
+  world_.clock.advance(hours(2));
+  const auto newest = take_backup();
+  policy.tick();
+  world_.settle();
+  EXPECT_EQ(verified().size(), before) << "not twice a day";
+  world_.clock.advance(hours(22));
+  policy.tick();
+  world_.settle();
+  ASSERT_EQ(verified().size(), before + 1);
+  EXPECT_TRUE(backup(newest.id).verified_at || verified().back() != newest.id);
+}
+
+TEST_F(VerificationTest, PolicyCatchesUpAfterARestart) {
+  const auto taken = take_backup();
+  schedule().tick();
+  world_.settle();
+  const auto before = verified().size();
+  world_.clock.advance(hours(24 * 5));
+  ControlWorld again(world_.directory, world_.provider);
+  VerificationSchedule late(*again.database, *again.registry, *again.queue, world_.clock, again.server, {});
+  for (int i = 0; i < 3; ++i) {
+    again.reconciler->tick();
+    late.tick();
+    while (again.run_one()) {
+    }
+  }
+  EXPECT_EQ(verified().size(), before + 1) << "once for all that was missed";
+}
+
+TEST_F(VerificationTest, PolicyThatIsOffDoesNothing) {
+  take_backup();
+  schedule({.every = hours(0), .nth = 0}).tick();
+  world_.settle();
+  EXPECT_TRUE(verified().empty());
+}
+
+TEST_F(VerificationTest, OneIsOpenAtATime) {
+  const auto taken = take_backup();
+  commands().verify(taken.id, world_.admin);
+  schedule().tick();
+  const auto open = world_.database->read([](auto& tx) { return open_verifications(tx); });
+  EXPECT_EQ(open.size(), 1U);
+}
+
+}  // namespace
+}  // namespace backstay::control

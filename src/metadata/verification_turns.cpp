@@ -1,0 +1,20 @@
+#include "metadata/verification_turns.h"
+
+#include "metadata/query.h"
+
+namespace backstay::metadata {
+
+std::vector<std::string> VerificationTurns::due(std::int64_t server, core::Timestamp now, std::size_t limit) {
+  return Query(tx_,
+               "SELECT id FROM services WHERE driver = :server AND verification_due_at <= :now ORDER BY "
+               "verification_due_at" +
+                   limit_clause(limit))
+      .bind(Values().set("server", server).set("now", now))
+      .list<std::string>([](const Row& row) { return row.text("id"); });
+}
+
+void VerificationTurns::set(const std::string& service_id, std::optional<core::Timestamp> next) {
+  update(tx_, "services", Values().set("verification_due_at", next), "id = :id", Values().set("id", service_id));
+}
+
+}  // namespace backstay::metadata

@@ -1,0 +1,47 @@
+// Backups of PostgreSQL services, restored to be looked at: where, as whom, and with how much of the machine.
+//
+// Each process has a directory of its own for the copies, which it holds a lock on: what a dead one left is ended and
+// removed by whoever comes next.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "backup/environment.h"
+#include "control/provider.h"
+#include "os/file.h"
+#include "providers/postgresql_instance.h"
+#include "repository/repository.h"
+
+namespace backstay::providers {
+
+/// verify() is for one thread at a time: there is one copy.
+class PostgresqlVerification {
+ public:
+  /// Clears what dead processes left. The world outlives it.
+  PostgresqlVerification(const PostgresqlWorld& world, const backup::Environment& environment);
+  ~PostgresqlVerification();
+  PostgresqlVerification(const PostgresqlVerification&) = delete;
+  PostgresqlVerification& operator=(const PostgresqlVerification&) = delete;
+
+  /// See control::Provider::verification_problem.
+  [[nodiscard]] std::optional<std::string> problem(const model::Instance& instance, const model::Backup& backup) const;
+  /// See control::Provider::verify_backup. Throws unavailable while the machine has too little memory to spare.
+  control::VerifiedRestore verify(repository::Repository& repository, const model::Instance& instance,
+                                  const model::Backup& backup, std::uint32_t uid, control::WorkContext& context);
+
+ private:
+  void clear_left();
+  void clear(const std::filesystem::path& directory);
+  [[nodiscard]] control::InstancePlace place(const std::string& name, std::uint32_t uid) const;
+
+  const PostgresqlWorld& world_;
+  const backup::Environment environment_;
+  const std::filesystem::path all_;
+  const std::string name_;
+  os::Descriptor lock_;
+};
+
+}  // namespace backstay::providers
