@@ -1,6 +1,7 @@
 #include "backup/recovery_rules.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -37,6 +38,13 @@ RecoveryRules::RecoveryRules(const ArchiveState& state, FindCommit find_commit)
     : state_(state), find_commit_(std::move(find_commit)) {
   choose_branch();
   make_runs();
+}
+
+/// The newest one, but rather one from which more WAL is replayed than one that is known to restore to damage.
+const repository::BackupRecord& best_of(std::span<const repository::BackupRecord* const> backups) {
+  const auto good = std::ranges::find_if(backups.rbegin(), backups.rend(),
+                                         [](const auto* backup) { return backup->restore_problem.empty(); });
+  return good == backups.rend() ? *backups.back() : **good;
 }
 
 /// The newest branch: the highest timeline that has WAL or a backup.
@@ -225,6 +233,10 @@ RecoveryPlan RecoveryRules::with_base(const repository::BackupRecord& base) cons
     plan.warnings.push_back(fmt::format("{} pages of the base backup '{}' failed their checksum when it was taken",
                                         base.pages_failed, base.backup));
   }
+  if (!base.restore_problem.empty()) {
+    plan.warnings.push_back(fmt::format("the base backup '{}' did not restore well when it was tried: {}", base.backup,
+                                        base.restore_problem));
+  }
   return plan;
 }
 
@@ -320,7 +332,7 @@ RecoveryPlan RecoveryRules::to_time(core::Timestamp time, core::Timestamp now) c
 RecoveryPlan RecoveryRules::before_commit(const Run& run, const ArchivedSegment& segment, const CommitRecord& commit,
                                           std::optional<core::Timestamp> before) const {
   const auto newer = std::ranges::find_if(run.backups, [&](const auto* b) { return stop_of(*b) > commit.start; });
-  RecoveryPlan plan = with_base(**std::prev(newer));
+  RecoveryPlan plan = with_base(best_of({run.backups.begin(), newer}));
   plan.stop = {.immediate = false, .lsn = commit.start, .inclusive = false};
   plan.last_commit = before ? before : last_commit_before(run, segment.name.segment, stop_of(plan.base));
   add_wal(plan, segment.name.segment);
@@ -329,7 +341,7 @@ RecoveryPlan RecoveryRules::before_commit(const Run& run, const ArchivedSegment&
 
 RecoveryPlan RecoveryRules::to_end(const Run& run) const {
   const auto [last, end] = last_record(run);
-  RecoveryPlan plan = with_base(*run.backups.back());
+  RecoveryPlan plan = with_base(best_of(run.backups));
   if (end < stop_of(plan.base)) {
     // Nothing follows the newest backup: its own end is the end.
     plan.stop = {.immediate = true, .lsn = stop_of(plan.base), .inclusive = false};

@@ -236,6 +236,20 @@ TEST(RecoveryRulesTest, BranchFollowsItsAncestorUpToTheSwitch) {
   EXPECT_EQ(archive.rules().window().latest, at(50));
 }
 
+TEST(RecoveryRulesTest, ABaseThatDidNotRestoreWellIsUsedOnlyIfThereIsNoOther) {
+  auto archive = simple();
+  archive.backup("b2", lsn(3, 120), lsn(3, 180), at(15));
+  EXPECT_EQ(archive.plan(ToLatest{}).base.backup, "b2");
+  archive.state.backups.back().restore_problem = "an index is damaged";
+  EXPECT_EQ(archive.plan(ToLatest{}).base.backup, "b1");
+  EXPECT_EQ(archive.plan(ToTime{at(25)}).base.backup, "b1");
+  EXPECT_EQ(archive.plan(ToBackup{"b2"}).base.backup, "b2");
+  archive.state.backups.front().restore_problem = "an index is damaged";
+  const auto worse = archive.plan(ToLatest{});
+  EXPECT_EQ(worse.base.backup, "b2");
+  EXPECT_EQ(worse.warnings.size(), 1U);
+}
+
 TEST(RecoveryRulesTest, DamagedPagesOfTheBaseAreAWarning) {
   auto archive = simple();
   archive.state.backups[0].pages_failed = 3;
