@@ -94,7 +94,9 @@ class Server:
     def start(self, seconds: float = 60) -> "Server":
         endpoint = self.state_dir / "endpoint.json"
         endpoint.unlink(missing_ok=True)
-        environment = {**os.environ, **self.block.environment(), **{key: str(value) for key, value in self.environment.items()}}
+        # Backups are restored and looked at where a test wants that, not whenever a service has its first one.
+        usual = {"BACKSTAY_VERIFICATION_EVERY_HOURS": "0"}
+        environment = {**os.environ, **self.block.environment(), **usual, **{key: str(value) for key, value in self.environment.items()}}
         with open(self.log_file, "ab") as log:
             # A session of its own: it outlives a terminal, and a signal to the test run does not reach it.
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home,
