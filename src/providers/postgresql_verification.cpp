@@ -55,7 +55,7 @@ void run_aside(const std::function<void()>& work) {
   if (failure) std::rethrow_exception(failure);
 }
 
-core::json::array texts(const std::vector<std::string>& lines) { return {lines.begin(), lines.end()}; }
+core::json::array texts(const std::vector<std::string>& lines) { return core::json::array(lines.begin(), lines.end()); }
 
 control::VerifiedRestore in_words(const backup::RestoreProof& proof) {
   control::VerifiedRestore found;
