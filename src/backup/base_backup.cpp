@@ -111,6 +111,7 @@ class BaseBackup {
   void check_identity();
   void find_base();
   std::string look_for_base();
+  bool map_is_stored(postgres::Lsn lsn);
   bool wait_for_wal_until(postgres::Lsn lsn);
   void copy();
   void refuse_base();
@@ -209,7 +210,7 @@ std::string BaseBackup::look_for_base() {
   auto choice = choose_base(request_.repository, record_, facts_.checksums, request_.base_rules);
   if (!choice.base) return choice.reason;
   say("changes");
-  if (!wait_for_wal_until(postgres::Lsn{record_.start_lsn}))
+  if (!map_is_stored(postgres::Lsn{record_.start_lsn}))
     return "the WAL since the last backup is not stored in time";
   const ChangesRequest wanted{
       .instance = request_.instance,
@@ -232,7 +233,13 @@ void BaseBackup::copy() {
   copy.workers = request_.workers;
   copy.chunker = &chunker_;
   copy.base = base_ ? &*base_ : nullptr;
-  copy_ = copy_cluster(environment_, copy, uploader_, progress_, stop_);
+  Pace pace(environment_.clock);
+  copy.pace = &pace;
+  const auto tick = [&](const Progress& progress) {
+    pace.look(session_.connection());
+    if (progress_) progress_(progress);
+  };
+  copy_ = copy_cluster(environment_, copy, uploader_, tick, stop_);
   if (!copy_.mismatch.empty()) refuse_base();
 }
 
@@ -318,6 +325,13 @@ void BaseBackup::note_facts() {
     facts_.kept_pages = copy_.pages_kept;
   }
   put_facts(record_, facts_);
+}
+
+/// Without it the collector parses what is stored.
+bool BaseBackup::map_is_stored(postgres::Lsn lsn) {
+  const bool stored =
+      request_.receiver != nullptr && request_.receiver->store_page_changes(lsn, request_.wal_deadline, stop_);
+  return stored || wait_for_wal_until(lsn);
 }
 
 bool BaseBackup::wait_for_wal_until(postgres::Lsn lsn) {

@@ -34,7 +34,9 @@ std::string obstacle(const repository::BackupRecord& base, const repository::Bac
 BaseChoice choose_base(const repository::Repository& repository, const repository::BackupRecord& wanted, bool checksums,
                        const BaseRules& rules) {
   auto records = repository.backups(wanted.instance);
-  std::erase_if(records, [](const auto& record) { return record.mechanism != "physical" || !record.problem.empty(); });
+  std::erase_if(records, [](const auto& record) {
+    return record.mechanism != "physical" || !record.problem.empty() || !record.restore_problem.empty();
+  });
   if (records.empty()) return {.base = {}, .reason = "no earlier backup is in the store"};
   auto reason = obstacle(records.back(), wanted, checksums, rules);
   if (!reason.empty()) return {.base = {}, .reason = std::move(reason)};

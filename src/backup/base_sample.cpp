@@ -70,8 +70,12 @@ class Comparison {
                            postgres::format_lsn(lsn));
       }
       const core::ByteSpan other = core::ByteSpan(then).subspan(at, postgres::kPageSize);
-      const bool same = request_.checksums ? std::ranges::equal(page, other) : lsn == postgres::page_lsn(other);
-      if (!same) return fmt::format("{} is another one than the earlier backup holds", name_of(pages, at));
+      if (lsn != postgres::page_lsn(other)) {
+        return fmt::format("{} is another one than the earlier backup holds", name_of(pages, at));
+      }
+      if (request_.checksums && postgres::check_page(other, block) == postgres::PageState::kInvalid) {
+        return fmt::format("{} fails its checksum in the earlier backup", name_of(pages, at));
+      }
     }
     return {};
   }

@@ -53,12 +53,14 @@ struct SampleRequest {
   /// The starts of the base and of the new backup.
   postgres::Lsn base_start = {};
   postgres::Lsn start = {};
-  /// Without page checksums hint bits change pages and no record says so: then only the LSNs in the pages are compared.
+  /// Whether the cluster's pages carry them.
   bool checksums = true;
 };
 
 /// What the first page is that is not as the base has it, in words; empty if all are. Pages that were changed since the
-/// new backup began are passed over. Throws Error: cancelled, the store's errors.
+/// new backup began are passed over. Pages are the same if their LSNs are and their checksums hold: what a record
+/// changes gets the record's LSN, and what changes without one (hint bits in clusters without checksums, the cache in
+/// the first page of an SP-GiST index) may be lost. Throws Error: cancelled, the store's errors.
 std::string find_mismatch(const Environment& environment, const SampleRequest& request,
                           const std::vector<SampledPages>& sample, std::stop_token stop);
 

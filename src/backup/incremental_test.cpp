@@ -237,7 +237,7 @@ TEST_F(IncrementalTest, EverySampledPageThatDiffersIsFound) {
   write_page([&](core::Bytes& page) { page[kPage - 1] ^= std::byte{1}; });
   EXPECT_EQ(mismatch(), fmt::format("block 6 of '{}' fails its checksum on the disk", node));
   write_page([&](core::Bytes& page) { resum(page); });
-  EXPECT_EQ(mismatch(), fmt::format("block 6 of '{}' is another one than the earlier backup holds", node));
+  EXPECT_EQ(mismatch(), "") << "a change without a record, as the server makes some by design";
   const auto set_lsn = [&](std::uint64_t lsn) {
     write_page([&](core::Bytes& page) {
       const std::uint32_t low = static_cast<std::uint32_t>(lsn);
@@ -245,6 +245,8 @@ TEST_F(IncrementalTest, EverySampledPageThatDiffersIsFound) {
       resum(page);
     });
   };
+  set_lsn(full.start_lsn - 8);
+  EXPECT_EQ(mismatch(), fmt::format("block 6 of '{}' is another one than the earlier backup holds", node));
   set_lsn(full.start_lsn + 8);
   EXPECT_NE(mismatch().find("which the WAL does not say"), std::string::npos) << mismatch();
   set_lsn(full.stop_lsn + 8);
