@@ -119,6 +119,8 @@ class Queries {
   std::vector<model::Instance> instances(const std::string& service_id, const Principal& principal);
   /// Nothing while the service is not being archived.
   std::optional<AtRisk> at_risk(const std::string& service_id, const Principal& principal);
+  /// The backup of the service that was last seen to work; nothing if none was, or if it has failed since.
+  std::optional<model::Backup> last_verified(const std::string& service_id, const Principal& principal);
   /// What the last looks at the archive of the serving instance found; nothing while nobody looks.
   std::optional<model::ChainReport> chain(const std::string& service_id, const Principal& principal);
   /// One for each archive of each instance that the service has pointed to, the newest first; union_of() joins them.

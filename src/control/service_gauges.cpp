@@ -73,8 +73,9 @@ void ServiceGauges::show_verification(const std::optional<model::Backup>& last_v
   constexpr Gauge kTime{"backstay_control_verified_recovery_seconds", "How long that restore took until it served"};
   constexpr Gauge kFailed{"backstay_control_verification_failed",
                           "1 while the newest backup that was verified was found damaged"};
-  const auto* seen = last_verified && last_verified->verification ? &*last_verified->verification : nullptr;
-  show(kAge, last_verified ? std::optional(seconds(now - last_verified->verified_at.value_or(now))) : std::nullopt);
+  const bool works = last_verified && model::is_sound(*last_verified);
+  const auto* seen = works && last_verified->verification ? &*last_verified->verification : nullptr;
+  show(kAge, works ? std::optional(seconds(now - last_verified->verified_at.value_or(now))) : std::nullopt);
   show(kTime, seen != nullptr && seen->recovery_time ? std::optional(seconds(*seen->recovery_time)) : std::nullopt);
   show(kFailed, last_tried ? std::optional(model::is_sound(*last_tried) ? 0.0 : 1.0) : std::nullopt);
 }

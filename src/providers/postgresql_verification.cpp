@@ -90,10 +90,12 @@ PostgresqlVerification::PostgresqlVerification(const PostgresqlWorld& world, con
   world_.deps.files.make_directories(all_, kPassable);
   world_.deps.files.set_mode(all_, kPassable);
   clear_left();
-  world_.deps.files.make_directories(all_ / name_, kPassable);
-  world_.deps.files.set_mode(all_ / name_, kPassable);
-  lock_ = os::open_file(all_ / name_ / kLock, O_RDWR | O_CREAT);
-  if (!try_lock(lock_)) throw core::Error(core::Code::kInternal, "the lock of a new directory is taken");
+  // Another server that starts now may take a directory without a lock for a dead one's.
+  do {
+    world_.deps.files.make_directories(all_ / name_, kPassable);
+    world_.deps.files.set_mode(all_ / name_, kPassable);
+    lock_ = os::open_file(all_ / name_ / kLock, O_RDWR | O_CREAT);
+  } while (!try_lock(lock_) || !world_.deps.files.stat(all_ / name_ / kLock));
 }
 
 PostgresqlVerification::~PostgresqlVerification() {

@@ -45,6 +45,9 @@ def test_a_backup_is_verified_on_demand(server, program, api, team):
     assert nothing_left(server)
     assert deployed.database().sql("SELECT count(*) FROM kept") == "20000"
 
+    window = api.get(f"/api/managed-services/{deployed.id}/recovery-window")
+    assert window["lastVerified"] == {"backupId": backup, "at": shown["verifiedAt"],
+                                      **{key: seen[key] for key in ("timeToFirstQuerySeconds", "recoveryTimeSeconds")}}
     again = subprocess.run([str(program), "backups", "verify", backup, "--wait", "--state-dir", str(server.state_dir)],
                            capture_output=True, text=True, timeout=300)
     assert again.returncode == 0 and "recoveryTimeSeconds" in again.stdout, again.stdout + again.stderr

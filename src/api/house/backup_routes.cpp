@@ -107,9 +107,12 @@ void add_backup_routes(RouteTable& routes, const Context& context) {
               .answer = ref("RecoveryWindow")},
              [&queries](const Request& request, const Principal& principal) {
                const std::string id = path_uuid(request, "managed service");
-               return json_response(
-                   window_resource(id, queries.recovery_windows(id, principal), queries.at_risk(id, principal),
-                                   queries.chain(id, principal)));
+               auto window = window_resource(id, queries.recovery_windows(id, principal),
+                                             queries.at_risk(id, principal), queries.chain(id, principal));
+               if (const auto verified = queries.last_verified(id, principal)) {
+                 window["lastVerified"] = verified_resource(*verified);
+               }
+               return json_response(window);
              });
 }
 

@@ -252,6 +252,17 @@ constexpr std::string_view kAnswers = R"json({
           "lastError": {"type": "string"}
         }
       },
+      "lastVerified": {
+        "type": "object",
+        "required": ["backupId", "at"],
+        "description": "the restore that was last seen to work; absent before the first",
+        "properties": {
+          "backupId": {"type": "string", "format": "uuid"},
+          "at": {"type": "string", "format": "date-time"},
+          "timeToFirstQuerySeconds": {"type": "number", "minimum": 0},
+          "recoveryTimeSeconds": {"type": "number", "minimum": 0}
+        }
+      },
       "chain": {
         "type": "object",
         "required": ["intact", "problems"],

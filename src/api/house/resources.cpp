@@ -27,11 +27,15 @@ std::string lsn_text(std::uint64_t lsn) { return fmt::format("{:X}/{:X}", lsn >>
 
 double in_seconds(core::Duration time) { return std::chrono::duration<double>(time).count(); }
 
+void put_times(json::object& object, const model::Verification& seen) {
+  if (seen.first_query_time) object["timeToFirstQuerySeconds"] = in_seconds(*seen.first_query_time);
+  if (seen.recovery_time) object["recoveryTimeSeconds"] = in_seconds(*seen.recovery_time);
+}
+
 json::object verification_resource(const model::Verification& seen) {
   json::object object{{"outcome", model::to_text(seen.outcome)}, {"at", core::format_time(seen.at)}};
   put_time(object, "notRunAt", seen.not_run_at);
-  if (seen.first_query_time) object["timeToFirstQuerySeconds"] = in_seconds(*seen.first_query_time);
-  if (seen.recovery_time) object["recoveryTimeSeconds"] = in_seconds(*seen.recovery_time);
+  put_times(object, seen);
   put_text(object, "problem", seen.problem);
   put_text(object, "nextStep", seen.next_step);
   if (!seen.checks.empty()) object["checks"] = seen.checks;
@@ -212,6 +216,13 @@ json::object span_of(const model::RecoveryWindow& window) {
   put_time(object, "earliest", window.earliest);
   put_time(object, "latest", window.latest);
   put_text(object, "problem", window.problem);
+  return object;
+}
+
+json::object verified_resource(const model::Backup& backup) {
+  json::object object{{"backupId", backup.id}};
+  put_time(object, "at", backup.verified_at);
+  if (backup.verification) put_times(object, *backup.verification);
   return object;
 }
 

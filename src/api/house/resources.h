@@ -24,6 +24,8 @@ core::json::object event_resource(const model::Event& event);
 core::json::object window_resource(const std::string& service_id, const std::vector<model::RecoveryWindow>& windows,
                                    const std::optional<control::AtRisk>& at_risk,
                                    const std::optional<model::ChainReport>& chain);
+/// For a service's recovery window: which restore was last seen to work, and how long it took.
+core::json::object verified_resource(const model::Backup& backup);
 core::json::object token_resource(const model::Token& token);
 core::json::object destination_resource(const model::Destination& destination);
 core::json::array checks_resource(const std::vector<control::ProbeCheck>& checks);
