@@ -9,6 +9,7 @@
 #include "api/request_check.h"
 #include "control/testing/control_world.h"
 #include "control/testing/fake_notifier.h"
+#include "control/verification_commands.h"
 #include "core/text.h"
 #include "model/json_schema.h"
 
@@ -146,6 +147,7 @@ class DocumentTest : public testing::Test {
                          .streams = streams_,
                          .clock = world_.clock,
                          .metrics = world_.metrics,
+                         .verifications = verifications_,
                          .ready = [] { return true; },
                          .public_url = "https://backstay.example",
                          .version = "9.9.9"});
@@ -176,6 +178,7 @@ class DocumentTest : public testing::Test {
   control::Accounts accounts_{{*world_.database, world_.clock, world_.random}, {}};
   control::WebhookCommands webhooks_{{*world_.database, notifier_, world_.clock, world_.random}};
   ImportRequests imports_{*world_.imports};
+  control::VerificationCommands verifications_{{*world_.database, *world_.registry, *world_.queue}};
   EventStreams streams_{authentication_, world_.clock, 2};
   http::Router router_;
   RateLimiter limits_{{}, world_.clock};

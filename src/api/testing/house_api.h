@@ -13,6 +13,7 @@
 #include "api/testing/described.h"
 #include "control/testing/control_world.h"
 #include "control/testing/fake_notifier.h"
+#include "control/verification_commands.h"
 
 namespace backstay::api::testing {
 
@@ -37,6 +38,7 @@ class HouseApiTest : public ::testing::Test {
             .streams = streams_,
             .clock = world_.clock,
             .metrics = world_.metrics,
+            .verifications = verifications_,
             .ready = [this] { return ready_; },
             .public_url = "",
             .version = "9.9.9"};
@@ -117,6 +119,7 @@ class HouseApiTest : public ::testing::Test {
   control::Accounts accounts_{{*world_.database, world_.clock, world_.random}, {}};
   control::WebhookCommands webhooks_{{*world_.database, notifier_, world_.clock, world_.random}};
   ImportRequests imports_{*world_.imports};
+  control::VerificationCommands verifications_{{*world_.database, *world_.registry, *world_.queue}};
   EventStreams streams_{authentication_, world_.clock, 2};
   bool ready_ = true;
   http::Router router_;
