@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "repository/second_reading.h"
 
 namespace backstay::repository {
 namespace {
@@ -62,6 +63,10 @@ Layout ContainerReader::read_layout(const ObjectName& name, core::ByteSpan objec
 }
 
 std::optional<Layout> ContainerReader::fetch_layout(blob::Store& store, const ObjectName& name) {
+  return detail::read_again_if_damaged([&] { return fetch_layout_once(store, name); });
+}
+
+std::optional<Layout> ContainerReader::fetch_layout_once(blob::Store& store, const ObjectName& name) {
   auto tail = store.get_tail(name.key, kTailRead);
   if (!tail) return std::nullopt;
   if (tail->content.size() == tail->object_size) return read_layout(name, tail->content);
@@ -119,12 +124,14 @@ core::Bytes ContainerReader::read_all(const Layout& layout, core::ByteSpan objec
 }
 
 std::optional<ContainerReader::Content> ContainerReader::fetch(blob::Store& store, const ObjectName& name) {
-  const auto object = store.get(name.key);
-  if (!object) return std::nullopt;
-  Content content;
-  content.layout = read_layout(name, *object);
-  content.bytes = read_all(content.layout, *object);
-  return content;
+  return detail::read_again_if_damaged([&]() -> std::optional<Content> {
+    const auto object = store.get(name.key);
+    if (!object) return std::nullopt;
+    Content content;
+    content.layout = read_layout(name, *object);
+    content.bytes = read_all(content.layout, *object);
+    return content;
+  });
 }
 
 }  // namespace backstay::repository

@@ -1,7 +1,8 @@
 // Reads containers: the layout from the footer, groups from any bytes that hold them.
 //
 // Whatever does not authenticate is Error(corrupt_data) that names the object: a flipped bit, a truncated object, one
-// that was moved under another name or comes from another repository.
+// that was moved under another name or comes from another repository. What was fetched from a store is fetched twice
+// before that is said.
 #pragma once
 
 #include <optional>
@@ -40,6 +41,7 @@ class ContainerReader {
   std::optional<Content> fetch(blob::Store& store, const ObjectName& name);
 
  private:
+  std::optional<Layout> fetch_layout_once(blob::Store& store, const ObjectName& name);
   void use(const ObjectName& name, const ObjectId& id);
   /// `end` holds at least footer and trailer.
   Layout open_footer(const ObjectName& name, core::ByteSpan end, std::uint64_t object_size);

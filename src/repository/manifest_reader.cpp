@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
 #include "repository/entry_rules.h"
 #include "repository/manifest.h"
+#include "repository/second_reading.h"
 #include "repository/varint.h"
 
 namespace backstay::repository {
@@ -128,9 +130,12 @@ bool ManifestReader::load_group() {
       fetch_groups();
     }
     group_.resize(group.raw_size);
-    container_.decode_group(layout_, next_group_,
-                            core::ByteSpan(fetched_).subspan(group.offset - fetched_offset_, group.stored_size),
-                            group_);
+    bool fresh = false;
+    detail::read_again_if_damaged([&] {
+      if (std::exchange(fresh, true)) fetch_groups();
+      const std::uint64_t at = group.offset - fetched_offset_;
+      container_.decode_group(layout_, next_group_, core::ByteSpan(fetched_).subspan(at, group.stored_size), group_);
+    });
     ++next_group_;
     at_ = 0;
     group_path_.clear();

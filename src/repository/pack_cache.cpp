@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "repository/second_reading.h"
 
 namespace backstay::repository {
 namespace {
@@ -17,7 +18,11 @@ core::Error missing(const std::string& key) {
 
 }  // namespace
 
-PackCache::PackCache(Repository& repository, PackCacheOptions options) : repository_(repository), options_(options) {}
+PackCache::PackCache(Repository& repository, PackCacheOptions options)
+    : repository_(repository),
+      options_(std::move(options)),
+      windows_(repository, options_.scattered, options_.scattered_capacity,
+               [this](std::uint64_t bytes) { count_request(bytes); }) {}
 
 std::shared_ptr<const PackCache::Pack> PackCache::get(const ObjectId& pack) {
   {
@@ -35,7 +40,7 @@ std::shared_ptr<const PackCache::Pack> PackCache::get(const ObjectId& pack) {
   }
   std::shared_ptr<const Pack> loaded;
   try {
-    loaded = load(pack);
+    loaded = detail::read_again_if_damaged([&] { return load(pack); });
   } catch (...) {
     const core::LockGuard lock(mutex_);
     slots_.erase(pack);  // Whoever waits tries for himself.
@@ -54,11 +59,13 @@ std::shared_ptr<const PackCache::Pack> PackCache::get(const ObjectId& pack) {
 }
 
 void PackCache::evict() {
-  while (held_ > options_.capacity && ages_.size() > 1) {
-    const auto slot = slots_.find(ages_.back());
+  for (auto age = ages_.end(); held_ > options_.capacity && age != ages_.begin();) {
+    // The one used last stays, and so do the group tables of what will be wanted again and again.
+    if (--age == ages_.begin() || windows_.has(*age)) continue;
+    const auto slot = slots_.find(*age);
     held_ -= weight(*slot->second.pack);
     slots_.erase(slot);
-    ages_.pop_back();
+    age = ages_.erase(age);
   }
 }
 
@@ -66,7 +73,7 @@ std::shared_ptr<const PackCache::Pack> PackCache::load(const ObjectId& id) {
   const ObjectName name{Kind::kPack, pack_key(id)};
   ContainerReader reader(repository_.data_key());
   auto pack = std::make_shared<Pack>();
-  if (options_.access == PackAccess::kWhole) {
+  if (options_.access == PackAccess::kWhole && !windows_.has(id)) {
     auto tail = repository_.store().get_tail(name.key, options_.whole_pack_limit);
     if (!tail) throw missing(name.key);
     count_request(tail->content.size());

@@ -56,25 +56,39 @@ void PackReader::copy_group(std::uint32_t number, std::uint64_t within, core::Mu
     std::copy_n(known.bytes.begin() + static_cast<std::ptrdiff_t>(within), out.size(), out.begin());
     return;
   }
-  const core::ByteSpan sealed = stored(number, wanted);
   if (out.size() == pack_->layout.groups[number].raw_size) {
-    container_.decode_group(pack_->layout, number, sealed, out);
+    decode(number, wanted, out);
     return;
   }
   Decoded& oldest = *std::ranges::min_element(decoded_, {}, &Decoded::used);
   oldest.used = 0;  // Until it holds what it says it does.
   oldest.bytes.resize(pack_->layout.groups[number].raw_size);
-  container_.decode_group(pack_->layout, number, sealed, oldest.bytes);
+  decode(number, wanted, oldest.bytes);
   oldest.pack = pack_id_;
   oldest.group = number;
   oldest.used = ++tick_;
   std::copy_n(oldest.bytes.begin() + static_cast<std::ptrdiff_t>(within), out.size(), out.begin());
 }
 
+void PackReader::decode(std::uint32_t number, std::uint64_t wanted, core::MutableByteSpan raw) {
+  try {
+    container_.decode_group(pack_->layout, number, stored(number, wanted), raw);
+  } catch (const core::Error& error) {
+    // It may have been changed on its way here.
+    if (error.code() != core::Code::kCorruptData) throw;
+    fetch_run(number, 1);
+    container_.decode_group(pack_->layout, number, run_, raw);
+  }
+}
+
 core::ByteSpan PackReader::stored(std::uint32_t number, std::uint64_t wanted) {
   const Layout& layout = pack_->layout;
   const Group& group = layout.groups[number];
   if (!pack_->content.empty()) return core::ByteSpan(pack_->content).subspan(group.offset, group.stored_size);
+  if (cache_.windows().has(pack_id_)) {
+    window_ = cache_.windows().get(pack_id_, layout, number);
+    return core::ByteSpan(window_->bytes).subspan(group.offset - window_->offset, group.stored_size);
+  }
   const bool have = run_pack_ == pack_id_ && group.offset >= run_offset_ &&
                     group.offset + group.stored_size <= run_offset_ + run_.size();
   if (!have) fetch_run(number, wanted);

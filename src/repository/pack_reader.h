@@ -7,10 +7,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 
 #include "core/mutex.h"
 #include "repository/container_reader.h"
+#include "repository/pack_windows.h"
 #include "repository/pack_writer.h"
 #include "repository/repository.h"
 
@@ -27,6 +29,9 @@ struct PackCacheOptions {
   std::size_t capacity = 128 * 1024 * 1024;
   /// Packs larger than this are read in ranges even with kWhole.
   std::size_t whole_pack_limit = 32 * 1024 * 1024;
+  /// With kWhole: packs that are wanted a little at a time, over a long time, and how many bytes of them are held.
+  std::set<ObjectId> scattered = {};
+  std::size_t scattered_capacity = 48 * 1024 * 1024;
 };
 
 /// Packs and their group tables, shared by the readers of one restore; safe for any thread. A pack that several threads
@@ -49,6 +54,7 @@ class PackCache {
   [[nodiscard]] std::uint64_t requests() const;
   [[nodiscard]] std::uint64_t bytes_received() const;
   void count_request(std::uint64_t bytes);
+  [[nodiscard]] PackWindows& windows() { return windows_; }
 
  private:
   struct Slot {
@@ -60,6 +66,7 @@ class PackCache {
 
   Repository& repository_;
   const PackCacheOptions options_;
+  PackWindows windows_;
   mutable core::Mutex mutex_;
   core::Condition changed_;
   std::map<ObjectId, Slot> slots_ GUARDED_BY(mutex_);
@@ -91,6 +98,8 @@ class PackReader {
   void use(const ObjectId& id);
   /// Copies bytes of a group of the pack in use; `wanted` raw bytes from its beginning on are wanted soon.
   void copy_group(std::uint32_t number, std::uint64_t within, core::MutableByteSpan out, std::uint64_t wanted);
+  /// The group, read once more if it does not authenticate.
+  void decode(std::uint32_t number, std::uint64_t wanted, core::MutableByteSpan raw);
   core::ByteSpan stored(std::uint32_t number, std::uint64_t wanted);
   void fetch_run(std::uint32_t number, std::uint64_t wanted);
 
@@ -104,6 +113,8 @@ class PackReader {
   core::Bytes run_;
   std::uint64_t run_offset_ = 0;
   ObjectId run_pack_{};
+  /// Keeps what a group of a scattered pack is decoded from.
+  std::shared_ptr<const PackWindows::Window> window_;
 };
 
 }  // namespace backstay::repository

@@ -58,6 +58,17 @@ TEST_F(PackTest, FilesOfAllSizesRoundTrip) {
   }
 }
 
+TEST_F(PackTest, WhatIsChangedOnItsWayIsReadOnceMore) {
+  std::vector<File> files = random_files(3, 2'000'000);
+  store(files, {.target_size = 1024 * 1024});
+  for (const PackAccess access : {PackAccess::kWhole, PackAccess::kRanges}) {
+    store_->spoil_first_reads();
+    PackCache cache(*repository_, {.access = access});
+    PackReader reader(cache);
+    for (const File& file : files) EXPECT_EQ(load(reader, file), file.content);
+  }
+}
+
 TEST_F(PackTest, AnyPieceCanBeReadAlone) {
   std::vector<File> files = random_files(3, 3'000'000);
   store(files, {.target_size = 1024 * 1024});

@@ -10,6 +10,7 @@
 #include "repository/container_writer.h"
 #include "repository/description.h"
 #include "repository/json_fields.h"
+#include "repository/second_reading.h"
 
 namespace backstay::repository {
 namespace {
@@ -78,27 +79,29 @@ Repository::Repository(std::shared_ptr<blob::Store> store, Opened opened, core::
 bool Repository::exists(blob::Store& store) { return store.head(kDescriptionKey).has_value(); }
 
 std::optional<Repository::Opened> Repository::load(blob::Store& store, const TeamKey& key) {
-  const auto bytes = store.get(kDescriptionKey);
-  if (!bytes) return std::nullopt;
-  std::string id;
-  core::Bytes wrapped;
-  try {
-    const core::json::value value = core::parse_json(core::as_text(*bytes));
-    const core::json::object& description = core::as_object(value);
-    const std::int64_t version = core::require_int(description, "version");
-    if (version > kFormatVersion) {
-      throw core::Error(core::Code::kUnsupportedFormat,
-                        fmt::format("the repository has format version {}; this program reads up to {}", version,
-                                    static_cast<unsigned>(kFormatVersion)));
+  return detail::read_again_if_damaged([&]() -> std::optional<Opened> {
+    const auto bytes = store.get(kDescriptionKey);
+    if (!bytes) return std::nullopt;
+    std::string id;
+    core::Bytes wrapped;
+    try {
+      const core::json::value value = core::parse_json(core::as_text(*bytes));
+      const core::json::object& description = core::as_object(value);
+      const std::int64_t version = core::require_int(description, "version");
+      if (version > kFormatVersion) {
+        throw core::Error(core::Code::kUnsupportedFormat,
+                          fmt::format("the repository has format version {}; this program reads up to {}", version,
+                                      static_cast<unsigned>(kFormatVersion)));
+      }
+      id = core::require_string(description, "repository");
+      wrapped = core::from_base64(core::require_string(description, "dataKey"));
+    } catch (core::Error& error) {
+      if (error.code() == core::Code::kUnsupportedFormat) throw;
+      throw core::Error(core::Code::kCorruptData, fmt::format("'{}' in {} is damaged: {}", kDescriptionKey,
+                                                              store.description(), error.message()));
     }
-    id = core::require_string(description, "repository");
-    wrapped = core::from_base64(core::require_string(description, "dataKey"));
-  } catch (core::Error& error) {
-    if (error.code() == core::Code::kUnsupportedFormat) throw;
-    throw core::Error(core::Code::kCorruptData,
-                      fmt::format("'{}' in {} is damaged: {}", kDescriptionKey, store.description(), error.message()));
-  }
-  return Opened{id, unwrap_data_key(key, wrapped, id)};
+    return Opened{id, unwrap_data_key(key, wrapped, id)};
+  });
 }
 
 std::unique_ptr<Repository> Repository::open(std::shared_ptr<blob::Store> store, const TeamKey& key,

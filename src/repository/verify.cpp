@@ -11,6 +11,7 @@
 #include "repository/container_reader.h"
 #include "repository/manifest.h"
 #include "repository/parallel.h"
+#include "repository/second_reading.h"
 #include "repository/wal_store.h"
 
 namespace backstay::repository {
@@ -90,10 +91,11 @@ class Verification {
   /// Reading a manifest looks at its end and its groups only.
   void check_manifest_header(const ManifestReader& manifest) {
     const ObjectName name = manifest_name(instance_, backup_);
-    const auto header = repository_.store().get_range(name.key, 0, kHeaderSize);
-    if (!header || decode_header(name, *header) != manifest.id()) {
+    detail::read_again_if_damaged([&] {
+      const auto header = repository_.store().get_range(name.key, 0, kHeaderSize);
+      if (header && decode_header(name, *header) == manifest.id()) return;
       throw core::Error(core::Code::kCorruptData, "the manifest's header was changed");
-    }
+    });
   }
 
   void check_pack(const ObjectId& pack) {
@@ -108,21 +110,26 @@ class Verification {
   }
 
   /// Every group is looked at, even after a bad one, so that the report is complete.
-  std::uint64_t check_groups(ContainerReader& reader, const Layout& layout, core::ByteSpan object) {
+  std::vector<VerifyProblem> check_groups(ContainerReader& reader, const Layout& layout, core::ByteSpan object) const {
+    std::vector<VerifyProblem> problems;
     core::Bytes raw;
     for (std::uint32_t number = 0; number < layout.groups.size(); ++number) {
       const Group& group = layout.groups[number];
       const core::ByteSpan stored = object.subspan(group.offset, group.stored_size);
-      guarded(layout.name.key, "files whose bytes lie in this group cannot be restored", [&] {
+      try {
         if (options_.level == VerifyLevel::kAuthenticate) {
           reader.authenticate_group(layout, number, stored);
-          return;
+          continue;
         }
         raw.resize(group.raw_size);
         reader.decode_group(layout, number, stored, raw);
-      });
+      } catch (const core::Error& error) {
+        if (!is_damage(error.code())) throw;
+        problems.push_back(
+            {layout.name.key, error.message(), "files whose bytes lie in this group cannot be restored"});
+      }
     }
-    return layout.groups.size();
+    return problems;
   }
 
   void check_entries(ManifestReader& manifest) {
@@ -238,15 +245,24 @@ class Verification {
     return std::move(*layout);
   }
 
+  /// What is wrong may have gone wrong on its way here: it is read once more before it is told.
   Layout check_object(const ObjectName& name) {
-    auto object = repository_.store().get(name.key);
+    std::vector<VerifyProblem> problems;
+    Layout layout = detail::read_again_if_damaged([&] { return read_object(name, problems); });
+    if (!problems.empty()) layout = read_object(name, problems);
+    const core::LockGuard lock(mutex_);
+    report_.groups += layout.groups.size();
+    report_.bytes_read += layout.object_size;
+    report_.problems.insert(report_.problems.end(), problems.begin(), problems.end());
+    return layout;
+  }
+
+  Layout read_object(const ObjectName& name, std::vector<VerifyProblem>& problems) {
+    const auto object = repository_.store().get(name.key);
     if (!object) throw core::Error(core::Code::kStoreObjectMissing, "the object is not in the store");
     ContainerReader reader(repository_.data_key());
     Layout layout = reader.read_layout(name, *object);
-    const std::uint64_t groups = check_groups(reader, layout, *object);
-    const core::LockGuard lock(mutex_);
-    report_.groups += groups;
-    report_.bytes_read += object->size();
+    problems = check_groups(reader, layout, *object);
     return layout;
   }
 

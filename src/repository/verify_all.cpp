@@ -16,6 +16,7 @@
 #include "repository/manifest.h"
 #include "repository/object_keys.h"
 #include "repository/parallel.h"
+#include "repository/second_reading.h"
 #include "repository/wal_names.h"
 #include "repository/wal_store.h"
 
@@ -109,9 +110,12 @@ class Verification {
   }
 
   void check_description() {
-    const auto bytes = repository_.store().get(detail::kDescriptionKey);
-    if (!bytes) throw core::Error(core::Code::kStoreObjectMissing, "the object is not in the store");
-    if (!detail::check_description(repository_.data_key(), *bytes)) {
+    const bool has_check = detail::read_again_if_damaged([&] {
+      const auto bytes = repository_.store().get(detail::kDescriptionKey);
+      if (!bytes) throw core::Error(core::Code::kStoreObjectMissing, "the object is not in the store");
+      return detail::check_description(repository_.data_key(), *bytes);
+    });
+    if (!has_check) {
       report_.warnings.push_back(
           "the repository was made before its description had a check: when it was made is not proven");
     }
@@ -175,31 +179,50 @@ class Verification {
     }
   }
 
+  using Problems = std::vector<VerifyProblem>;
+
+  /// What is wrong may have gone wrong on its way here: it is read once more before it is told.
   void check_object(const Entry& entry) {
-    guarded(entry.key, meaning_of(entry.what.kind), [&] {
-      const auto object = repository_.store().get(entry.key);
-      // What was listed a moment ago may have been removed since, as tails are; what is needed is missed elsewhere.
-      if (!object) return;
-      ContainerReader reader(repository_.data_key());
-      const Layout layout = reader.read_layout({entry.what.kind, entry.key}, *object);
-      check_content(entry, layout, reader, *object);
-      const core::LockGuard lock(mutex_);
-      auto& totals = report_.kinds[entry.what.kind];
-      ++totals.objects_read;
-      totals.bytes_read += object->size();
-    });
+    std::uint64_t bytes = 0;
+    Problems problems = read_object(entry, bytes);
+    if (!problems.empty()) problems = read_object(entry, bytes);
+    const core::LockGuard lock(mutex_);
+    report_.problems.insert(report_.problems.end(), problems.begin(), problems.end());
+    auto& totals = report_.kinds[entry.what.kind];
+    totals.objects_read += bytes > 0 ? 1 : 0;
+    totals.bytes_read += bytes;
   }
 
-  void check_content(const Entry& entry, const Layout& layout, ContainerReader& reader, core::ByteSpan object) {
+  Problems read_object(const Entry& entry, std::uint64_t& bytes) {
+    Problems problems;
+    try {
+      const auto object = repository_.store().get(entry.key);
+      // What was listed a moment ago may have been removed since, as tails are; what is needed is missed elsewhere.
+      if (!object) return problems;
+      bytes = object->size();
+      ContainerReader reader(repository_.data_key());
+      const Layout layout = reader.read_layout({entry.what.kind, entry.key}, *object);
+      if (entry.what.kind == Kind::kPack) {
+        check_pack(entry, layout, reader, *object, problems);
+      } else {
+        check_content(entry, layout, reader.read_all(layout, *object));
+      }
+    } catch (const core::Error& error) {
+      if (!is_damage(error.code())) throw;
+      problems.push_back({entry.key, error.message(), std::string(meaning_of(entry.what.kind))});
+    }
+    return problems;
+  }
+
+  void check_content(const Entry& entry, const Layout& layout, const core::Bytes& bytes) {
     switch (entry.what.kind) {
-      case Kind::kPack: return check_pack(entry, layout, reader, object);
       case Kind::kWalSegment:
-      case Kind::kWalTail: return check_wal(entry, layout, reader.read_all(layout, object));
+      case Kind::kWalTail: return check_wal(entry, layout, bytes);
       case Kind::kHistory:
-      case Kind::kPageChanges: static_cast<void>(reader.read_all(layout, object)); return;
+      case Kind::kPageChanges: return;
       default: break;
     }
-    const core::json::value value = core::parse_json(core::as_text(reader.read_all(layout, object)));
+    const core::json::value value = core::parse_json(core::as_text(bytes));
     const core::json::object& content = core::as_object(value);
     if (entry.what.kind == Kind::kInstanceRecord) {
       if (instance_record_from_json(value).instance != entry.what.instance) throw of_another("instance");
@@ -221,16 +244,20 @@ class Verification {
   }
 
   /// One after the other: a pack may be large when it is decompressed.
-  void check_pack(const Entry& entry, const Layout& layout, ContainerReader& reader, core::ByteSpan object) {
+  void check_pack(const Entry& entry, const Layout& layout, ContainerReader& reader, core::ByteSpan object,
+                  Problems& problems) {
     core::Bytes raw;
     std::vector<std::uint32_t> sizes;
     for (std::uint32_t number = 0; number < layout.groups.size(); ++number) {
       const Group& group = layout.groups[number];
       sizes.push_back(group.raw_size);
-      guarded(entry.key, "files whose bytes lie in this group cannot be restored", [&] {
+      try {
         raw.resize(group.raw_size);
         reader.decode_group(layout, number, object.subspan(group.offset, group.stored_size), raw);
-      });
+      } catch (const core::Error& error) {
+        if (!is_damage(error.code())) throw;
+        problems.push_back({entry.key, error.message(), "files whose bytes lie in this group cannot be restored"});
+      }
     }
     const core::LockGuard lock(mutex_);
     group_sizes_[entry.what.pack] = std::move(sizes);
@@ -271,10 +298,11 @@ class Verification {
 
   void check_manifest(const Backup& backup, const std::string& key) {
     ManifestReader manifest(repository_, backup.instance, backup.id);
-    const auto header = repository_.store().get_range(key, 0, kHeaderSize);
-    if (!header || decode_header({Kind::kManifest, key}, *header) != manifest.id()) {
+    detail::read_again_if_damaged([&] {
+      const auto header = repository_.store().get_range(key, 0, kHeaderSize);
+      if (header && decode_header({Kind::kManifest, key}, *header) == manifest.id()) return;
       throw core::Error(core::Code::kCorruptData, "the manifest's header was changed");
-    }
+    });
     if (backup.record && backup.record->manifest_id != manifest.id()) {
       throw core::Error(core::Code::kCorruptData, "the manifest is not the one that the record belongs to");
     }

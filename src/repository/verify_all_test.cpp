@@ -157,6 +157,13 @@ TEST_F(VerifyAllTest, EveryBitOfTheDescriptionIsFound) {
   }
 }
 
+TEST_F(VerifyAllTest, WhatIsChangedOnItsWayIsReadOnceMore) {
+  add_every_kind();
+  store_->spoil_first_reads();
+  const auto report = verify();
+  for (const auto& problem : report.problems) ADD_FAILURE() << problem.object << ": " << problem.what;
+}
+
 TEST_F(VerifyAllTest, AShortenedObjectIsFound) {
   for (const std::string& key : memory_->keys()) {
     const core::Bytes good = memory_->get(key).value();

@@ -100,6 +100,13 @@ TEST_F(VerifyTest, EveryChangedByteOfEveryObjectIsFound) {
   EXPECT_TRUE(verify().ok());
 }
 
+TEST_F(VerifyTest, WhatIsChangedOnItsWayIsReadOnceMore) {
+  take_backup();
+  store_->spoil_first_reads();
+  const VerifyReport report = verify();
+  for (const auto& problem : report.problems) ADD_FAILURE() << problem.object << ": " << problem.what;
+}
+
 TEST_F(VerifyTest, EveryMissingObjectIsFound) {
   take_backup();
   for (const std::string& key : memory_->keys()) {

@@ -1,7 +1,5 @@
 #include "blob/testing/faulty_store.h"
 
-#include <fmt/format.h>
-
 namespace backstay::blob::testing {
 
 class FaultyUpload final : public Upload {
@@ -82,8 +80,16 @@ void FaultyStore::leave(bool lose) {
   throw core::Error(code_, "the test's store lost this answer");
 }
 
-core::Bytes FaultyStore::cut(core::Bytes content) {
+void FaultyStore::spoil_first_reads() {
   const core::LockGuard lock(mutex_);
+  spoilt_.emplace();
+}
+
+core::Bytes FaultyStore::on_its_way(std::string_view key, core::Bytes content) {
+  const core::LockGuard lock(mutex_);
+  if (spoilt_ && !content.empty() && spoilt_->insert(std::string(key)).second) {
+    content[content.size() / 2] ^= std::byte{1};
+  }
   if (read_limit_ && content.size() > *read_limit_) content.resize(*read_limit_);
   return content;
 }
@@ -112,7 +118,7 @@ std::optional<core::Bytes> FaultyStore::get(std::string_view key) {
   const bool lose = enter(Kind::kRead);
   auto content = inner_.get(key);
   leave(lose);
-  if (content) content = cut(std::move(*content));
+  if (content) content = on_its_way(key, std::move(*content));
   return content;
 }
 
@@ -120,7 +126,7 @@ std::optional<core::Bytes> FaultyStore::get_range(std::string_view key, std::uin
   const bool lose = enter(Kind::kRead);
   auto content = inner_.get_range(key, offset, length);
   leave(lose);
-  if (content) content = cut(std::move(*content));
+  if (content) content = on_its_way(key, std::move(*content));
   return content;
 }
 
@@ -128,7 +134,7 @@ std::optional<ObjectTail> FaultyStore::get_tail(std::string_view key, std::uint6
   const bool lose = enter(Kind::kRead);
   auto tail = inner_.get_tail(key, length);
   leave(lose);
-  if (tail) tail->content = cut(std::move(tail->content));
+  if (tail) tail->content = on_its_way(key, std::move(tail->content));
   return tail;
 }
 

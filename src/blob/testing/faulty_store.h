@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "blob/store.h"
 #include "core/error.h"
@@ -24,6 +26,8 @@ class FaultyStore final : public Store {
   void come_back();
   /// Reads return at most this many bytes, as a store that breaks its promise would.
   void truncate_reads(std::uint64_t length);
+  /// From now on one bit is wrong in the first answer about each object, as after a bad network.
+  void spoil_first_reads();
   /// Writes block until release_writes; for tests of back-pressure.
   void hold_writes();
   void release_writes();
@@ -49,12 +53,14 @@ class FaultyStore final : public Store {
   /// Counts the call, waits if writes are held, throws if it is to fail; true if the answer is to be lost.
   bool enter(Kind kind);
   void leave(bool lose);
-  core::Bytes cut(core::Bytes content);
+  core::Bytes on_its_way(std::string_view key, core::Bytes content);
 
   Store& inner_;
   core::Mutex mutex_;
   core::Condition changed_;
   std::uint64_t calls_ GUARDED_BY(mutex_) = 0;
+  /// Objects that were read already; nothing while answers are right.
+  std::optional<std::set<std::string>> spoilt_ GUARDED_BY(mutex_);
   std::optional<std::uint64_t> fail_at_ GUARDED_BY(mutex_);
   std::optional<std::uint64_t> lose_at_ GUARDED_BY(mutex_);
   core::Code code_ GUARDED_BY(mutex_) = core::Code::kStoreUnreachable;
