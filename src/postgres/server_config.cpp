@@ -19,6 +19,7 @@ constexpr int kMaxWalSenders = 10;
 constexpr int kMaxWorkerProcesses = 8;
 constexpr int kMaxPreparedInReplay = 1000;
 constexpr int kVersionWithConnectionCheck = 14;
+constexpr int kVersionWithSyncMethod = 14;
 constexpr int kLocksPerTransaction = 64;  // PostgreSQL's default
 
 /// One file, line by line.
@@ -206,6 +207,8 @@ std::string render_postgresql_conf(const ClosedServerConfig& config) {
   // WAL after the backup may hold more than its control file promised, if the setting was raised meanwhile.
   text.set("max_prepared_transactions", std::max(kMaxPreparedInReplay, config.limits.max_prepared_transactions));
   text.set("max_locks_per_transaction", std::max(kLocksPerTransaction, config.limits.max_locks_per_transaction));
+  // Who restored the files has synced their file system; one by one they would take a flush of the disk each.
+  if (config.major >= kVersionWithSyncMethod) text.set("recovery_init_sync_method", "syncfs");
   if (config.recovering) set_recovery(text, config);
   return text.take();
 }
