@@ -28,12 +28,13 @@ class SignalStop {
     thread_ = std::jthread([this](const std::stop_token& ended) {
       const timespec turn{.tv_sec = 0, .tv_nsec = 200'000'000};
       while (!ended.stop_requested()) {
-        if (sigtimedwait(&signals_, nullptr, &turn) > 0) stop_.request_stop();
+        if (sigtimedwait(&signals_, nullptr, &turn) > 0 && !ended.stop_requested()) stop_.request_stop();
       }
     });
   }
   ~SignalStop() {
     thread_.request_stop();
+    pthread_kill(thread_.native_handle(), SIGTERM);  // or the command would end up to a turn later
     thread_.join();
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
