@@ -41,6 +41,7 @@ WalPrefetcher::WalPrefetcher(const Environment& environment, repository::Reposit
   for (unsigned i = 0; i < config_.workers; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
   }
+  threads_.emplace_back([this](const std::stop_token& stop) { check_in_order(stop); });
 }
 
 WalPrefetcher::~WalPrefetcher() {
@@ -50,12 +51,7 @@ WalPrefetcher::~WalPrefetcher() {
 
 FetchAnswer WalPrefetcher::fetch(const std::string& name, core::Duration deadline, const std::stop_token& stop) {
   if (const auto segment = postgres::parse_segment_name(name, config_.segment_size)) {
-    FetchAnswer answer = fetch_segment(*segment, deadline, stop);
-    if (answer.kind != FetchAnswer::Kind::kReady) return answer;
-    if (auto reason = find_tablespace(*segment)) {
-      answer = {.kind = FetchAnswer::Kind::kUnknown, .error = *std::move(reason), .code = core::Code::kRecoveryFailed};
-    }
-    return answer;
+    return fetch_segment(*segment, deadline, stop);
   }
   if (const auto timeline = postgres::parse_history_name(name)) return fetch_history(*timeline, name);
   return {.kind = FetchAnswer::Kind::kMissing, .error = {}, .code = {}};
@@ -146,7 +142,7 @@ void WalPrefetcher::want(postgres::SegmentName name) { pieces_.try_emplace(name)
 
 void WalPrefetcher::forget_before(postgres::SegmentNumber segment) {
   std::erase_if(pieces_, [&](const auto& entry) {
-    if (entry.first.segment >= segment || entry.second.state == Piece::State::kFetching) return false;
+    if (entry.first.segment >= segment || is_under_way(entry.second.state)) return false;
     const auto name = postgres::segment_name(entry.first.timeline, entry.first.segment, config_.segment_size);
     unlink((config_.directory / "wal" / name).c_str());
     return true;
@@ -168,9 +164,47 @@ void WalPrefetcher::work(const std::stop_token& stop) {
     }
     if (!name) continue;
     const FetchAnswer answer = bring(*name);
+    const bool ready = answer.kind == FetchAnswer::Kind::kReady;
+    const core::LockGuard lock(mutex_);
+    pieces_[*name] = {.state = ready ? Piece::State::kFetched : Piece::State::kDone, .answer = answer};
+    changed_.notify_all();
+  }
+}
+
+std::optional<postgres::SegmentName> WalPrefetcher::next_to_check() {
+  const auto first =
+      std::ranges::find_if(pieces_, [](const auto& entry) { return entry.second.state != Piece::State::kDone; });
+  if (first == pieces_.end() || first->second.state != Piece::State::kFetched) return std::nullopt;
+  return first->first;
+}
+
+void WalPrefetcher::check_in_order(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    std::optional<postgres::SegmentName> name;
+    {
+      const core::LockGuard lock(mutex_);
+      name = next_to_check();
+      if (name) {
+        pieces_[*name].state = Piece::State::kChecking;
+      } else {
+        changed_.wait_for(mutex_, kPoll);
+      }
+    }
+    if (!name) continue;
+    const FetchAnswer answer = check(*name);
     const core::LockGuard lock(mutex_);
     pieces_[*name] = {.state = Piece::State::kDone, .answer = answer};
     changed_.notify_all();
+  }
+}
+
+FetchAnswer WalPrefetcher::check(postgres::SegmentName name) {
+  try {
+    auto reason = find_tablespace(name);
+    if (!reason) return {.kind = FetchAnswer::Kind::kReady, .error = {}, .code = {}};
+    return {.kind = FetchAnswer::Kind::kUnknown, .error = *std::move(reason), .code = core::Code::kRecoveryFailed};
+  } catch (const core::Error& e) {
+    return {.kind = FetchAnswer::Kind::kUnknown, .error = e.what(), .code = e.code()};
   }
 }
 
@@ -185,11 +219,16 @@ FetchAnswer WalPrefetcher::bring(postgres::SegmentName name) {
     if (!is_needed(name)) return {.kind = FetchAnswer::Kind::kMissing, .error = {}, .code = {}};
     return {.kind = FetchAnswer::Kind::kUnknown,
             .error = fmt::format("WAL segment {} is not in the archive any more", file),
-            .code = core::Code::kStoreUnreachable};
-  } catch (const std::exception& e) {
+            .code = core::Code::kStoreObjectMissing};
+  } catch (...) {
+    const auto error = core::as_error(std::current_exception());
     core::log_warning("recovery.wal_not_fetched", "a WAL segment could not be fetched",
-                      {{"instance", config_.instance}, {"segment", file}, {"error", e.what()}});
-    return {.kind = FetchAnswer::Kind::kUnknown, .error = e.what(), .code = core::Code::kStoreUnreachable};
+                      {{"instance", config_.instance}, {"segment", file}, {"error", error.message()}});
+    // What is damaged stays so; everything else may be better at the next try.
+    const bool damaged = error.code() == core::Code::kCorruptData;
+    return {.kind = FetchAnswer::Kind::kUnknown,
+            .error = error.message(),
+            .code = damaged ? core::Code::kCorruptData : core::Code::kStoreUnreachable};
   }
 }
 

@@ -45,7 +45,8 @@ class WalPrefetcher {
 
  private:
   struct Piece {
-    enum class State { kWanted, kFetching, kDone } state = State::kWanted;
+    /// Fetched ones are checked in their order before they may be handed out.
+    enum class State { kWanted, kFetching, kFetched, kChecking, kDone } state = State::kWanted;
     FetchAnswer answer;
   };
   FetchAnswer fetch_segment(postgres::SegmentName name, core::Duration deadline, const std::stop_token& stop)
@@ -57,9 +58,16 @@ class WalPrefetcher {
   /// The timeline that the server will try first for a segment.
   [[nodiscard]] postgres::TimelineId timeline_of(postgres::SegmentNumber segment) const;
   [[nodiscard]] bool is_needed(postgres::SegmentName name) const;
+  static bool is_under_way(Piece::State state) {
+    return state == Piece::State::kFetching || state == Piece::State::kChecking;
+  }
   void want(postgres::SegmentName name) REQUIRES(mutex_);
   void forget_before(postgres::SegmentNumber segment) REQUIRES(mutex_);
   void work(const std::stop_token& stop);
+  void check_in_order(const std::stop_token& stop);
+  FetchAnswer check(postgres::SegmentName name);
+  /// The first one that is not done, if it has been fetched.
+  std::optional<postgres::SegmentName> next_to_check() REQUIRES(mutex_);
   FetchAnswer bring(postgres::SegmentName name);
   void lay_down(const std::string& name, core::ByteSpan content, std::uint64_t size) const;
 
@@ -67,7 +75,7 @@ class WalPrefetcher {
   const RecoveryWalServerConfig& config_;
   repository::WalStore wal_;
   std::vector<postgres::TimelineSwitch> history_;
-  /// Of the one thread that calls fetch.
+  /// Of the one thread that checks.
   postgres::WalParser parser_;
   std::optional<postgres::Lsn> tablespace_made_;
   mutable core::Mutex mutex_;
