@@ -83,6 +83,8 @@ void WalUploader::append(core::ByteSpan bytes, const std::function<repository::S
   if (filling_->filled == filling_->spool.size()) {
     filling_->complete = true;
     filling_.reset();
+  } else if (filling_->start + filling_->stored_to() >= wanted_) {
+    return;  // it will be a tail in its time, which the threads look at anyway
   }
   changed_.notify_all();
 }
@@ -226,10 +228,8 @@ std::optional<WalUploader::Job> WalUploader::tail_job(const std::shared_ptr<Segm
 
 void WalUploader::perform(const Job& job) {
   const SpoolSegment& spool = job.segment->spool;
-  const std::uint32_t timeline = spool.name().timeline.value;
   if (job.whole) {
     wal_.put_segment(spool.bytes(0, spool.size()), job.index, config_.lease_epoch);
-    wal_.remove_tails(timeline, spool.name().segment);
   } else {
     wal_.put_tail(spool.bytes(job.tail.from, job.tail.to), job.tail.from, job.index, config_.lease_epoch);
   }

@@ -46,7 +46,7 @@ struct PackOptions {
   int level = 1;
   unsigned upload_threads = 2;
   /// Finished packs that wait for a sending thread.
-  std::size_t queued_packs = 2;
+  std::size_t queued_packs = 1;
 };
 
 /// Sends finished packs. Shared by the writers of one backup; safe for any thread.

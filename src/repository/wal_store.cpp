@@ -79,18 +79,28 @@ bool WalStore::put_segment(core::ByteSpan content, const SegmentIndex& index, st
                       fmt::format("a WAL segment has {} bytes, not {}", segment_size_, content.size()));
   }
   const codec::Digest digest = codec::sha256(content);
-  for (const StoredSegment& stored : list(index.timeline, index.segment, index.segment)) {
-    if (stored.complete.empty()) continue;
+  const auto there = list(index.timeline, index.segment, index.segment);
+  const StoredSegment stored = there.empty() ? StoredSegment{.segment = index.segment} : there.front();
+  const bool is_new = stored.complete.empty();
+  if (is_new) {
+    put_new_segment(content, index, digest, epoch);
+  } else {
     check_digests(stored, core::to_hex(digest));
-    return false;
   }
+  std::vector<std::string> tails;
+  for (const StoredTail& tail : stored.tails) tails.push_back(tail.key);
+  if (!tails.empty()) repository_.store().remove(tails);
+  return is_new;
+}
+
+void WalStore::put_new_segment(core::ByteSpan content, const SegmentIndex& index, const codec::Digest& digest,
+                               std::uint64_t epoch) {
   const ObjectName name{Kind::kWalSegment,
                         segment_key(index.timeline, index.segment) + detail::wal_object_suffix(epoch)};
   repository_.put_sealed(name, content, encode_meta(index, digest));
   remember(index);
   constexpr std::uint64_t kRollUpEvery = 16;
   if (index.segment % kRollUpEvery == kRollUpEvery - 1) write_rollup(index.timeline, index.segment, epoch);
-  return true;
 }
 
 void WalStore::check_digests(const StoredSegment& stored, const std::string& digest) {
@@ -121,10 +131,6 @@ void WalStore::remove_tails(std::uint32_t timeline, std::uint64_t segment, std::
     }
   }
   if (!keys.empty()) repository_.store().remove(keys);
-}
-
-void WalStore::remove_tails(std::uint32_t timeline, std::uint64_t segment) {
-  remove_tails(timeline, segment, 0, segment_size_);
 }
 
 std::vector<StoredSegment> WalStore::list(std::uint32_t timeline, std::uint64_t from, std::uint64_t to) {
@@ -227,6 +233,7 @@ void WalStore::put_history(std::uint32_t timeline, core::ByteSpan content) {
 }
 
 std::optional<core::Bytes> WalStore::get_history(std::uint32_t timeline) {
+  if (timeline < 2) return std::nullopt;  // it has no parent
   return repository_.get_sealed(history_name(timeline));
 }
 

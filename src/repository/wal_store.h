@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/hash.h"
 #include "core/mutex.h"
 #include "repository/repository.h"
 #include "repository/segment_index.h"
@@ -62,8 +63,9 @@ class WalStore {
   [[nodiscard]] std::uint64_t segment_size() const { return segment_size_; }
   [[nodiscard]] const std::string& instance() const { return instance_; }
 
-  /// Stores a whole segment. False if the same content is there already. Throws store_conflict if another content is:
-  /// then two servers write one timeline, or the wrong one does.
+  /// Stores a whole segment and removes the tails that it replaces, whoever wrote them. False if the same content is
+  /// there already. Throws store_conflict if another content is: then two servers write one timeline, or the wrong one
+  /// does.
   bool put_segment(core::ByteSpan content, const SegmentIndex& index, std::uint64_t epoch);
   /// Stores the range [from, from + content.size()) of a segment that is still filling. `index` is of that range.
   void put_tail(core::ByteSpan content, std::uint64_t from, const SegmentIndex& index, std::uint64_t epoch);
@@ -71,8 +73,6 @@ class WalStore {
   /// whole segment or another tail covers.
   void remove_tails(std::uint32_t timeline, std::uint64_t segment, std::uint64_t from, std::uint64_t to,
                     const std::string& keep_key = {});
-  /// After put_segment: removes every tail of the segment.
-  void remove_tails(std::uint32_t timeline, std::uint64_t segment);
 
   /// What is there of the segments [from, to], in order; absent ones are left out.
   [[nodiscard]] std::vector<StoredSegment> list(std::uint32_t timeline, std::uint64_t from = 0,
@@ -110,6 +110,8 @@ class WalStore {
   std::string timeline_prefix(std::uint32_t timeline) const;
   std::string segment_key(std::uint32_t timeline, std::uint64_t segment) const;
   ObjectName history_name(std::uint32_t timeline) const;
+  void put_new_segment(core::ByteSpan content, const SegmentIndex& index, const codec::Digest& digest,
+                       std::uint64_t epoch);
   /// Throws store_conflict if one of the whole ones has another digest.
   void check_digests(const StoredSegment& stored, const std::string& digest);
   /// Nothing if an object went away meanwhile.
