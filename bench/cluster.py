@@ -16,7 +16,7 @@ MIXED_TABLE = """
 CREATE TABLE mixed (id bigint, who uuid, note text, extra jsonb, amount numeric(18, 4), at timestamptz);
 INSERT INTO mixed SELECT i, md5(i::text)::uuid,
     md5((i * 7)::text) || ' ' || md5((i * 7 + i % 5)::text) || ' ' || md5((i % 1000)::text) || ' ' || md5((i / 5)::text),
-    jsonb_build_object('kind', 'k' || i % 11, 'n', i, 'hash', md5((i % 1000)::text)), (i * 7919 % 100000007) / 1000.0,
+    jsonb_build_object('kind', 'k' || i % 11, 'n', i, 'hash', md5((i % 1000)::text)), (i::bigint * 7919 % 100000007) / 1000.0,
     timestamptz '2026-01-01' + i * interval '1 second'
   FROM generate_series(1, {rows}) i;
 ALTER TABLE mixed ADD PRIMARY KEY (id);

@@ -14,7 +14,7 @@ from bench.places import DirectoryPlace, S3Place
 from support.waiting import wait_for
 
 SLOT = "bench"
-FULL = ()
+FULL = ("--full",)
 
 
 class Contender:
