@@ -243,6 +243,7 @@ void Copier::copy_range(repository::PackWriter& writer, CopiedFile& file, PartCo
     store(writer, file, copy, at, data);
     at += data.size();
     done_ += data.size();
+    if (request_.pace != nullptr) request_.pace->make_way(stop);
     if (data.size() == wanted.size()) continue;
     copy.at_end = true;
     copy.size = at;

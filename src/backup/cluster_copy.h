@@ -9,6 +9,7 @@
 
 #include "backup/base_manifest.h"
 #include "backup/environment.h"
+#include "backup/pace.h"
 #include "backup/page_changes.h"
 #include "postgres/control_file.h"
 #include "postgres/lsn.h"
@@ -42,6 +43,8 @@ struct CopyRequest {
   const repository::ContentChunker* chunker = nullptr;
   /// Null: everything is read.
   const CopyBase* base = nullptr;
+  /// Null: as fast as it goes.
+  Pace* pace = nullptr;
 };
 
 struct ClusterCopy {
