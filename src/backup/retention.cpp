@@ -1,6 +1,7 @@
 #include "backup/retention.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -28,6 +29,20 @@ bool is_empty(repository::Repository& repository, const std::string& instance) {
     return false;
   });
   return empty;
+}
+
+/// What a record says now weighs more than what was known of its backup: an object of it may be missing since.
+void doubt_unsound(const repository::Repository& repository, model::RetentionQuestion& question) {
+  std::set<std::string> instances;
+  for (const auto& backup : question.backups) instances.insert(backup.instance_id);
+  std::set<std::string> sound;
+  for (const auto& instance : instances) {
+    std::vector<repository::DamagedBackup> damaged;
+    for (const auto& record : repository.backups(instance, &damaged)) {
+      if (repository::is_sound(record)) sound.insert(record.backup);
+    }
+  }
+  for (auto& backup : question.backups) backup.confirmed = backup.confirmed && sound.contains(backup.id);
 }
 
 }  // namespace
@@ -70,6 +85,7 @@ RetentionOutcome apply_retention(repository::Repository& repository, model::Rete
   for (model::RetainedBackup& backup : question.backups) {
     if (backup.stored) add_store_stamp(repository, backup);
   }
+  doubt_unsound(repository, question);
   RetentionOutcome outcome;
   outcome.decision = model::decide_retention(question);
   if (decided) decided(question, outcome.decision);

@@ -273,6 +273,22 @@ TEST_F(ManyWeeksTest, TheStoreHoldsWhatIsPromisedAndLittleMore) {
   EXPECT_LE(count("/wal/"), 70U);
 }
 
+TEST_F(ManyWeeksTest, WhatLacksAnObjectCoversNothing) {
+  question_.keep_at_least = 0;
+  take_backup();
+  first_ = known_.front().id;
+  for (int day = 0; day < 30; ++day) {
+    clock_.advance(hours(24));
+    take_backup();
+    auto record = repository_->backup(repository::testing::kInstance, known_.back().id);
+    record->problem = "missing from the store: packs/…";
+    repository_->put_backup(*record);
+    apply();
+  }
+  EXPECT_EQ(known_.front().id, first_) << "the last good one";
+  EXPECT_TRUE(repository_->backup(repository::testing::kInstance, first_));
+}
+
 TEST_F(ManyWeeksTest, WhatAnExpiredServiceLeavesIsNothing) {
   take_backup();
   clock_.advance(hours(12));
