@@ -178,6 +178,10 @@ def test_a_destination_is_changed_in_part(client, rgw):
     again = client.call("PUT", path, moved)
     assert (again["bucket"], again["prefix"], again["endpoint"]) == (made["bucket"], "elsewhere", rgw.url)
     client.refusal("PUT", path, {"secret_key": "not-the-one"})
+    assert client.call("PUT", path, {"region": "eu-west-1"})["region"] == "eu-west-1"
+    assert client.call("PUT", path, {"name": "still there"})["region"] == "eu-west-1"
+    assert "region" not in client.call("PUT", path, {"region": ""})
+    client.refusal("PUT", path, {"provider": "minio", "endpoint": None})
     client.call("DELETE", path, status=204)
     assert client.refusal("GET", path, status=404)["message"] == "backup destination not found"
 
@@ -245,7 +249,7 @@ def test_a_manual_backup_is_listed_with_its_size(client, database, place):
 def test_backups_are_turned_on_by_the_first_one_that_names_a_place(client, place):
     bare = client.create("bare")
     path = f"/databases/{bare['id']}/backups"
-    assert "destination_id" in client.refusal("POST", path, status=409)["hint"]
+    assert [detail["field"] for detail in client.refusal("POST", path, status=409)["details"]] == ["/destination_id"]
     client.refusal("POST", path, {"destination_id": NOBODY})
     wrong = {"database_id": bare["id"], "destination_id": place["id"], "cron_expression": "never"}
     client.refusal("POST", "/backup-schedules", wrong)
