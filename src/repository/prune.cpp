@@ -72,6 +72,7 @@ class Pruner {
     try {
       const auto mark = detail::get_condemned(world_.repository, backup);
       if (!mark) return;
+      if (mark->attempt && is_there(backup_record_name(backup.instance, backup.backup))) return withdraw(backup);
       const core::Duration age = world_.clocks.age(mark->condemned, backup.condemned_at);
       if (age < world_.request.grace) {
         world_.wait(what, fmt::format("{}; it is removed after {}", mark->reason,
@@ -102,7 +103,17 @@ class Pruner {
     backup.record = backup.manifest = backup.condemned = false;
   }
 
-  void condemn(const Unwanted& unwanted) {
+  [[nodiscard]] bool is_there(const ObjectName& name) const {
+    return world_.repository.store().head(name.key).has_value();
+  }
+
+  void withdraw(BackupObjects& backup) {
+    world_.wait(title(backup.instance, backup.backup), "an attempt at it failed, and another one followed: it stays");
+    world_.remove({condemned_name(backup.instance, backup.backup).key});
+    backup.condemned = false;
+  }
+
+  void condemn(const Unwanted& unwanted, bool attempt = false) {
     const auto at = std::ranges::find_if(backups_, [&](const BackupObjects& backup) {
       return backup.instance == unwanted.instance && backup.backup == unwanted.backup;
     });
@@ -115,7 +126,7 @@ class Pruner {
     world_.note(PruneAction::kCondemnBackup, what, 1, stored_size(unwanted), unwanted.reason);
     at->condemned = true;
     if (world_.request.dry_run) return;
-    detail::put_condemned(world_.repository, unwanted.instance, unwanted.backup, unwanted.reason);
+    detail::put_condemned(world_.repository, unwanted.instance, unwanted.backup, unwanted.reason, attempt);
   }
 
   /// What it takes with the packs that it may share; 0 if its record does not tell.
@@ -132,17 +143,25 @@ class Pruner {
   /// A manifest without a record whose writer is gone. The writers were listed before the manifests here, so both are
   /// asked once more.
   void condemn_failed_attempts() {
-    std::vector<const BackupObjects*> left;
-    for (const BackupObjects& backup : backups_) {
+    std::vector<BackupObjects*> left;
+    for (BackupObjects& backup : backups_) {
       const bool failed = backup.manifest && !backup.record && !backup.condemned;
       if (failed && world_.clocks.store - backup.manifest_at >= world_.request.grace) left.push_back(&backup);
     }
     if (left.empty()) return;
     live_ = writers();
-    for (const BackupObjects* backup : left) {
-      if (world_.repository.store().head(backup_record_name(backup->instance, backup->backup).key)) continue;
-      condemn({backup->instance, backup->backup, "an attempt that failed left it behind"});
+    for (BackupObjects* backup : left) {
+      if (is_there(backup_record_name(backup->instance, backup->backup))) continue;
+      condemn({backup->instance, backup->backup, "an attempt that failed left it behind"}, true);
+      // Another attempt may have begun since. It looks for our mark before it writes its record, so one of us sees the
+      // other.
+      if (backup->condemned && !world_.request.dry_run && taken_up_again(*backup)) withdraw(*backup);
     }
+  }
+
+  [[nodiscard]] bool taken_up_again(const BackupObjects& backup) const {
+    return is_there(writer_mark_name(backup.instance, backup.backup)) ||
+           is_there(backup_record_name(backup.instance, backup.backup));
   }
 
   void remove_instance(const std::string& instance) {

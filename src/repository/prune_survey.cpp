@@ -81,8 +81,9 @@ std::vector<BackupObjects> list_backups(Repository& repository, const std::set<s
 }
 
 void put_condemned(Repository& repository, const std::string& instance, const std::string& backup,
-                   const std::string& reason) {
-  const core::json::object content{{"condemned", core::format_time(repository.clock().now())}, {"reason", reason}};
+                   const std::string& reason, bool attempt) {
+  core::json::object content{{"condemned", core::format_time(repository.clock().now())}, {"reason", reason}};
+  if (attempt) content["attempt"] = true;
   repository.put_sealed(condemned_name(instance, backup), core::as_bytes(core::to_text(content)));
 }
 
@@ -93,7 +94,9 @@ std::optional<CondemnedMark> get_condemned(Repository& repository, const BackupO
   return reading(name.key, [&] {
     const core::json::value value = core::parse_json(core::as_text(*content));
     const core::json::object& mark = core::as_object(value);
-    return CondemnedMark{.condemned = read_time(mark, "condemned"), .reason = core::require_string(mark, "reason")};
+    return CondemnedMark{.condemned = read_time(mark, "condemned"),
+                         .reason = core::require_string(mark, "reason"),
+                         .attempt = mark.contains("attempt")};
   });
 }
 

@@ -35,9 +35,11 @@ std::vector<BackupObjects> list_backups(Repository& repository, const std::set<s
 struct CondemnedMark {
   core::Timestamp condemned = {};
   std::string reason = {};
+  /// Only what an attempt left that failed: of a backup that became stored all the same nothing goes.
+  bool attempt = false;
 };
 void put_condemned(Repository& repository, const std::string& instance, const std::string& backup,
-                   const std::string& reason);
+                   const std::string& reason, bool attempt = false);
 /// Nothing if it is gone. Throws corrupt_data.
 std::optional<CondemnedMark> get_condemned(Repository& repository, const BackupObjects& backup);
 

@@ -8,6 +8,7 @@
 #include "repository/manifest.h"
 #include "repository/pack_writer.h"
 #include "repository/page_change_objects.h"
+#include "repository/prune_survey.h"
 #include "repository/testing/fixture.h"
 #include "repository/verify.h"
 #include "repository/wal_store.h"
@@ -634,6 +635,68 @@ TEST_F(PruneTest, ABackupThatIsTakenMeanwhileIsWhole) {
     EXPECT_EQ(count("packs/"), shares ? 3U : 2U);
     ASSERT_FALSE(HasFailure()) << "round " << round;
   }
+}
+
+/// What a failed attempt left is found while another attempt begins and ends: it either sees that, or is kept.
+TEST_F(PruneTest, AnAttemptThatIsTakenUpAgainMeanwhileIsKeptOrRefused) {
+  put_segments(50, 51);
+  Attempt first(*repository_, kInstance, 5);
+  first.begin();
+  first.put_packs(content(400));
+  first.put_manifest({});
+  first.end();
+  clock_.advance(hours(25));
+  const auto original = memory_;
+  std::set<bool> seen;
+  for (std::uint64_t from = 1; from <= 24; ++from) {
+    for (std::uint64_t to = from; to <= 24; ++to) {
+      work_on_a_copy_of(*original);
+      const auto interrupted = std::make_shared<InterruptedStore>(*memory_);
+      const auto pruner = Repository::open(interrupted, key_, random_, clock_);
+      Attempt second(*repository_, kInstance, 5);
+      bool stored = false;
+      interrupted->at_call(from, [&] { second.begin(); });
+      interrupted->at_call(to + 1, [&] {
+        second.put_packs(content(300));
+        second.put_manifest({});
+        second.put_record(50);
+        second.end();
+        stored = true;
+      });
+      try {
+        prune(*pruner, {}, {});
+      } catch (const core::Error& error) {
+        ASSERT_EQ(error.code(), core::Code::kConflict);  // the second attempt's
+      }
+      seen.insert(stored);
+      second.end();
+      run_to_the_end();
+      ASSERT_EQ(repository_->backup_ids(kInstance).size(), stored ? 1U : 0U)
+          << "begun at " << from << ", stored at " << to;
+      expect_all_whole();
+    }
+  }
+  EXPECT_EQ(seen, (std::set{false, true}));
+}
+
+TEST_F(PruneTest, WhatWasCondemnedAsAFailedAttemptAndIsStoredStays) {
+  put_segments(20, 21);
+  take(2);
+  detail::put_condemned(*repository_, kInstance, id(2), "an attempt that failed left it behind", true);
+  EXPECT_TRUE(repository_->backup_ids(kInstance).empty());
+  run_to_the_end();
+  EXPECT_EQ(repository_->backup_ids(kInstance), std::vector{id(2)});
+  expect_all_whole();
+}
+
+TEST_F(PruneTest, AnAttemptThatWasCondemnedMeanwhileIsNotStored) {
+  put_segments(20, 21);
+  Attempt attempt(*repository_, kInstance, 2);
+  attempt.begin();
+  attempt.put_packs(content(400));
+  attempt.put_manifest({});
+  detail::put_condemned(*repository_, kInstance, id(2), "an attempt that failed left it behind", true);
+  EXPECT_EQ(code_of([&] { attempt.put_record(20); }), core::Code::kConflict);
 }
 
 TEST_F(PruneTest, TwoPrunersAtOnceDoNoHarm) {

@@ -44,6 +44,18 @@ SegmentIndex read_index(const object& from) {
 
 }  // namespace
 
+namespace {
+
+/// Tails of two writers overlap: what both tell happened once.
+template <typename Value>
+void add_unknown(std::vector<Value>& to, const std::vector<Value>& from) {
+  for (const Value& value : from) {
+    if (std::ranges::find(to, value) == to.end()) to.push_back(value);
+  }
+}
+
+}  // namespace
+
 void SegmentIndex::merge(const SegmentIndex& later) {
   commits += later.commits;
   if (later.commits > 0) {
@@ -62,8 +74,8 @@ void SegmentIndex::merge(const SegmentIndex& later) {
     last_record_lsn = later.last_record_lsn;
     last_record_end = later.last_record_end;
   }
-  restore_points.insert(restore_points.end(), later.restore_points.begin(), later.restore_points.end());
-  tablespaces.insert(tablespaces.end(), later.tablespaces.begin(), later.tablespaces.end());
+  add_unknown(restore_points, later.restore_points);
+  add_unknown(tablespaces, later.tablespaces);
   incomplete = incomplete || later.incomplete;
 }
 

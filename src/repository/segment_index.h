@@ -43,7 +43,8 @@ struct SegmentIndex {
   /// A part could not be read as records: there may be more than is told here.
   bool incomplete = false;
 
-  /// Adds what a later part of the same segment holds.
+  /// Adds what a later part of the same segment holds. Where the parts overlap, `commits` counts what is in both twice;
+  /// everything else is told once.
   void merge(const SegmentIndex& later);
   friend bool operator==(const SegmentIndex&, const SegmentIndex&) = default;
 };

@@ -10,22 +10,26 @@
 
 namespace backstay::repository {
 
-WriterMark::WriterMark(Repository& repository, ObjectName name)
+WriterMark::WriterMark(Repository& repository, ObjectName name, std::string condemned_key)
     : repository_(repository),
       name_(std::move(name)),
+      condemned_key_(std::move(condemned_key)),
       begun_(repository.clock().now()),
       steady_begun_(repository.clock().steady_now()) {}
 
 // Delegating, so that the mark is removed again if what follows throws.
 WriterMark::WriterMark(Repository& repository, const std::string& instance, const std::string& backup)
-    : WriterMark(repository, writer_mark_name(instance, backup)) {
+    : WriterMark(repository, writer_mark_name(instance, backup), condemned_name(instance, backup).key) {
   const core::json::object content{{"begun", core::format_time(begun_)}};
   repository_.put_sealed(name_, core::as_bytes(core::to_text(content)));
   // In this order: who removes condemned backups looks for marks after it has condemned, so one of us sees the other.
-  if (repository_.store().head(condemned_name(instance, backup).key)) {
-    throw core::Error(core::Code::kConflict, fmt::format("the backup '{}' is being removed", backup))
-        .with_hint("take another backup; its id will be a new one");
-  }
+  check_not_condemned();
+}
+
+void WriterMark::check_not_condemned() const {
+  if (!repository_.store().head(condemned_key_)) return;
+  throw core::Error(core::Code::kConflict, fmt::format("the backup of '{}' is being removed", name_.key))
+      .with_hint("take another backup; its id will be a new one");
 }
 
 WriterMark::~WriterMark() {
@@ -41,10 +45,12 @@ void WriterMark::check() const {
   const core::Duration steady =
       std::chrono::duration_cast<core::Duration>(repository_.clock().steady_now() - steady_begun_);
   const core::Duration taken = std::max(steady, repository_.clock().now() - begun_);
-  if (taken < kLongestBackup) return;
-  throw core::Error(core::Code::kTimeout,
-                    fmt::format("the backup took {}, longer than a backup may take ({})", core::format_duration(taken),
-                                core::format_duration(kLongestBackup)));
+  if (taken >= kLongestBackup) {
+    throw core::Error(core::Code::kTimeout,
+                      fmt::format("the backup took {}, longer than a backup may take ({})",
+                                  core::format_duration(taken), core::format_duration(kLongestBackup)));
+  }
+  check_not_condemned();
 }
 
 }  // namespace backstay::repository

@@ -26,14 +26,17 @@ class WriterMark {
   WriterMark(const WriterMark&) = delete;
   WriterMark& operator=(const WriterMark&) = delete;
 
-  /// To be called just before the record is written. Throws Error(timeout) if that took too long.
+  /// To be called just before the record is written. Throws Error(timeout) if that took too long, and Error(conflict)
+  /// if what an earlier attempt left was found meanwhile, and is being removed.
   void check() const;
 
  private:
-  WriterMark(Repository& repository, ObjectName name);
+  WriterMark(Repository& repository, ObjectName name, std::string condemned_key);
+  void check_not_condemned() const;
 
   Repository& repository_;
   const ObjectName name_;
+  const std::string condemned_key_;
   const core::Timestamp begun_;
   const core::SteadyTime steady_begun_;
 };

@@ -39,7 +39,9 @@ void fill_bytes(std::uint64_t what, std::uint64_t from, core::MutableByteSpan ou
 ModelFile make_file(Dice& dice, std::uint64_t id) {
   ModelFile file{.path = fmt::format("base/{}/{:04}", id % 3, id), .id = id};
   const bool large = dice.chance(80);
-  file.size = large ? dice.between(250'000, 600'000) : dice.below(4) * kPageSize + dice.below(2) * dice.below(5000);
+  const bool whole_pages = dice.chance(500);
+  file.size = large ? dice.between(250'000, 600'000) : dice.below(4) * kPageSize;
+  if (!whole_pages) file.size += dice.below(5000);
   file.pages.resize((file.size + kPageSize - 1) / kPageSize, 1);
   return file;
 }

@@ -64,7 +64,12 @@ class SimulatedS3 final : public http::Transport {
     state_.arrive(time_);
     auto answer = [&] {
       if (dies) {
-        perform(request);
+        // What it had sent arrives: at once, or when the network likes.
+        if (request.method == "PUT" && state_.rates.late > 0 && dice_.chance(500)) {
+          send_later(request);
+        } else if (!state_.away) {
+          perform(request);
+        }
         process_.dead = true;
         throw core::Error(core::Code::kCancelled, process_.name + " is killed");
       }

@@ -47,6 +47,7 @@ void World::choose_faults() {
   store_clock_wrong_ = dice.chance(200);
   clocks_wrong_ = !store_clock_wrong_ && dice.chance(200);
   outside_.store.conditional_put = dice.chance(700);
+  hurry_ = dice.chance(150);
   grace_ = dice.chance(500) ? hours(24) : hours(2);
 }
 
@@ -105,7 +106,9 @@ void World::turn() {
 void World::advance() {
   Dice& dice = outside_.dice;
   const auto kind = dice.below(10);
-  if (kind < 5) {
+  if (hurry_) {
+    outside_.time.now += std::chrono::seconds(dice.below(90));
+  } else if (kind < 5) {
     outside_.time.now += minutes(dice.below(20));
   } else if (kind < 9) {
     outside_.time.now += minutes(dice.below(26 * 60));
@@ -371,8 +374,8 @@ void World::collect_garbage() {
     work_alone("pruner", [&](Actor& actor) { repository::prune(actor.repository(), {.grace = grace_}, {}); });
     outside_.time.now += wait;
   };
-  // The marks of the dead are over after eight days.
-  for (const int wait : {25, 9 * 24, 25, 25, 25}) round(hours(wait));
+  // The marks of the dead are over after eight days; what has a time to come waits for it.
+  for (const int wait : {25, 9 * 24, 6 * 24, 25, 25, 25}) round(hours(wait));
   check_nothing_left();
 }
 

@@ -75,6 +75,8 @@ class World {
   unsigned kill_rate_ = 0;
   bool store_clock_wrong_ = false;
   bool clocks_wrong_ = false;
+  /// Everything follows within minutes.
+  bool hurry_ = false;
   bool peace_ = false;
   core::Duration grace_{};
   std::unique_ptr<ModelServer> server_;
