@@ -37,6 +37,17 @@ core::Timestamp time_or_epoch(const std::string& text) {
   return text.empty() ? core::Timestamp() : core::parse_time(text);
 }
 
+ObjectInfo object_of(const pugi::xml_node& node, bool encoded, core::ByteSpan xml) {
+  try {
+    const std::string key = text_of(node, "Key");
+    return {.key = encoded ? core::url_decode(key) : key,
+            .size = node.child("Size").text().as_ullong(),
+            .modified = time_or_epoch(text_of(node, "LastModified"))};
+  } catch (const core::Error&) {
+    refuse("readable ListBucketResult", xml);  // a time or an escape that is none
+  }
+}
+
 }  // namespace
 
 std::optional<S3ErrorBody> parse_s3_error(core::ByteSpan xml) {
@@ -56,12 +67,7 @@ S3ListPage parse_list_page(core::ByteSpan xml) {
   const pugi::xml_node root = root_of(document, xml, "ListBucketResult");
   const bool encoded = text_of(root, "EncodingType") == "url";
   S3ListPage page;
-  for (const auto& node : root.children("Contents")) {
-    const std::string key = text_of(node, "Key");
-    page.objects.push_back({.key = encoded ? core::url_decode(key) : key,
-                            .size = node.child("Size").text().as_ullong(),
-                            .modified = time_or_epoch(text_of(node, "LastModified"))});
-  }
+  for (const auto& node : root.children("Contents")) page.objects.push_back(object_of(node, encoded, xml));
   if (text_of(root, "IsTruncated") == "true") {
     page.next_token = text_of(root, "NextContinuationToken");
     if (page.next_token.empty()) refuse("complete ListBucketResult", xml);

@@ -52,6 +52,12 @@ struct Router::Node {
     return rest.get();
   }
 
+  /// HEAD falls back to GET.
+  [[nodiscard]] auto route_of(const std::string& method) const {
+    const auto route = routes.find(method);
+    return route == routes.end() && method == "HEAD" ? routes.find("GET") : route;
+  }
+
   void collect(std::vector<std::string>& into) const {
     for (const auto& [method, route] : routes) into.push_back(method + " " + route.pattern);
     for (const auto& [text, node] : literals) node->collect(into);
@@ -110,8 +116,7 @@ Response Router::handle(const Request& request) const {
   Segments values;
   const Node* node = root_->find(segments, values);
   if (node == nullptr) throw Error(Code::kNotFound, fmt::format("there is nothing at '{}'", request.path));
-  auto route = node->routes.find(request.method);
-  if (route == node->routes.end() && request.method == "HEAD") route = node->routes.find("GET");
+  const auto route = node->route_of(request.method);
   if (route == node->routes.end()) {
     throw MethodNotAllowed(fmt::format("'{}' does not take method '{}'", request.path, request.method),
                            node->allowed_methods());
@@ -128,7 +133,7 @@ std::string Router::pattern_of(const Request& request) const {
     Segments values;
     const Node* node = root_->find(segments, values);
     if (node == nullptr) return "";
-    const auto route = node->routes.find(request.method);
+    const auto route = node->route_of(request.method);
     return route == node->routes.end() ? "" : route->second.pattern;
   } catch (const Error&) {
     return "";  // a broken escape

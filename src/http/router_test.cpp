@@ -76,6 +76,8 @@ TEST_F(RouterTest, NamesTheMethodsThatExist) {
   router_.add("POST", "/things", reply("create"));
   router_.add("GET", "/things", reply("list"));
   EXPECT_EQ(get("/things", "HEAD"), "list");
+  EXPECT_EQ(router_.pattern_of({.method = "HEAD", .path = "/things"}), "/things");
+  EXPECT_EQ(router_.pattern_of({.method = "DELETE", .path = "/things"}), "");
   try {
     get("/things", "DELETE");
     FAIL() << "accepted";

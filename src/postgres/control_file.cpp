@@ -16,7 +16,15 @@ constexpr std::uint32_t kVersion18 = 1800;
 constexpr std::size_t kChecksumAt13 = 288;
 constexpr std::size_t kChecksumAt18 = 292;
 
-core::Timestamp from_unix_seconds(std::int64_t seconds) { return core::Timestamp(std::chrono::seconds(seconds)); }
+/// Of the year 9999, as the last one that can be written down.
+constexpr std::int64_t kLastSecond = 253'402'300'799;
+
+core::Timestamp from_unix_seconds(std::int64_t seconds) {
+  if (seconds < 0 || seconds > kLastSecond) {
+    throw core::Error(core::Code::kCorruptData, fmt::format("pg_control names the impossible time {}", seconds));
+  }
+  return core::Timestamp(std::chrono::seconds(seconds));
+}
 
 ReplayLimits read_limits(core::ByteSpan bytes) {
   return {core::load_le<std::int32_t>(bytes, 180), core::load_le<std::int32_t>(bytes, 184),

@@ -57,7 +57,7 @@ struct ControlFile {
 };
 
 /// Reads the file's bytes (PostgreSQL 13 to 18). Throws Error(corrupt_data) if its checksum does not hold, as happens
-/// when it is read while it is written, and Error(unsupported_format) for another version.
+/// when it is read while it is written, or if a time in it is none, and Error(unsupported_format) for another version.
 ControlFile parse_control_file(core::ByteSpan bytes);
 
 }  // namespace backstay::postgres

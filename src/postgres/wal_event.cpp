@@ -109,6 +109,9 @@ std::optional<WalEvent> decode_end_of_recovery(const WalRecord& record) {
 }
 
 constexpr std::chrono::seconds kPostgresEpoch{946'684'800};  // 2000-01-01
+/// The times that can be written down: years 0 to 9999.
+constexpr std::chrono::microseconds kFirstTime = std::chrono::seconds(-62'167'219'200) - kPostgresEpoch;
+constexpr std::chrono::microseconds kLastTime = std::chrono::seconds(253'402'300'799) - kPostgresEpoch;
 
 }  // namespace
 
@@ -128,7 +131,7 @@ std::optional<WalEvent> decode_event(const WalRecord& record) {
 }
 
 core::Timestamp from_postgres_time(std::int64_t microseconds) {
-  return core::Timestamp(kPostgresEpoch + std::chrono::microseconds(microseconds));
+  return core::Timestamp(kPostgresEpoch + std::clamp(std::chrono::microseconds(microseconds), kFirstTime, kLastTime));
 }
 
 std::int64_t to_postgres_time(core::Timestamp time) { return (time.time_since_epoch() - kPostgresEpoch).count(); }

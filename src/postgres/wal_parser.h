@@ -65,7 +65,7 @@ using WalEvent = std::variant<TransactionEnd, RestorePoint, SegmentSwitch, Timel
 /// What the record means, if it is one of the above.
 std::optional<WalEvent> decode_event(const WalRecord& record);
 
-/// PostgreSQL's time (microseconds since 2000) as ours.
+/// PostgreSQL's time (microseconds since 2000) as ours; one beyond the years 0 to 9999 becomes their end.
 core::Timestamp from_postgres_time(std::int64_t microseconds);
 std::int64_t to_postgres_time(core::Timestamp time);
 

@@ -390,6 +390,9 @@ TEST(WalTimeTest, CountsFrom2000) {
   EXPECT_EQ(core::format_time(from_postgres_time(0)), "2000-01-01T00:00:00Z");
   const auto time = core::parse_time("2026-04-10T12:00:00.123456Z");
   EXPECT_EQ(from_postgres_time(to_postgres_time(time)), time);
+  // A clock that is far off, or a record that was made up: what comes of it can be written down and read again.
+  EXPECT_EQ(core::format_time(from_postgres_time(INT64_MAX)), "9999-12-31T23:59:59Z");
+  EXPECT_EQ(core::parse_time(core::format_time(from_postgres_time(INT64_MIN))), from_postgres_time(INT64_MIN));
 }
 
 }  // namespace
