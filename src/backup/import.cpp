@@ -118,6 +118,7 @@ class Import {
   std::size_t parts_ = 0;
   bool has_contents_ = false;
   std::uint64_t archive_size_ = 0;
+  std::uint64_t passed_over_ = 0;
   std::string script_buffer_;
   std::uint64_t script_size_ = 0;
 };
@@ -224,7 +225,8 @@ void Import::begin_part(const std::string& path) {
 }
 
 void Import::put_part(core::ByteSpan bytes) {
-  if (!part_.valid()) return;
+  // What is passed over was unpacked too.
+  if (!part_.valid()) return claim(passed_over_, bytes.size());
   claim(archive_size_, bytes.size());
   os::write_at(part_.get(), part_size_, bytes);
   part_size_ += bytes.size();

@@ -116,6 +116,27 @@ TEST_F(DumpImportTest, ABombIsRefusedBeforeItIsLarge) {
   EXPECT_EQ(refusal("twice"), "the dump is compressed twice");
 }
 
+/// One regular file of a tar.
+std::string tar_entry(const std::string& name, const std::string& content) {
+  std::string header(512, '\0');
+  header.replace(0, name.size(), name);
+  header.replace(100, 7, "0000600");
+  header.replace(124, 11, fmt::format("{:011o}", content.size()));
+  header.replace(148, 8, "        ");
+  header[156] = '0';
+  header.replace(257, 8, std::string("ustar\00000", 8));
+  unsigned sum = 0;
+  for (const char c : header) sum += static_cast<unsigned char>(c);
+  header.replace(148, 7, fmt::format("{:06o}", sum) + '\0');
+  return header + content + std::string((512 - content.size() % 512) % 512, '\0');
+}
+
+TEST_F(DumpImportTest, ABombInWhatIsPassedOverIsOneToo) {
+  if (!identity_) GTEST_SKIP() << "tars are for services with a user of their own";
+  put("bomb", gzipped(tar_entry("holiday.jpg", std::string(50'000'000, 'x')) + std::string(1024, '\0')));
+  EXPECT_NE(refusal("bomb", {}, 1'000'000).find("longer than"), std::string::npos);
+}
+
 TEST_F(DumpImportTest, WhatItIsSaidToBeMustBeTrue) {
   put("a", "SELECT 1;\n");
   EXPECT_EQ(refusal("a", DumpFormat::kCustom), "it is a dump in plain form, not in custom form");

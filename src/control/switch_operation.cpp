@@ -289,6 +289,8 @@ void exchange_back(metadata::Transaction& tx, const model::Operation& operation,
   exchange_ports(tx, from, to);
   if (const auto candidate = candidate_of(operation)) {
     to.unsent = false;
+    // It has served its own service since it was made, and only that one.
+    to.served_from = to.created_at;
     metadata::Instances(tx).move(to.id, *candidate);
     metadata::Backups(tx).move_taken(service.id, to.id, *candidate);
   } else if (!to.served_before.empty()) {

@@ -383,6 +383,8 @@ TEST_F(SwitchTest, AStartThatFailsIsTakenBack) {
   EXPECT_EQ(instance(made.status.instance_id).service_id, made.id);
   EXPECT_EQ(world_.service(made.id).status.state, model::ServiceState::kSynchronized);
   EXPECT_FALSE(backups_of(made.id).empty());
+  EXPECT_EQ(instance(made.status.instance_id).served_from, instance(made.status.instance_id).created_at)
+      << "its own window begins where it did";
   switch_over();
   expect_one_serves(made.status.instance_id);
 }

@@ -78,6 +78,7 @@ TEST(CloudheedBackups, ExpireUnlessTheyWereAskedForToStay) {
   EXPECT_TRUE(backup_object(backup, 7).at("expires_at").is_null()) << "its schedule decides";
   backup.expires_at = core::parse_time("2026-04-01T00:00:00Z");
   EXPECT_EQ(backup_object(backup, 7).at("expires_at"), "2026-04-01T00:00:00Z");
+  backup.schedule_id.clear();
   backup.origin = model::BackupOrigin::kManual;
   backup.pinned = true;
   EXPECT_EQ(backup_object(backup, 7).at("type"), "manual");
