@@ -72,9 +72,9 @@ bool ChangeKeeper::is_pending(postgres::Lsn lsn) const {
   return false;
 }
 
-bool ChangeKeeper::put() {
+bool ChangeKeeper::put(bool at_once) {
   const std::lock_guard one(put_mutex_);
-  if (environment_.clock.steady_now() < retry_at_) return false;
+  if (!at_once && environment_.clock.steady_now() < retry_at_) return false;
   while (true) {
     std::shared_ptr<ChangedStretch> first;
     {
@@ -108,7 +108,7 @@ bool ChangeKeeper::store(postgres::Lsn lsn, core::Duration deadline, const std::
       changed_.wait_for(mutex_, kPoll);
     }
   }
-  put();
+  put(true);
   const core::LockGuard lock(mutex_);
   return !is_pending(lsn);
 }

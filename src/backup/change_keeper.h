@@ -31,8 +31,8 @@ class ChangeKeeper {
   /// All that there is.
   void cut() EXCLUDES(mutex_);
 
-  /// Stores what was handed over. False if the store failed: later calls try again, and do nothing for a while.
-  bool put() EXCLUDES(mutex_);
+  /// Stores what was handed over. False if the store failed: later calls try again, after a while unless `at_once`.
+  bool put(bool at_once) EXCLUDES(mutex_);
   /// Waits until everything that begins before `lsn` was parsed, and stores it. False if the deadline or the stop came
   /// first, or the store failed.
   bool store(postgres::Lsn lsn, core::Duration deadline, const std::stop_token& stop) EXCLUDES(mutex_);

@@ -77,9 +77,7 @@ TEST_F(ChangeMapTest, NeedsNoWalWhereTheReceiverWasAtWork) {
   EXPECT_EQ(kept.unproven, "");
   EXPECT_GE(kept.objects_read, 2U);
   EXPECT_EQ(kept.segments_read, 0U);
-  const auto blocks = kept.changes.changed(table_, 0, 200);
-  EXPECT_TRUE(std::ranges::binary_search(blocks, 19U));
-  EXPECT_FALSE(std::ranges::binary_search(blocks, 100U));
+  EXPECT_TRUE(std::ranges::binary_search(kept.changes.changed(table_, 0, 200), 19U));
 
   for (const auto& key : memory_.keys()) {
     if (key.find("/changes/") != std::string::npos) memory_.corrupt(key, 60);
@@ -88,6 +86,7 @@ TEST_F(ChangeMapTest, NeedsNoWalWhereTheReceiverWasAtWork) {
   EXPECT_EQ(read.unproven, "");
   EXPECT_EQ(read.objects_read, 0U);
   EXPECT_GE(read.segments_read, 5U);
+  EXPECT_FALSE(std::ranges::binary_search(read.changes.changed(table_, 0, 200), 100U));
   expect_more(kept, read);
   remove("/changes/");
   EXPECT_EQ(collect(from, to).changes, read.changes);

@@ -29,6 +29,9 @@ constexpr core::Duration kLongestServerRetry = std::chrono::seconds(10);
 constexpr core::Duration kFirstServerRetry = std::chrono::milliseconds(250);
 constexpr std::size_t kProofsKept = 64;
 constexpr core::Duration kProofMargin = std::chrono::seconds(1);
+/// How often a server that keeps our WAL is asked how long it can, and how much before its limit is too near.
+constexpr core::Duration kLimitLook = std::chrono::milliseconds(500);
+constexpr std::uint64_t kSegmentsToLimit = 2;
 constexpr mode_t kSpoolMode = 0700;
 
 struct Position {
@@ -82,6 +85,12 @@ class WalReceiver::Impl {
   void put_window_end(bool at_once);
   void note_connected() EXCLUDES(mutex_);
   void begin_after_gap(const core::Error& error);
+  void wait_for_store(const std::stop_token& stop);
+  bool is_at_limit() const;
+  void let_go();
+  void let_go(core::ByteSpan bytes);
+  bool may_store_again() const;
+  void store_again();
   void drain();
   void note_server_error(const core::Error& error) EXCLUDES(mutex_);
 
@@ -91,7 +100,11 @@ class WalReceiver::Impl {
 
   // The running thread's own.
   std::optional<Position> position_;
+  std::uint64_t known_server_ = 0;
   bool after_gap_ = false;
+  bool letting_go_ = false;
+  postgres::Lsn gone_from_;
+  postgres::Lsn acknowledged_;  // never less than this again
   std::unique_ptr<SegmentIndexer> indexer_;
   std::deque<ArchiveEnd> proofs_;
   std::deque<core::Timestamp> answers_;  // of a server that had sent everything
@@ -155,9 +168,8 @@ void WalReceiver::Impl::run(const std::stop_token& stop) {
   std::jthread marker([this](const std::stop_token& ended) { keep_window_end(ended); });
   core::Duration retry{};
   while (!stop.stop_requested()) {
-    while (!stop.stop_requested() && uploader() && !uploader()->wait_for_room(kReceiveWait)) {
-    }
     try {
+      wait_for_store(stop);
       const auto before = uploader() ? uploader()->received() : postgres::Lsn{};
       session(stop);
       if (uploader()->received() > before) retry = {};
@@ -229,8 +241,13 @@ void WalReceiver::Impl::note_connected() {
 }
 
 void WalReceiver::Impl::check_server(const postgres::SystemIdentity& server) {
+  if (known_server_ == server.system_identifier) return;  // also while the store is away
   const auto instance = repository_.instance(config_.instance);
-  if (!instance || instance->system_identifier == 0 || instance->system_identifier == server.system_identifier) return;
+  if (!instance || instance->system_identifier == 0) return;
+  if (instance->system_identifier == server.system_identifier) {
+    known_server_ = server.system_identifier;
+    return;
+  }
   throw core::Error(core::Code::kConflict,
                     fmt::format("the server is cluster {}, but instance '{}' belongs to cluster {}",
                                 server.system_identifier, config_.instance, instance->system_identifier));
@@ -337,6 +354,8 @@ void WalReceiver::Impl::begin_after_gap(const core::Error& error) {
   postgres::Connection connection(config_.connection);
   postgres::drop_slot(connection, config_.slot);
   position_.reset();
+  letting_go_ = false;
+  acknowledged_ = {};
   after_gap_ = true;
   forget_proofs();
   want_base_backup(lost, "WAL was lost before it reached the store");
@@ -344,8 +363,91 @@ void WalReceiver::Impl::begin_after_gap(const core::Error& error) {
   status_.proven_end.reset();
 }
 
+/// With a full spool nothing is received, until there is room or the server can keep no more.
+void WalReceiver::Impl::wait_for_store(const std::stop_token& stop) {
+  if (!uploader() || letting_go_) return;
+  core::SteadyTime look = environment_.clock.steady_now();
+  while (!stop.stop_requested() && !uploader()->wait_for_room(kReceiveWait)) {
+    if (config_.temporary_slot || environment_.clock.steady_now() < look) continue;
+    if (position_ && is_at_limit()) return let_go();
+    look = environment_.clock.steady_now() + kLimitLook;
+  }
+}
+
+bool WalReceiver::Impl::is_at_limit() const {
+  postgres::Connection connection(config_.connection);
+  const auto slot = postgres::read_slot(connection, config_.slot);
+  if (!slot || !slot->restart_lsn || !slot->safe_wal_size) return false;
+  return *slot->safe_wal_size < static_cast<std::int64_t>(kSegmentsToLimit * wal()->segment_size());
+}
+
+void WalReceiver::Impl::let_go() {
+  const postgres::Lsn from = position_->next;
+  const std::string lsn = postgres::format_lsn(from);
+  core::log_error("wal.let_go",
+                  "the store takes nothing and the server can keep no more: WAL is not stored from now on",
+                  {{"instance", config_.instance}, {"from", lsn}});
+  letting_go_ = true;
+  gone_from_ = from;
+  uploader()->end();
+  forget_proofs();
+  want_base_backup(from, fmt::format("the store took nothing and the disk's share for WAL is used up: the WAL from {} "
+                                     "on was not stored",
+                                     lsn));
+  const core::LockGuard lock(mutex_);
+  status_.gap = WalGap{.from = from, .to = from, .since = environment_.clock.now()};
+}
+
+/// Nothing is kept of it but what it changed.
+void WalReceiver::Impl::let_go(core::ByteSpan bytes) {
+  while (!bytes.empty()) {
+    const std::uint64_t size = wal()->segment_size();
+    const std::uint64_t room = size - postgres::segment_offset(position_->next, size);
+    const core::ByteSpan piece = bytes.first(std::min<std::uint64_t>(room, bytes.size()));
+    indexer_->feed(position_->timeline, position_->next, piece);
+    position_->next += piece.size();
+    bytes = bytes.subspan(piece.size());
+  }
+  acknowledged_ = position_->next;
+  const core::LockGuard lock(mutex_);
+  status_.gap->to = position_->next;
+}
+
+/// Storing begins at the start of a segment that is not in the spool already. A record that crosses it must have been
+/// parsed, or the map would lack it.
+bool WalReceiver::Impl::may_store_again() const {
+  const std::uint64_t size = wal()->segment_size();
+  const postgres::Lsn start = postgres::segment_start(postgres::segment_of(position_->next, size), size);
+  const auto parsed = changes()->tracker().reached();
+  return start >= gone_from_ && parsed && *parsed > start && uploader()->wait_for_room({});
+}
+
+/// The server has the segment that is filling, however far its slot has got.
+void WalReceiver::Impl::store_again() {
+  const std::uint64_t size = wal()->segment_size();
+  const postgres::Lsn end = position_->next;
+  const postgres::Lsn start = postgres::segment_start(postgres::segment_of(end, size), size);
+  core::log_warning("wal.stored_again", "the store is back; WAL is stored again",
+                    {{"instance", config_.instance}, {"from", postgres::format_lsn(start)}});
+  letting_go_ = false;
+  position_ = Position{.timeline = position_->timeline, .next = start, .stored = start};
+  forget_proofs();
+  indexer_->restart();
+  uploader()->begin(position_->timeline, start, start);
+  std::string reason;
+  {
+    const core::LockGuard lock(mutex_);
+    status_.gap->to = start;
+    status_.gap->open = false;
+    reason = fmt::format("the store took nothing: the WAL from {} to {} was not stored",
+                         postgres::format_lsn(status_.gap->from), postgres::format_lsn(start));
+  }
+  want_base_backup(start, reason);
+}
+
 void WalReceiver::Impl::note_base_backup(postgres::Lsn start) {
   const core::LockGuard lock(mutex_);
+  if (status_.gap && !status_.gap->open && start >= status_.gap->to) status_.gap.reset();
   newest_backup_ = std::max(newest_backup_, start);
   if (newest_backup_ >= backup_wanted_for_) status_.needs_base_backup.clear();
 }
@@ -363,7 +465,8 @@ void WalReceiver::Impl::stream(postgres::ReplicationConnection& connection, cons
   forget_proofs();
   report(connection, true);
   while (!stop.stop_requested()) {
-    if (!wait_for_room(connection, stop)) return;
+    if (letting_go_ && may_store_again()) return store_again();
+    if (!letting_go_ && !wait_for_room(connection, stop)) return;
     const postgres::StreamMessage message = connection.receive(kReceiveWait);
     if (const auto* data = std::get_if<postgres::WalData>(&message)) take(*data);
     if (const auto* keepalive = std::get_if<postgres::Keepalive>(&message)) {
@@ -404,6 +507,10 @@ void WalReceiver::Impl::take(const postgres::WalData& data) {
                                   postgres::format_lsn(position_->next)));
   }
   core::ByteSpan bytes = data.bytes;
+  if (letting_go_) {
+    let_go(bytes);
+    bytes = {};
+  }
   while (!bytes.empty()) {
     const std::uint64_t room = size - postgres::segment_offset(position_->next, size);
     const core::ByteSpan piece = bytes.first(std::min<std::uint64_t>(room, bytes.size()));
@@ -434,7 +541,7 @@ void WalReceiver::Impl::take(const postgres::WalData& data) {
 /// proves the archive complete up to the time of an answer that was received well before this one was asked for.
 void WalReceiver::Impl::take(const postgres::Keepalive& keepalive) {
   if (!keepalive.reply_requested) asked_ = false;
-  if (keepalive.server_end >= flushed_ && keepalive.server_end <= position_->next) {
+  if (!letting_go_ && keepalive.server_end >= flushed_ && keepalive.server_end <= position_->next) {
     if (!answers_.empty() && keepalive.server_time < answers_.back()) answers_.clear();
     answers_.push_back(keepalive.server_time);
     const core::Timestamp latest = keepalive.server_time - kProofMargin;
@@ -471,8 +578,8 @@ void WalReceiver::Impl::follow(postgres::ReplicationConnection& connection, cons
 
 void WalReceiver::Impl::report(postgres::ReplicationConnection& connection, bool at_once) {
   const auto sink = uploader();
-  const postgres::Lsn stored = sink->stored();
-  prove(stored);
+  prove(sink->stored());
+  const postgres::Lsn stored = std::max(sink->stored(), acknowledged_);
   const core::SteadyTime now = environment_.clock.steady_now();
   bool hurry = false;
   {
@@ -501,7 +608,7 @@ void WalReceiver::Impl::prove(postgres::Lsn stored) {
 void WalReceiver::Impl::keep_window_end(const std::stop_token& stop) {
   while (environment_.clock.wait(stop, kReceiveWait)) {
     put_window_end(false);
-    if (const auto keeper = changes()) keeper->put();
+    if (const auto keeper = changes()) keeper->put(false);
   }
 }
 
@@ -538,7 +645,7 @@ void WalReceiver::Impl::drain() {
   const auto keeper = changes();
   if (!keeper || sink->status().store_away_since) return;
   keeper->cut();
-  keeper->put();
+  keeper->put(true);
 }
 
 WalReceiverStatus WalReceiver::Impl::status() const {
@@ -554,7 +661,9 @@ WalReceiverStatus WalReceiver::Impl::status() const {
   status.segments_stored = uploads.segments_stored;
   status.tails_stored = uploads.tails_stored;
   if (changes_) status.changes_stored = changes_->stored();
-  const postgres::Lsn end = std::max(server_end_, uploads.received);
+  // What was let go cannot be lost any more.
+  const bool let_go = status.gap && status.gap->open;
+  const postgres::Lsn end = let_go ? uploads.received : std::max(server_end_, uploads.received);
   status.bytes_at_risk = end > uploads.stored ? end - uploads.stored : 0;
   if (uploads.waiting_since) {
     status.time_at_risk =

@@ -48,6 +48,15 @@ struct WalReceiverConfig {
   core::Duration longest_retry = std::chrono::seconds(30);
 };
 
+/// WAL that was acknowledged without being stored, because the store took nothing and the server could not keep more.
+struct WalGap {
+  postgres::Lsn from = {};
+  /// How far it has got; the end once WAL is stored again.
+  postgres::Lsn to = {};
+  core::Timestamp since = {};
+  bool open = true;
+};
+
 /// A snapshot of how the archive of one instance stands.
 struct WalReceiverStatus {
   bool connected = false;
@@ -68,12 +77,17 @@ struct WalReceiverStatus {
   /// Why only a new base backup opens the window again: WAL was lost before it was stored, or cannot be replayed
   /// elsewhere. Empty if it is open.
   std::string needs_base_backup = {};
+  /// The last one, until a base backup begins behind it. What changed in it is in the map of changed pages.
+  std::optional<WalGap> gap = {};
   std::uint64_t segments_stored = 0;
   std::uint64_t tails_stored = 0;
   /// Objects that tell which pages the WAL changed.
   std::uint64_t changes_stored = 0;
 };
 
+/// With the store away the spool fills, and then the server keeps the WAL, up to its max_slot_wal_keep_size. Shortly
+/// before that the receiver lets WAL go: it goes on receiving, acknowledges without storing, and notes what changed; it
+/// stores again, from the start of the segment that is filling then, as soon as the store takes something.
 class WalReceiver {
  public:
   WalReceiver(const Environment& environment, repository::Repository& repository, WalReceiverConfig config);
