@@ -58,6 +58,14 @@ std::vector<repository::Extent> clip(const std::vector<repository::Extent>& exte
   return parts;
 }
 
+bool covers(const std::vector<repository::Extent>& parts, ByteRange range) {
+  for (const repository::Extent& part : parts) {
+    if (part.file_offset != range.from) return false;
+    range.from += part.length;
+  }
+  return range.from == range.to;
+}
+
 void complete(CopiedEntry& entry, const repository::FileEntry* base) {
   repository::FileEntry& file = entry.file;
   for (const ByteRange& range : entry.kept) {

@@ -31,6 +31,9 @@ class BaseManifest {
 /// extents go on through the groups of their pack.
 std::vector<repository::Extent> clip(const std::vector<repository::Extent>& extents, ByteRange range);
 
+/// True if the parts, which are in order and lie in `range`, leave nothing of it out.
+bool covers(const std::vector<repository::Extent>& parts, ByteRange range);
+
 /// A file of a backup, and which of its bytes are taken over from the base.
 struct CopiedEntry {
   /// The extents of what was read and stored anew.

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <memory>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -11,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "backup/base_manifest.h"
 #include "backup/parallel.h"
 #include "core/bounded_queue.h"
 #include "core/error.h"
@@ -30,6 +33,12 @@ constexpr std::size_t kSmallItemFiles = 256;
 constexpr std::size_t kWriteSize = 1U << 20;
 constexpr std::size_t kQueuedItems = 16;
 constexpr mode_t kDirectoryMode = 0700;
+/// So many fit into memory whole.
+constexpr std::size_t kFewPacks = 6;
+/// A pack of a full backup holds what lies together in the order of files, but for what other workers took meanwhile.
+constexpr std::uint64_t kPackReach = 256U << 20;
+constexpr std::uint64_t kLittle = 2U << 20;
+constexpr std::size_t kCapacityBesideScattered = 48U << 20;
 constexpr std::string_view kTablespaces = "pg_tblspc/";
 
 /// A file to write, and where: in the data directory or in that of the tablespaces.
@@ -47,13 +56,51 @@ struct Item {
   std::uint64_t to = 0;
 };
 
+/// What a restore wants of a pack.
+struct Wanted {
+  std::uint64_t bytes = 0;
+  /// Where it wants it first and last, in the bytes of all files.
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+
+/// Packs of which the restore wants little, or something now and then, all the time: such as those of a backup that was
+/// taken upon many others. The manifest is at its begin again afterwards.
+std::set<repository::ObjectId> scattered_packs(repository::ManifestReader& manifest) {
+  if (manifest.packs().size() <= kFewPacks) return {};
+  std::map<repository::ObjectId, Wanted> packs;
+  std::uint64_t at = 0;
+  while (const auto entry = manifest.next()) {
+    for (const repository::Extent& extent : entry->extents) {
+      Wanted& wanted = packs[extent.position.pack];
+      if (wanted.bytes == 0) wanted.first = at + extent.file_offset;
+      wanted.last = at + extent.file_offset;
+      wanted.bytes += extent.length;
+    }
+    at += entry->size;
+  }
+  manifest.rewind();
+  std::set<repository::ObjectId> scattered;
+  for (const auto& [pack, wanted] : packs) {
+    if (wanted.last - wanted.first > kPackReach || wanted.bytes < kLittle) scattered.insert(pack);
+  }
+  return scattered;
+}
+
+repository::PackCacheOptions cache_options(repository::ManifestReader& manifest) {
+  repository::PackCacheOptions options;
+  options.scattered = scattered_packs(manifest);
+  if (!options.scattered.empty()) options.capacity = kCapacityBesideScattered;
+  return options;
+}
+
 class Restorer {
  public:
   Restorer(const Environment& environment, const RestoreRequest& request)
       : environment_(environment),
         request_(request),
         manifest_(request.repository, request.instance, request.backup_id),
-        packs_(request.repository),
+        packs_(request.repository, cache_options(manifest_)),
         items_(kQueuedItems) {}
 
   RestoreResult restore(const ProgressCallback& progress, std::stop_token stop);
@@ -70,6 +117,7 @@ class Restorer {
   void write_items(const std::stop_token& stop);
   void write_range(repository::PackReader& reader, const repository::FileEntry& entry, const os::Descriptor& file,
                    std::uint64_t from, std::uint64_t to, core::Bytes& buffer);
+  void put(const os::Descriptor& file, std::uint64_t at, core::ByteSpan bytes);
   void finish();
   void own(const std::filesystem::path& path) const {
     if (request_.identity) environment_.files.set_owner(path, request_.identity->uid, request_.identity->gid);
@@ -222,13 +270,32 @@ void Restorer::write_items(const std::stop_token& stop) {
 
 void Restorer::write_range(repository::PackReader& reader, const repository::FileEntry& entry,
                            const os::Descriptor& file, std::uint64_t from, std::uint64_t to, core::Bytes& buffer) {
-  for (std::uint64_t at = from; at < to;) {
+  auto parts = clip(entry.extents, {from, to});
+  if (!covers(parts, {from, to})) parts = {};
+  // What lies together in a pack is read together, wherever it belongs in the file.
+  std::ranges::sort(parts, {}, [](const repository::Extent& part) {
+    return std::tie(part.position.pack, part.position.group, part.position.offset);
+  });
+  for (const repository::Extent& part : parts) {
+    for (std::uint64_t at = 0; at < part.length;) {
+      const core::MutableByteSpan piece(buffer.data(), std::min<std::uint64_t>(buffer.size(), part.length - at));
+      reader.read(part, at, piece);
+      put(file, part.file_offset + at, piece);
+      at += piece.size();
+    }
+  }
+  // A file with holes goes as it lies.
+  for (std::uint64_t at = from; parts.empty() && at < to;) {
     const core::MutableByteSpan piece(buffer.data(), std::min<std::uint64_t>(buffer.size(), to - at));
     reader.read_file(entry.extents, at, piece);
-    os::write_at(file.get(), at, piece);
+    put(file, at, piece);
     at += piece.size();
-    written_ += piece.size();
   }
+}
+
+void Restorer::put(const os::Descriptor& file, std::uint64_t at, core::ByteSpan bytes) {
+  os::write_at(file.get(), at, bytes);
+  written_ += bytes.size();
 }
 
 void Restorer::finish() {
