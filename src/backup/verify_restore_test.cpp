@@ -18,7 +18,8 @@ using ::testing::IsEmpty;
 
 class VerifyRestoreTest : public testing::ArchiveFixture {
  protected:
-  VerifyRestoreTest() : instance_(add_instance(cluster_)) {
+  explicit VerifyRestoreTest(int major = 0)
+      : cluster_({.extra_config = {}, .major = major}), instance_(add_instance(cluster_)) {
     cluster_.query("CREATE TABLE kept (id int PRIMARY KEY, text text)");
     cluster_.query("INSERT INTO kept SELECT g, md5(g::text) FROM generate_series(1, 20000) g");
   }
@@ -71,7 +72,14 @@ class VerifyRestoreTest : public testing::ArchiveFixture {
   std::string instance_;
 };
 
-TEST_F(VerifyRestoreTest, GoodBackupIsVerified) {
+class VerifyRestoreMajorsTest : public VerifyRestoreTest, public ::testing::WithParamInterface<int> {
+ protected:
+  VerifyRestoreMajorsTest() : VerifyRestoreTest(GetParam()) {}
+};
+
+INSTANTIATE_TEST_SUITE_P(Each, VerifyRestoreMajorsTest, ::testing::ValuesIn(postgres::testing::kTestMajors));
+
+TEST_P(VerifyRestoreMajorsTest, GoodBackupIsVerified) {
   cluster_.query("CREATE DATABASE other");
   cluster_.query("ANALYZE kept");
   const auto backup = take_backup(instance_, cluster_);

@@ -102,6 +102,7 @@ TEST_F(VerificationTest, WhatIsFoundIsToldAndTheBackupIsGoodNoMore) {
 }
 
 TEST_F(VerificationTest, LastGoodOneStaysInsteadOfTheOneThatFailed) {
+  world_.clock.advance(hours(1));
   const auto good = take_backup();
   world_.clock.advance(hours(1));
   const auto bad = take_backup();
@@ -112,12 +113,13 @@ TEST_F(VerificationTest, LastGoodOneStaysInsteadOfTheOneThatFailed) {
   const auto cases = world_.database->read(
       [&](auto& tx) { return retention_cases(tx, world_.service(service_.id), world_.clock.now() + hours(24 * 30)); });
   ASSERT_EQ(cases.size(), 1U);
-  const auto goes = [&](const std::string& id) {
-    const auto decision = model::decide_retention(cases.front().question);
-    return std::ranges::find(decision.backups, id, &model::BackupVerdict::backup_id)->goes;
+  const auto decision = model::decide_retention(cases.front().question);
+  const auto verdict = [&](const std::string& id) {
+    return *std::ranges::find(decision.backups, id, &model::BackupVerdict::backup_id);
   };
-  EXPECT_FALSE(goes(good.id));
-  EXPECT_TRUE(goes(bad.id));
+  EXPECT_FALSE(verdict(good.id).goes);
+  EXPECT_EQ(verdict(good.id).reason, "it is the newest confirmed backup");
+  EXPECT_EQ(verdict(bad.id).reason, "no newer one is confirmed");
 }
 
 TEST_F(VerificationTest, WhatCouldNotBeTriedSaysNothing) {
@@ -184,7 +186,8 @@ TEST_F(VerificationTest, PolicyCatchesUpAfterARestart) {
   const auto before = verified().size();
   world_.clock.advance(hours(24 * 5));
   ControlWorld again(world_.directory, world_.provider);
-  VerificationSchedule late(*again.database, *again.registry, *again.queue, world_.clock, again.server, {});
+  again.clock.advance(world_.clock.now() - again.clock.now());
+  VerificationSchedule late(*again.database, *again.registry, *again.queue, again.clock, again.server, {});
   for (int i = 0; i < 3; ++i) {
     again.reconciler->tick();
     late.tick();

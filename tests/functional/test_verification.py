@@ -103,7 +103,7 @@ def test_a_server_that_is_killed_goes_on_and_leaves_nothing(new_server):
     operation = open_operation(api, deployed.id, "verify_backup")
     kill_in(server, operation, "check")
     assert processes_below(server.state_dir / "verification"), "the copy's server outlives us"
-    api = server.start().api()
+    api = deployed.api = server.start().api()
     ended = api.wait_for_operation(operation, 240)
     assert ended["state"] == "succeeded" and ended["attempts"] > 1
     assert api.get(f"/api/backups/{backup}")["verification"]["outcome"] == "verified"

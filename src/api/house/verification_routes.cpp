@@ -21,7 +21,6 @@ void add_verification_routes(RouteTable& routes, const Context& context) {
                       "(verifiedAt, verification). One at a time; one that is asked for already is answered.",
        .scope = Scope::kWriteBackups,
        .previewed = true,
-       .status = 202,
        .answer = ref("Operation"),
        .more_refusals = {{409, "it is not confirmed yet, or its service is deleted"},
                          {501, "it cannot be verified here; the answer says why"}}},
@@ -30,10 +29,10 @@ void add_verification_routes(RouteTable& routes, const Context& context) {
         if (query_effect(request) == control::Effect::kDryRun) {
           return json_response(preview_resource(context.verifications.preview(id, principal)));
         }
-        return json_response(operation_resource(context.verifications.verify(id, principal)), 202);
+        return json_response(operation_resource(context.verifications.verify(id, principal)));
       },
       [context](const Request& /*request*/, const Principal& principal, const std::string& id) {
-        return json_response(operation_resource(context.queries.operation(id, principal)), 202);
+        return json_response(operation_resource(context.queries.operation(id, principal)));
       });
 }
 
