@@ -6,8 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include "control/import_commands.h"
 #include "control/testing/engine_world.h"
 #include "control/testing/fake_provider.h"
+#include "control/testing/fake_spool.h"
 
 namespace backstay::control {
 namespace {
@@ -23,7 +25,7 @@ struct EngineTest : ::testing::Test {
     providers.push_back(std::move(made));
     CommandConfig config;
     config.ports = {21000, 21999};
-    world = std::make_unique<EngineWorld>(directory, std::move(providers), gate, config);
+    world = std::make_unique<EngineWorld>(directory, std::move(providers), gate, config, &spool);
   }
   ~EngineTest() override {
     world.reset();
@@ -51,6 +53,7 @@ struct EngineTest : ::testing::Test {
   core::SystemRandom random;
   std::filesystem::path directory = std::filesystem::temp_directory_path() / ("backstay-engine-" + random.token(12));
   testing::FakeStoreGate gate;
+  testing::FakeSpool spool;
   FakeProvider* provider = nullptr;  // the world's
   std::atomic<int> hanging = 0;
   std::unique_ptr<EngineWorld> world;
@@ -67,6 +70,25 @@ TEST_F(EngineTest, StoresThatHangInRetentionLeaveWorkersForServices) {
   create("third", true);
   ASSERT_TRUE(world->wait_until(first, [&] { return hanging >= 2; }));
   EXPECT_TRUE(world->wait_for(create("wanted", false), model::ServiceState::kSynchronized, std::chrono::seconds(20)));
+  world->engine->stop();
+}
+
+TEST_F(EngineTest, DumpsThatComeSlowlyLeaveWorkersForServices) {
+  provider->on_call([&](const std::string& what, WorkContext& context) {
+    if (what != "import_dump") return;
+    ++hanging;
+    world->clock.wait(context.stop(), std::chrono::hours(1));
+  });
+  spool.paths["slow.sql"] = "";
+  ImportCommands imports({*world->database, *world->registry, *world->queue, spool, world->clock, random});
+  for (const auto* name : {"a", "b", "c", "d", "e"}) {
+    const auto id = create(name, false);
+    ASSERT_TRUE(world->wait_for(id, model::ServiceState::kSynchronized));
+    imports.import_dump(id, {.path = "slow.sql"}, world->admin);
+  }
+  const auto wanted = create("wanted", false);
+  ASSERT_TRUE(world->wait_until(wanted, [&] { return hanging >= 2; }));
+  EXPECT_TRUE(world->wait_for(wanted, model::ServiceState::kSynchronized, std::chrono::seconds(20)));
   world->engine->stop();
 }
 

@@ -8,7 +8,7 @@
 namespace backstay::control::testing {
 
 EngineWorld::EngineWorld(const std::filesystem::path& directory, std::vector<std::unique_ptr<Provider>> providers,
-                         StoreGate& gate, CommandConfig config) {
+                         StoreGate& gate, CommandConfig config, DumpSpool* spool) {
   std::filesystem::create_directories(directory);
   database = metadata::Database::open({.file = directory / "state.db", .key = {}}, random);
   registry = std::make_unique<ProviderRegistry>(std::move(providers));
@@ -26,7 +26,8 @@ EngineWorld::EngineWorld(const std::filesystem::path& directory, std::vector<std
   fast.reconcile_every = std::chrono::milliseconds(200);
   fast.measure_every = std::chrono::seconds(1);
   fast.behind_after = std::chrono::seconds(2);
-  engine = std::make_unique<Engine>(EngineDependencies{*database, *registry, *queue, clock, random, metrics}, fast);
+  engine = std::make_unique<Engine>(
+      EngineDependencies{*database, *registry, *queue, clock, random, metrics, nullptr, spool}, fast);
   engine->start();
 }
 

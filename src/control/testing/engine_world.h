@@ -19,9 +19,9 @@ namespace backstay::control::testing {
 
 class EngineWorld {
  public:
-  /// Opens or makes the state in `directory` and starts. The gate outlives the world.
+  /// Opens or makes the state in `directory` and starts. The gate and the spool, if any, outlive the world.
   EngineWorld(const std::filesystem::path& directory, std::vector<std::unique_ptr<Provider>> providers, StoreGate& gate,
-              CommandConfig config);
+              CommandConfig config, DumpSpool* spool = nullptr);
 
   /// Waits until the condition holds; fails the test with the service's events otherwise.
   bool wait_until(const std::string& service_id, const std::function<bool()>& condition,
