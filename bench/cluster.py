@@ -128,8 +128,8 @@ class Cluster:
 
     def wait_in_sql(self, condition: str) -> None:
         """Until the condition holds, looked at each 5 ms in the server, which costs next to nothing beside what is measured."""
-        self.sql(f"""DO $$ BEGIN FOR i IN 1..120000 LOOP IF {condition} THEN RETURN; END IF;
-            PERFORM pg_stat_clear_snapshot(), pg_sleep(0.005); END LOOP; RAISE 'not within 10 minutes: {condition.replace("'", "''")}'; END $$""")
+        self.sql(f"""DO $$ BEGIN FOR i IN 1..60000 LOOP IF {condition} THEN RETURN; END IF;
+            PERFORM pg_stat_clear_snapshot(), pg_sleep(0.005); END LOOP; RAISE 'not within 5 minutes: {condition.replace("'", "''")}'; END $$""")
 
 
 class RestoredServer:

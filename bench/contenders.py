@@ -128,6 +128,9 @@ class Backstay(Contender):
             process = subprocess.Popen([*self.cluster.as_user, *map(str, self.command("pg", "receive-wal", *self.server, "--slot", SLOT))],
                                        stdout=subprocess.DEVNULL, stderr=log, cwd=self.home)
         try:
+            # From here on the instance is known, and the server keeps what follows.
+            slot_is_there = f"SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{SLOT}')"
+            wait_for("the receiver streams", lambda: process.poll() is not None or self.cluster.sql(slot_is_there) == "t", 60)
             yield process
             if process.poll() is not None:
                 raise RuntimeError(f"receive-wal ended: {(self.home / 'receiver.log').read_text()[-2000:]}")

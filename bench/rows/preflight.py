@@ -11,7 +11,6 @@ def preflight(bench) -> None:
     with bench.other_cluster("preflight", segment_mebibytes=1, max_wal_size="'64MB'", wal_keep_size=0, fsync="off") as cluster:
         backstay = Backstay(cluster, bench.program)
         with backstay.receiver():
-            cluster.wait_in_sql("EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'bench' AND restart_lsn IS NOT NULL)")
             backstay.back_up()
             middle = None
             for part in range(10):

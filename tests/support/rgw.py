@@ -73,7 +73,7 @@ mon_data = {home}/mon
 [osd.0]
 osd_data = {home}/osd
 osd_objectstore = memstore
-memstore_device_bytes = 8589934592
+memstore_device_bytes = 17179869184
 [client.rgw.a]
 rgw_frontends = beast endpoint=127.0.0.1:{http} tcp_nodelay=1 ssl_endpoint=127.0.0.1:{https} ssl_certificate={home}/tls.crt ssl_private_key={home}/tls.key
 rgw_data = {home}/rgw
