@@ -17,7 +17,7 @@ struct FaultEvents {
 
 const FaultEvents* events_of(model::ChainFault fault) {
   using model::ChainFault;
-  static const FaultEvents kAll[] = {
+  static const FaultEvents all[] = {
       {ChainFault::kSlotStalled, events::kWalSlotStalled, events::kWalSlotMoves,
        "the server keeps what the store lacks within a bound; look at the store, and at what else of this event's time "
        "is told",
@@ -34,8 +34,8 @@ const FaultEvents* events_of(model::ChainFault fault) {
        "at a quarter of an hour a store refuses all requests",
        "the clocks of the store and of this machine agree again"},
   };
-  const auto* const found = std::ranges::find(kAll, fault, &FaultEvents::fault);
-  return found == std::end(kAll) ? nullptr : found;
+  const auto* const found = std::ranges::find(all, fault, &FaultEvents::fault);
+  return found == std::end(all) ? nullptr : found;
 }
 
 }  // namespace
