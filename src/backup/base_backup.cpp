@@ -24,6 +24,8 @@ namespace backstay::backup {
 namespace {
 
 constexpr std::uint32_t kFileMode = 0600;
+/// How long the receiver may take to store its map of changed pages; a matter of a request or two.
+constexpr core::Duration kMapDeadline = std::chrono::seconds(30);
 constexpr core::Duration kPoll = std::chrono::milliseconds(20);
 
 /// A receiver that lives as long as the backup.
@@ -111,7 +113,6 @@ class BaseBackup {
   void check_identity();
   void find_base();
   std::string look_for_base();
-  bool map_is_stored(postgres::Lsn lsn);
   bool wait_for_wal_until(postgres::Lsn lsn);
   void copy();
   void refuse_base();
@@ -138,6 +139,7 @@ class BaseBackup {
   std::unique_ptr<OwnWalStream> own_wal_;
   std::optional<CopyBase> base_;
   IncrementalFacts facts_;
+  bool map_stored_ = false;
   ClusterCopy copy_;
   repository::BackupRecord record_;
 };
@@ -197,6 +199,10 @@ void BaseBackup::check_identity() {
 void BaseBackup::find_base() {
   facts_.checksums = control_.data_checksum_version != 0;
   facts_.full_time = record_.start_time;
+  // Also for a full one: a part of the map that ends at the start of a backup says nothing of what came before to
+  // whoever takes the next one upon this.
+  map_stored_ = request_.receiver != nullptr &&
+                request_.receiver->store_page_changes(postgres::Lsn{record_.start_lsn}, kMapDeadline, stop_);
   facts_.reason = look_for_base();
 }
 
@@ -210,8 +216,10 @@ std::string BaseBackup::look_for_base() {
   auto choice = choose_base(request_.repository, record_, facts_.checksums, request_.base_rules);
   if (!choice.base) return choice.reason;
   say("changes");
-  if (!map_is_stored(postgres::Lsn{record_.start_lsn}))
+  // Without the map the WAL itself is parsed.
+  if (!map_stored_ && !wait_for_wal_until(postgres::Lsn{record_.start_lsn})) {
     return "the WAL since the last backup is not stored in time";
+  }
   const ChangesRequest wanted{
       .instance = request_.instance,
       .segment_size = record_.wal_segment_size,
@@ -325,13 +333,6 @@ void BaseBackup::note_facts() {
     facts_.kept_pages = copy_.pages_kept;
   }
   put_facts(record_, facts_);
-}
-
-/// Without it the collector parses what is stored.
-bool BaseBackup::map_is_stored(postgres::Lsn lsn) {
-  const bool stored =
-      request_.receiver != nullptr && request_.receiver->store_page_changes(lsn, request_.wal_deadline, stop_);
-  return stored || wait_for_wal_until(lsn);
 }
 
 bool BaseBackup::wait_for_wal_until(postgres::Lsn lsn) {

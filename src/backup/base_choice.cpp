@@ -24,7 +24,8 @@ std::string obstacle(const repository::BackupRecord& base, const repository::Bac
     return fmt::format("{} incremental backups were taken since the last full one", facts.depth);
   }
   if (wanted.start_time - facts.full_time >= rules.oldest_full) {
-    return fmt::format("the last full backup is older than {}", core::format_duration(rules.oldest_full));
+    return fmt::format("the last full backup is older than {} days",
+                       std::chrono::duration_cast<std::chrono::days>(rules.oldest_full).count());
   }
   return {};
 }

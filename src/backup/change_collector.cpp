@@ -20,6 +20,9 @@ namespace {
 using postgres::Lsn;
 using postgres::TimelineId;
 
+/// How many segments of WAL are rather read than taken from an object that says more than was asked for.
+constexpr std::uint64_t kParsedInstead = 16;
+
 /// Records that begin in [from, to).
 struct Range {
   Lsn from;
@@ -48,6 +51,7 @@ class Collector {
     try {
       find_branch();
       read_objects();
+      if (!parse_instead_of_early()) read_early();
       for (const Range& hole : holes()) parse(hole);
     } catch (const Unproven& e) {
       result_.changes.note_unproven(e.reason);
@@ -60,6 +64,8 @@ class Collector {
   void find_branch();
   void read_objects();
   void read_object(const repository::PageChangeObject& object, Lsn end);
+  bool parse_instead_of_early();
+  void read_early();
   [[nodiscard]] std::vector<Range> holes();
   void parse(const Range& hole);
   static void feed(postgres::WalParser& parser, Lsn at, core::ByteSpan bytes);
@@ -77,6 +83,8 @@ class Collector {
   /// The ancestors of the branch, oldest first, and the branch itself, each with where it ends.
   std::vector<std::pair<TimelineId, Lsn>> branch_;
   std::vector<Range> covered_;
+  /// Objects that begin before the request does, and the ends of their timelines.
+  std::vector<std::pair<repository::PageChangeObject, Lsn>> early_;
   CollectedChanges result_;
 };
 
@@ -104,7 +112,10 @@ void Collector::read_objects() {
   for (const auto& [timeline, end] : branch_) {
     for (const auto& object : repository::list_page_changes(repository_, request_.instance, timeline.value)) {
       check_stop();
-      if (object.to > request_.from.lsn.value && object.from < std::min(request_.to.lsn, end).value) {
+      if (object.to <= request_.from.lsn.value || object.from >= std::min(request_.to.lsn, end).value) continue;
+      if (object.from < request_.from.lsn.value) {
+        early_.emplace_back(object, end);
+      } else {
         read_object(object, end);
       }
     }
@@ -123,6 +134,28 @@ void Collector::read_object(const repository::PageChangeObject& object, Lsn end)
     core::log_warning("wal.changes_damaged", "what a stretch of WAL changed is read from the WAL itself",
                       {{"instance", request_.instance}, {"error", e.what()}});
   }
+}
+
+/// What an object says that begins before the request may have happened before it, such as all that made the cluster.
+/// The WAL is exact, and the rest of such an object is short where a backup began in it. False if the WAL is not there.
+bool Collector::parse_instead_of_early() {
+  if (early_.empty()) return true;
+  const auto missing = holes();
+  if (missing.empty()) return true;
+  const Range& first = missing.front();
+  if (first.from > record_from(request_.from.lsn)) return true;
+  if (first.to - first.from > kParsedInstead * request_.segment_size) return false;
+  try {
+    parse(first);
+  } catch (const Unproven&) {
+    return false;
+  }
+  covered_.push_back({request_.from.lsn, first.to});
+  return true;
+}
+
+void Collector::read_early() {
+  for (const auto& [object, end] : early_) read_object(object, end);
 }
 
 std::vector<Range> Collector::holes() {
