@@ -147,7 +147,7 @@ std::optional<std::string> dump_problem(const PostgresqlWorld& world, const mode
     const int major = instance.engine_major;
     const auto own = std::ranges::find(world.installations, major, &postgres::Installation::major);
     if (own != world.installations.end()) return postgres::dump_problem(*own);
-    return fmt::format("PostgreSQL {} is not installed on this machine", major);
+    return fmt::format("no pg_dump of PostgreSQL {} is installed on this machine", major);
   }
   if (reading_installation(world, instance.engine_major) != nullptr) return std::nullopt;
   return fmt::format("no pg_restore of PostgreSQL {} or later is installed on this machine", instance.engine_major);
