@@ -115,6 +115,10 @@ function(backstay_simulation)
     endif()
   endforeach()
   target_precompile_headers(simulation_tests REUSE_FROM backstay_core)
+  # simulated_disk.cpp answers these.
+  foreach(call open64 write fsync rename link unlink mkdir)
+    target_link_options(simulation_tests PRIVATE -Wl,--wrap=${call})
+  endforeach()
   gtest_discover_tests(simulation_tests PROPERTIES LABELS unit TIMEOUT 120 DISCOVERY_TIMEOUT 60)
 endfunction()
 

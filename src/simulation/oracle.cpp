@@ -80,6 +80,7 @@ void Oracle::check(repository::Repository& repository, const Bucket& bucket) {
 void Oracle::check_backup(repository::Repository& repository, const Bucket& bucket, const std::string& id) {
   const auto at = promises.find(id);
   require(at != promises.end(), "nobody wrote it");
+  require(bucket.find(repository::condemned_name(server_.instance(), id).key) == nullptr, "it is listed and condemned");
   const auto record = repository.backup(server_.instance(), id);
   require(record.has_value(), "it is listed and has no record");
   const auto attempt = at->second.attempts.find(record->details.at("attempt").to_number<std::int64_t>());

@@ -87,6 +87,7 @@ class SimulatedS3 final : public http::Transport {
       if (which == 0) return {.status = 429, .headers = {}, .body = {}};
       return which == 1 ? refusal(500, "InternalError") : refusal(503, "SlowDown");
     }
+    if (request.method == "PUT" && dice_.chance(rates.full)) return refusal(403, "QuotaExceeded");
     if (request.method == "PUT" && dice_.chance(rates.late)) {
       send_later(request);
       throw core::Error(core::Code::kTimeout, "no answer");

@@ -18,6 +18,7 @@ namespace backstay::simulation {
 /// How often each fault comes, per mille of the requests that it can hit.
 struct FaultRates {
   unsigned refuse = 0;       // 429, 500 or 503, nothing done
+  unsigned full = 0;         // a write is refused: there is no room
   unsigned fail_after = 0;   // 500, but it was done
   unsigned reset = 0;        // the connection breaks before the request arrived
   unsigned lose_answer = 0;  // it breaks after

@@ -1,13 +1,10 @@
 // Histories from seeds. A seed that fails prints what happened in it and how to see it again.
-#include <cstdlib>
-
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "core/log.h"
-#include "core/text.h"
-#include "os/file.h"
 #include "postgres/testing/test_cluster.h"
+#include "simulation/settings.h"
 #include "simulation/world.h"
 
 /// Most of the time of a history would go into remembering where memory was taken.
@@ -17,11 +14,6 @@ extern "C" const char* __asan_default_options() { return "malloc_context_size=2:
 namespace backstay::simulation {
 namespace {
 
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* const text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
-  return text == nullptr ? otherwise : static_cast<std::uint64_t>(core::parse_int(text).value());
-}
-
 class SimulationTest : public ::testing::TestWithParam<std::uint64_t> {
  protected:
   SimulationTest() { core::set_log_level(core::LogLevel::kError); }
@@ -30,8 +22,8 @@ class SimulationTest : public ::testing::TestWithParam<std::uint64_t> {
 constexpr std::uint64_t kShares = 8;
 
 TEST_P(SimulationTest, KeepsEveryPromise) {
-  const std::uint64_t seeds = setting("BACKSTAY_SIMULATION_SEEDS", 64);
-  const std::uint64_t first = setting("BACKSTAY_SIMULATION_FIRST_SEED", 1);
+  const std::uint64_t seeds = setting("BACKSTAY_SIMULATION_SEEDS", 160);
+  const std::uint64_t first = first_seed();
   std::uint64_t requests = 0;
   std::uint64_t deaths = 0;
   std::uint64_t backups = 0;

@@ -34,6 +34,7 @@ World::~World() {
 void World::choose_faults() {
   Dice& dice = outside_.dice;
   rates_ = {.refuse = rate(dice, 60),
+            .full = rate(dice, 30),
             .fail_after = rate(dice, 40),
             .reset = rate(dice, 60),
             .lose_answer = rate(dice, 40),
@@ -276,7 +277,8 @@ World::Task World::prune() {
       }
     }
     if (outside_.dice.chance(500)) {
-      const std::uint64_t cut = oracle_->oldest_start();
+      // Whoever wants all WAL gone keeps what each backup needs by itself.
+      const std::uint64_t cut = outside_.dice.chance(300) ? oracle_->acknowledged : oracle_->oldest_start();
       if (!request.dry_run) oracle_->wal_cut = std::max(oracle_->wal_cut, cut);
       request.wal.push_back({.instance = server_->instance(), .timeline = 1, .lsn = cut, .reason = "nobody needs it"});
     }
