@@ -317,6 +317,17 @@ def test_what_a_tier_does_not_grant_costs_more(new_cloud):
     assert cloud.running(restored["id"])["tier"] == "free"
 
 
+def test_without_a_default_destination_no_database_is_made(cloud):
+    """And the answer speaks of it in words that its client knows."""
+    team = cloud.admin.post("/api/teams", {"name": "without a place"})["id"]
+    token = cloud.admin.post("/api/tokens", {"name": "placeless", "scopes": ["write"], "teamIds": [team]})["token"]
+    refused = cloud.refused("POST", "/v1/databases", {"name": "nowhere", "region": "fsn1", "tier": "small"}, token)
+    error = refused.body["error"]
+    assert (refused.status, error["code"]) == (422, "validation_error")
+    assert "no default destination" in error["message"] and "details" not in error, error
+    assert Api(cloud.server.url, token).get("/v1/databases")["databases"] == []
+
+
 def test_refusals_have_the_form_of_the_platform(cloud, orders):
     unknown = "db-00000000-0000-4000-8000-000000000000"
     assert cloud.refused("GET", f"/v1/databases/{unknown}").body["error"]["code"] == "resource_not_found"
