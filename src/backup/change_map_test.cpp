@@ -128,6 +128,7 @@ TEST_F(ChangeMapTest, GoesOnWithoutAHoleWhenTheReceiverIsStartedAgain) {
 TEST_F(ChangeMapTest, FollowsTheBranch) {
   const auto receiver = receive(instance_, cluster_.target());
   const BranchPoint from = checkpoint();
+  wait_until_stored(**receiver, from.lsn);
   change(8);
   ASSERT_TRUE((*receiver)->send_all(kDeadline, {}));
   cluster_.stop();
