@@ -38,6 +38,11 @@ WalPrefetcher::WalPrefetcher(const Environment& environment, repository::Reposit
     }
     history_ = postgres::parse_timeline_history(core::as_text(*history));
   }
+  {
+    // The server asks for this one first, a while from now.
+    const core::LockGuard lock(mutex_);
+    want_from(postgres::segment_of(config_.from, config_.segment_size));
+  }
   for (unsigned i = 0; i < config_.workers; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
   }
@@ -99,16 +104,13 @@ FetchAnswer WalPrefetcher::fetch_segment(postgres::SegmentName name, core::Durat
   const core::SteadyTime end = environment_.clock.steady_now() + deadline;
   const core::LockGuard lock(mutex_);
   forget_before(name.segment);
-  // Asked for again, it was renamed away before: bring it anew.
+  // What failed when it was fetched ahead may be better now.
   if (const auto it = pieces_.find(name); it != pieces_.end() && it->second.state == Piece::State::kDone &&
-                                          it->second.answer.kind != FetchAnswer::Kind::kReady) {
+                                          it->second.answer.kind == FetchAnswer::Kind::kUnknown) {
     pieces_.erase(it);
   }
   want(name);
-  for (postgres::SegmentNumber ahead = 1; ahead <= config_.ahead; ++ahead) {
-    const postgres::SegmentName next{timeline_of(name.segment + ahead), name.segment + ahead};
-    if (is_needed(next)) want(next);
-  }
+  want_from(name.segment + 1);
   changed_.notify_all();
   while (pieces_[name].state != Piece::State::kDone) {
     if (stop.stop_requested() || environment_.clock.steady_now() >= end) {
@@ -122,7 +124,17 @@ FetchAnswer WalPrefetcher::fetch_segment(postgres::SegmentName name, core::Durat
   if (answer.kind == FetchAnswer::Kind::kReady) bytes_served_ += config_.segment_size;
   // The server takes the file with it; if it asks once more it gets a new one.
   pieces_.erase(name);
+  // At the end of its recovery it does so with the last one.
+  const bool last = is_needed(name) && !is_needed({timeline_of(name.segment + 1), name.segment + 1});
+  if (last && answer.kind == FetchAnswer::Kind::kReady) want(name);
   return answer;
+}
+
+void WalPrefetcher::want_from(postgres::SegmentNumber first) {
+  for (postgres::SegmentNumber segment = first; segment < first + config_.ahead; ++segment) {
+    const postgres::SegmentName name{timeline_of(segment), segment};
+    if (is_needed(name)) want(name);
+  }
 }
 
 postgres::TimelineId WalPrefetcher::timeline_of(postgres::SegmentNumber segment) const {

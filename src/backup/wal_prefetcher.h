@@ -62,6 +62,8 @@ class WalPrefetcher {
     return state == Piece::State::kFetching || state == Piece::State::kChecking;
   }
   void want(postgres::SegmentName name) REQUIRES(mutex_);
+  /// So many as are fetched ahead.
+  void want_from(postgres::SegmentNumber first) REQUIRES(mutex_);
   void forget_before(postgres::SegmentNumber segment) REQUIRES(mutex_);
   void work(const std::stop_token& stop);
   void check_in_order(const std::stop_token& stop);
