@@ -99,11 +99,6 @@ class Bench:
         self.remove(contender.cluster.home / name)
         return took
 
-    def compression_ratio(self) -> float:
-        """Of the newest full in the first repository."""
-        report = self.backstay(self.places[0]).full_report
-        return report["dataBytes"] / report["storedBytes"]
-
     @staticmethod
     def seconds(action: Callable[[], object]) -> float:
         begin = time.monotonic()

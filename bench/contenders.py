@@ -78,9 +78,7 @@ class Backstay(Contender):
         return ["--instance", "bench", "--data-directory", self.cluster.data, "--connection", f"user={self.cluster.user}"]
 
     def back_up(self) -> Took:
-        took = self._back_up(*FULL)
-        self.full_report = self.report
-        return took
+        return self._back_up(*FULL)
 
     def back_up_incrementally(self) -> Took:
         """What the WAL proves unchanged is not read."""
