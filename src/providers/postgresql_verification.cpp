@@ -87,9 +87,13 @@ PostgresqlVerification::PostgresqlVerification(const PostgresqlWorld& world, con
       environment_(environment),
       all_(world.config.state_dir / "verification"),
       name_("verification-" + world.deps.random.uuid()) {
+  clear_left();
+}
+
+void PostgresqlVerification::take_place() {
+  if (lock_.valid()) return;
   world_.deps.files.make_directories(all_, kPassable);
   world_.deps.files.set_mode(all_, kPassable);
-  clear_left();
   // Another server that starts now may take a directory without a lock for a dead one's.
   do {
     world_.deps.files.make_directories(all_ / name_, kPassable);
@@ -99,6 +103,7 @@ PostgresqlVerification::PostgresqlVerification(const PostgresqlWorld& world, con
 }
 
 PostgresqlVerification::~PostgresqlVerification() {
+  if (!lock_.valid()) return;
   try {
     clear(all_ / name_);
   } catch (const core::Error& error) {
@@ -107,6 +112,7 @@ PostgresqlVerification::~PostgresqlVerification() {
 }
 
 void PostgresqlVerification::clear_left() {
+  if (!world_.deps.files.stat(all_)) return;
   for (const auto& entry : world_.deps.files.list(all_)) {
     if (entry.name == name_) continue;
     const auto directory = all_ / entry.name;
@@ -149,6 +155,7 @@ control::VerifiedRestore PostgresqlVerification::verify(repository::Repository& 
                                                         std::uint32_t uid, control::WorkContext& context) {
   if (const auto why_not = problem(instance, backup)) throw core::Error(core::Code::kNotSupported, *why_not);
   clear_left();
+  take_place();
   require_memory();
   const auto sandbox = place(name_, uid);
   RuntimeLauncher launcher(world_.deps.runtime, sandbox);

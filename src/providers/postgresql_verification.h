@@ -34,6 +34,8 @@ class PostgresqlVerification {
 
  private:
   void clear_left();
+  /// The directory with its lock, made with the first verification.
+  void take_place();
   void clear(const std::filesystem::path& directory);
   [[nodiscard]] control::InstancePlace place(const std::string& name, std::uint32_t uid) const;
 
