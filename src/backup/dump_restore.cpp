@@ -59,6 +59,7 @@ class LaidDump {
 
 void LaidDump::lay(const ProgressCallback& progress, const std::stop_token& stop) {
   repository::ManifestReader manifest(from_.repository, from_.instance, from_.backup_id);
+  manifest.check_belongs_to(record_);
   repository::PackCache packs(from_.repository);
   repository::PackReader reader(packs);
   buffer_.resize(kWriteSize);

@@ -96,12 +96,14 @@ repository::PackCacheOptions cache_options(repository::ManifestReader& manifest)
 
 class Restorer {
  public:
-  Restorer(const Environment& environment, const RestoreRequest& request)
+  Restorer(const Environment& environment, const RestoreRequest& request, const repository::BackupRecord& record)
       : environment_(environment),
         request_(request),
         manifest_(request.repository, request.instance, request.backup_id),
         packs_(request.repository, cache_options(manifest_)),
-        items_(kQueuedItems) {}
+        items_(kQueuedItems) {
+    manifest_.check_belongs_to(record);
+  }
 
   RestoreResult restore(const ProgressCallback& progress, std::stop_token stop);
 
@@ -330,7 +332,7 @@ RestoreResult restore_files(const Environment& environment, const RestoreRequest
                                                                 record->backup, record->mechanism));
   }
   try {
-    return Restorer(environment, request).restore(progress, std::move(stop));
+    return Restorer(environment, request, *record).restore(progress, std::move(stop));
   } catch (core::Error& e) {
     throw std::move(e).add_context(
         fmt::format("restoring backup '{}' to '{}'", request.backup_id, request.data_directory.string()));

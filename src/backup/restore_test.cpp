@@ -218,6 +218,9 @@ TEST_F(RestoreTest, ForgedManifestDoesNotReachOtherFiles) {
     container.add_group(forged_entry(path, type, 077));
     container.finish(core::Bytes{std::byte{1}, std::byte{0}, std::byte{0}});
     memory_.put(container.name().key, container.buffer());
+    auto record = backup;
+    record.manifest_id = container.id();
+    repository_->put_backup(record);
     RestoreRequest request{.repository = *repository_,
                            .instance = instance_,
                            .backup_id = backup.backup,
@@ -235,6 +238,24 @@ TEST_F(RestoreTest, ForgedManifestDoesNotReachOtherFiles) {
     EXPECT_EQ(files_.stat(outside / "file")->mode, 0600U);
     EXPECT_EQ(files_.stat(outside)->uid, ::geteuid());
   }
+}
+
+TEST_F(RestoreTest, AnotherAttemptsManifestIsRefused) {
+  const auto backup = take_backup(instance_, cluster_);
+  repository::ManifestWriter other(*repository_, instance_, backup.backup);
+  other.finish();
+  const RestoreRequest request{.repository = *repository_,
+                               .instance = instance_,
+                               .backup_id = backup.backup,
+                               .data_directory = directory_.path() / "data",
+                               .tablespace_directory = directory_.path() / "tablespaces"};
+  try {
+    restore_files(environment_, request, nullptr, {});
+    ADD_FAILURE() << "it was restored";
+  } catch (const core::Error& e) {
+    EXPECT_EQ(e.code(), core::Code::kCorruptData) << e.what();
+  }
+  EXPECT_FALSE(files_.stat(request.data_directory));
 }
 
 TEST_F(RestoreTest, FilesAreTheirOwnersAloneWhateverTheirModesWere) {

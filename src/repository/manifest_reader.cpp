@@ -110,6 +110,11 @@ void ManifestReader::rewind() {
   at_ = 0;
 }
 
+void ManifestReader::check_belongs_to(const BackupRecord& record) const {
+  if (record.manifest_id == id()) return;
+  throw core::Error(core::Code::kCorruptData, "the manifest is not the one that the record belongs to");
+}
+
 std::optional<FileEntry> ManifestReader::next() {
   if (at_ >= group_.size() && !load_group()) return std::nullopt;
   FieldReader in(group_, at_);

@@ -74,9 +74,7 @@ class Verification {
   void check_manifest() {
     ManifestReader manifest(repository_, instance_, backup_);
     check_manifest_header(manifest);
-    if (!record_.backup.empty() && record_.manifest_id != manifest.id()) {
-      throw core::Error(core::Code::kCorruptData, "the manifest is not the one that the record belongs to");
-    }
+    if (!record_.backup.empty()) manifest.check_belongs_to(record_);
     report_.bytes_read += manifest.stored_size();
     report_.packs = manifest.packs().size();
     total_ = manifest.packs().size() + wal_segment_count();
