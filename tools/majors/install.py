@@ -49,7 +49,8 @@ def download(into: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, into)
     try:
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1"],
+        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline",
+                               "--fetch-retries=3", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=10000"],
                               cwd=into, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
     except FileNotFoundError:
         raise SystemExit("npm is not installed; it fetches the PostgreSQL majors that the tests run on") from None
