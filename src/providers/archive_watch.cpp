@@ -53,6 +53,8 @@ struct ArchiveWatch::Looker {
   repository::ChainSurvey seen = {};
   /// Holes that were there before anybody looked: the window tells of them.
   std::optional<std::vector<repository::WalHole>> old_holes = {};
+  /// The segment that was filling at the look before.
+  std::uint64_t stored_to = 0;
   backup::ArchivedBranch branch = {};
   core::SteadyTime next_survey = {};
 
@@ -161,22 +163,19 @@ void ArchiveWatch::judge_objects(Looker& looker, std::stop_token stop) {
     want("the newest backup cannot be restored: objects that it needs are missing from the store",
          {*seen.newest_start + 1});
   }
-  // A gap that the receiver tells of is no loss of the store's.
-  const bool gap_known = !looker.receiver.gap().empty();
   if (!looker.old_holes) looker.old_holes = seen.holes;
   for (const auto& hole : seen.holes) {
+    // Behind what was stored at the look before nothing could be lost: segments are stored out of order, and of what
+    // was never stored the receiver tells.
+    if (hole.first >= looker.stored_to) looker.old_holes->push_back(hole);
+    if (std::ranges::find(*looker.old_holes, hole) != looker.old_holes->end()) continue;
     const auto end = postgres::segment_start(hole.last + 1, seen.segment_size);
     const bool after_base = seen.newest_base_start && end.value > *seen.newest_base_start;
-    const bool is_old = std::ranges::find(*looker.old_holes, hole) != looker.old_holes->end();
-    if (!after_base && is_old) continue;
-    if (after_base && gap_known) {
-      looker.old_holes->push_back(hole);
-      continue;
-    }
     const std::string reason = hole_text(hole, seen.segment_size) + " is missing from the store";
     reasons.push_back(reason);
     if (after_base) want(reason, end);
   }
+  looker.stored_to = seen.segment_size == 0 ? 0 : seen.end_lsn / seen.segment_size;
   set(looker.id(), model::ChainFault::kObjectMissing,
       reasons.empty() ? Reason() : Reason(fmt::format("{}", fmt::join(reasons, "; "))), needs_backup);
 }
