@@ -13,7 +13,7 @@ namespace backstay::model {
 
 enum class ChainFault { kGap, kSlotStalled, kTimelineDiverged, kObjectMissing, kClockDrift };
 inline constexpr std::array kChainFaults{ChainFault::kGap, ChainFault::kSlotStalled, ChainFault::kTimelineDiverged,
-                                  ChainFault::kObjectMissing, ChainFault::kClockDrift};
+                                         ChainFault::kObjectMissing, ChainFault::kClockDrift};
 
 constexpr std::string_view to_text(ChainFault fault) {
   switch (fault) {
