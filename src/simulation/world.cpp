@@ -46,6 +46,8 @@ void World::choose_faults() {
   kill_rate_ = dice.chance(700) ? static_cast<unsigned>(dice.between(20, 400)) : 0;
   // Two clocks that are wrong at once are more than the format promises to bear.
   store_clock_wrong_ = dice.chance(200);
+  // What an old listing hides is kept by its age, and that of WAL only the store knows.
+  if (store_clock_wrong_) rates_.stale = 0;
   clocks_wrong_ = !store_clock_wrong_ && dice.chance(200);
   outside_.store.conditional_put = dice.chance(700);
   hurry_ = dice.chance(150);
