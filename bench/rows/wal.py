@@ -59,6 +59,7 @@ def recovery(bench) -> None:
             bench.say_round(number + 1)
         bench.results.faster(f"recovery over {bench.replay} MiB of WAL, {place.name}", ours, theirs, 1.3)
         bench.results.at_most(f"restore_command, {place.name}: 99 %", percentile(durations(log), 99) * 1000, 5, "ms")
+        bench.results.shown(f"restore_command, {place.name}: median", percentile(durations(log), 50) * 1000, "ms")
 
 
 def write(bench, mebibytes: int) -> str:
