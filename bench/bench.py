@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import json
 import shutil
+import signal
 import statistics
 import sys
 import time
@@ -155,6 +156,7 @@ def read_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = read_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then too
     bench = Bench(arguments)
     try:
         bench.run(arguments.only or [name for name in ROWS if name not in ON_DEMAND])
