@@ -38,7 +38,6 @@ struct Instance {
   std::vector<repository::DamagedBackup> damaged;
 };
 
-
 std::vector<Instance> load(const repository::Repository& repository) {
   std::vector<Instance> instances;
   for (const std::string& id : repository.instances()) {
@@ -156,8 +155,8 @@ void prune(const PruneOptions& options, std::stop_token stop) {
 std::string consequence(const Instance& instance, const std::string& id) {
   const auto backup = std::ranges::find(instance.backups, id, &repository::BackupRecord::backup);
   if (backup == instance.backups.end()) return "it cannot be read, so nothing can be recovered from it anyway";
-  const auto left =
-      std::ranges::find_if(instance.backups, [&](const auto& other) { return other.backup != id && repository::is_sound(other); });
+  const auto left = std::ranges::find_if(
+      instance.backups, [&](const auto& other) { return other.backup != id && repository::is_sound(other); });
   if (left == instance.backups.end()) return "nothing can be recovered from this instance's backups then";
   if (left->stop_time > backup->stop_time) {
     return fmt::format("no time before {} can be recovered then", core::format_time(left->stop_time));
