@@ -66,7 +66,8 @@ class Engine::Life {
         retention_(*database_, deps_.operations, deps_.clock, epoch),
         former_(*database_, deps_.operations, deps_.clock, epoch),
         schedules_(*database_, {deps_.operations, events_, deps_.clock, deps_.random}, epoch),
-        verifications_(*database_, deps_.providers, deps_.operations, deps_.clock, epoch, {config_.verify_every, config_.verify_nth}) {
+        verifications_(*database_, deps_.providers, deps_.operations, deps_.clock, epoch,
+                       {config_.verify_every, config_.verify_nth}) {
     // What tidies stores has workers of its own: nobody waits for it, and a store that hangs holds its worker for long.
     const std::vector<std::string> tidying{std::string(kinds::kRetention), std::string(kinds::kPrune)};
     const std::vector<std::string> verifying{std::string(kinds::kVerify)};

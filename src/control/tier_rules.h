@@ -13,8 +13,8 @@
 
 namespace backstay::control {
 
-/// True for a backup that its owner asked for by itself: neither the system's nor a run of a schedule, whoever began it.
-/// These stay until they are deleted, and count.
+/// True for a backup that its owner asked for by itself: neither the system's nor a run of a schedule, whoever began
+/// it. These stay until they are deleted, and count.
 bool is_owners(const model::Backup& backup);
 
 /// The backups of a service of the tier, where `asked` leaves them open. What it asks otherwise is refused.

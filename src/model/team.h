@@ -75,8 +75,8 @@ struct Token {
   std::vector<std::int64_t> team_ids{};
   /// Whose it is: it never allows more than the account does. Empty: nobody's, made by an administrator.
   std::string account_id{};
-  /// Of a former text: its key. Of a session: what refreshes it, if anything. Of an access token: the key that was shown
-  /// for it, and what was granted in the words of the client's dialect.
+  /// Of a former text: its key. Of a session: what refreshes it, if anything. Of an access token: the key that was
+  /// shown for it, and what was granted in the words of the client's dialect.
   std::string key_id{};
   std::vector<std::string> grants{};
   core::Timestamp created_at{};

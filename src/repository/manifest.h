@@ -93,8 +93,8 @@ class ManifestReader {
   /// The packs that the backup needs.
   [[nodiscard]] const std::vector<ObjectId>& packs() const { return packs_; }
   [[nodiscard]] const ObjectId& id() const { return layout_.id; }
-  /// Throws corrupt_data if it is not the manifest that the record belongs to, but an attempt's before it, or an old one
-  /// that somebody has put back.
+  /// Throws corrupt_data if it is not the manifest that the record belongs to, but an attempt's before it, or an old
+  /// one that somebody has put back.
   void check_belongs_to(const BackupRecord& record) const;
   [[nodiscard]] std::uint64_t entry_count() const { return entry_count_; }
   [[nodiscard]] std::uint64_t data_size() const { return data_size_; }

@@ -49,7 +49,9 @@ class FieldReader {
   [[nodiscard]] std::size_t at() const { return at_; }
 
  private:
-  [[noreturn]] static void cut() { throw core::Error(core::Code::kCorruptData, "the fields of a sealed object are cut"); }
+  [[noreturn]] static void cut() {
+    throw core::Error(core::Code::kCorruptData, "the fields of a sealed object are cut");
+  }
   core::ByteSpan bytes_;
   std::size_t at_;
 };
