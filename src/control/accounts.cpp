@@ -47,6 +47,31 @@ void check_name(Refusals& refusals, std::string_view name, const char* pointer) 
   if (name.size() > kLongestName) refusals.add(pointer, fmt::format("has at most {} bytes", kLongestName));
 }
 
+/// Kept beside its successor, which its use ends: two have had it, and one of them should not.
+core::Secret replace_text(metadata::Transaction& tx, const model::Token& refresh, CreatedToken next,
+                          core::Timestamp expires_at) {
+  metadata::Tokens tokens(tx);
+  auto spent = refresh;
+  spent.id = next.token.id;
+  spent.key_id = refresh.id;
+  spent.created_at = next.token.created_at;
+  spent.expires_at = expires_at;
+  tokens.replace_hash(refresh.id, next.token.hash);
+  tokens.extend(refresh.id, expires_at);
+  tokens.insert(spent);
+  return std::move(next.text);
+}
+
+/// What still refreshes sessions and had this text before.
+std::optional<model::Token> refresh_spent_as(metadata::Transaction& tx, std::string_view text, core::Timestamp now) {
+  metadata::Tokens tokens(tx);
+  const auto spent = tokens.find_by_hash(token_hash(text));
+  if (!spent || spent->kind != model::TokenKind::kRefresh || spent->key_id.empty()) return std::nullopt;
+  auto refresh = tokens.find(spent->key_id);
+  if (!refresh || !model::is_usable(*refresh, now)) return std::nullopt;
+  return refresh;
+}
+
 }  // namespace
 
 void require_power_over(const Principal& principal, const model::Account& account, metadata::Transaction& tx) {
@@ -195,20 +220,29 @@ Session Accounts::login(const std::string& email, const core::Secret& password, 
 
 Session Accounts::refresh(const core::Secret& text, const std::string& address) {
   const auto now = deps_.clock.now();
-  const auto is_known =
-      deps_.database.read([&](auto& tx) { return usable_refresh(tx, text.reveal(), now).has_value(); });
+  const auto [is_known, is_spent] = deps_.database.read([&](auto& tx) {
+    return std::pair(usable_refresh(tx, text.reveal(), now).has_value(),
+                     refresh_spent_as(tx, text.reveal(), now).has_value());
+  });
   auto session = !is_known ? std::nullopt : deps_.database.write([&](auto& tx) -> std::optional<Session> {
     const auto known = usable_refresh(tx, text.reveal(), now);
     auto account = known ? metadata::Accounts(tx).find(known->account_id) : std::nullopt;
     if (!account) return std::nullopt;
-    auto next = new_token(deps_.random, now);
-    metadata::Tokens(tx).replace_hash(known->id, next.token.hash);
-    metadata::Tokens(tx).extend(known->id, now + config_.refresh_length);
+    auto next = replace_text(tx, *known, new_token(deps_.random, now), now + config_.refresh_length);
     auto token = begin_session(tx, *account, known->id);
-    return Session{*account, std::move(token), std::move(next.text)};
+    return Session{*account, std::move(token), std::move(next)};
   });
   if (session) return *std::move(session);
-  core::log_warning("login.refused", "a session was not refreshed", {{"client", address}});
+  if (is_spent) {
+    deps_.database.write([&](auto& tx) {
+      const auto refresh = refresh_spent_as(tx, text.reveal(), now);
+      if (refresh) metadata::Tokens(tx).revoke(refresh->id, now);
+    });
+  }
+  core::log_warning("login.refused",
+                    is_spent ? "an old text was shown to refresh a session: all of that login has ended"
+                             : "a session was not refreshed",
+                    {{"client", address}});
   throw Error(Code::kUnauthenticated, "the refresh token is unknown, expired, or was used before")
       .with_hint("log in again");
 }

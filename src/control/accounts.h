@@ -87,8 +87,8 @@ class Accounts {
   /// Error(rate_limited) after too many.
   Session login(const std::string& email, const core::Secret& password, const std::string& address,
                 Refreshable refreshable = Refreshable::kNo);
-  /// The next session of what refreshes, with another text to refresh it; the old text is worth nothing any more. The
-  /// session before goes on to its end. Throws Error(unauthenticated).
+  /// The next session of what refreshes, with another text to refresh it. The session before goes on to its end. The
+  /// old text ends all of this login when it is shown: two have had it. Throws Error(unauthenticated).
   Session refresh(const core::Secret& text, const std::string& address);
   /// Ends the caller's session, and what would refresh it. Throws Error(invalid_argument) for a token of no session.
   void logout(const Principal& principal);

@@ -350,7 +350,6 @@ TEST_F(AccountsTest, ASessionIsRefreshedWithATextThatIsGoodOnce) {
   const auto next = accounts_.refresh(*begun.refresh, "a");
   EXPECT_TRUE(is_known(next.token));
   EXPECT_EQ(next.account.email, "user@example.com");
-  EXPECT_EQ(refusal([&] { accounts_.refresh(*begun.refresh, "a"); }), Code::kUnauthenticated) << "used before";
   world_.clock.advance(std::chrono::hours(24 * 20));
   const auto third = accounts_.refresh(*next.refresh, "a");
   world_.clock.advance(std::chrono::hours(24 * 30));
@@ -366,12 +365,34 @@ TEST_F(AccountsTest, WhatEndsASessionEndsWhatRefreshesIt) {
   const auto other = login();
   accounts_.logout(principal(one.token));
   EXPECT_EQ(refusal([&] { accounts_.refresh(*one.refresh, "a"); }), Code::kUnauthenticated);
-  accounts_.change_password(Secret("correct horse"), Secret("battery staple"), principal(other.token), "a");
   const auto after = accounts_.refresh(*other.refresh, "a");
-  EXPECT_TRUE(is_known(after.token)) << "whoever changed it goes on";
-  accounts_.change_password(Secret("battery staple"), Secret("correct horse"), caller, "a");
+  accounts_.change_password(Secret("correct horse"), Secret("battery staple"), caller, "a");
   EXPECT_EQ(refusal([&] { accounts_.refresh(*after.refresh, "a"); }), Code::kUnauthenticated);
   EXPECT_FALSE(is_known(after.token));
+}
+
+TEST_F(AccountsTest, ANewPasswordEndsWhatRefreshesTheCallersSessionToo) {
+  user();
+  const auto mine = accounts_.login("user@example.com", Secret("correct horse"), "192.0.2.1", Refreshable::kYes);
+  const auto thiefs = accounts_.refresh(*mine.refresh, "b");
+  accounts_.change_password(Secret("correct horse"), Secret("battery staple"), principal(mine.token), "a");
+  EXPECT_TRUE(is_known(mine.token)) << "whoever changed it goes on";
+  EXPECT_FALSE(is_known(thiefs.token));
+  EXPECT_EQ(refusal([&] { accounts_.refresh(*thiefs.refresh, "b"); }), Code::kUnauthenticated);
+}
+
+TEST_F(AccountsTest, ATextThatRefreshedBeforeEndsAllThatCameOfIt) {
+  user();
+  const auto begun = accounts_.login("user@example.com", Secret("correct horse"), "192.0.2.1", Refreshable::kYes);
+  const auto other = accounts_.login("user@example.com", Secret("correct horse"), "192.0.2.1", Refreshable::kYes);
+  const auto second = accounts_.refresh(*begun.refresh, "b");
+  const auto third = accounts_.refresh(*second.refresh, "b");
+  EXPECT_FALSE(world_.commands->authenticate(begun.refresh->reveal())) << "it opens nothing";
+  EXPECT_EQ(refusal([&] { accounts_.refresh(*begun.refresh, "a"); }), Code::kUnauthenticated);
+  EXPECT_EQ(refusal([&] { accounts_.refresh(*third.refresh, "b"); }), Code::kUnauthenticated);
+  EXPECT_FALSE(is_known(third.token));
+  EXPECT_FALSE(is_known(begun.token));
+  EXPECT_TRUE(is_known(accounts_.refresh(*other.refresh, "a").token)) << "another login goes on";
 }
 
 }  // namespace

@@ -82,6 +82,8 @@ std::optional<model::Token> usable_token(metadata::Transaction& tx, std::string_
 std::optional<model::Token> usable_refresh(metadata::Transaction& tx, std::string_view text, core::Timestamp now) {
   auto token = metadata::Tokens(tx).find_by_hash(token_hash(text));
   if (!token || token->kind != model::TokenKind::kRefresh || !model::is_usable(*token, now)) return std::nullopt;
+  // It is the text that another one had before.
+  if (!token->key_id.empty()) return std::nullopt;
   return token;
 }
 

@@ -175,11 +175,12 @@ bool Tokens::revoke(const std::string& id, core::Timestamp at) {
 }
 
 void Tokens::revoke_sessions(const std::string& account_id, const std::string& but, core::Timestamp at) {
-  const auto kept = find(but);
   metadata::update(tx_, "tokens", Values().set("revoked_at", at),
-                   "kind IN ('session', 'refresh') AND account_id = :account AND id <> :but AND id <> :refresh AND "
-                   "revoked_at IS NULL",
-                   Values().set("account", account_id).set("but", but).set("refresh", kept ? kept->key_id : ""));
+                   "kind IN ('session', 'refresh') AND account_id = :account AND id <> :but AND revoked_at IS NULL",
+                   Values().set("account", account_id).set("but", but));
+  // It would end with what refreshed it.
+  metadata::update(tx_, "tokens", Values().set("key_id", std::string()), "id = :but AND kind = 'session'",
+                   Values().set("but", but));
 }
 
 std::size_t Tokens::prune(core::Timestamp at) {

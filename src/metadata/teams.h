@@ -44,7 +44,7 @@ class Tokens {
   void revoke_former(const std::string& key_id, core::Timestamp at);
   /// False if there is no such token; a token that is revoked keeps its first time.
   bool revoke(const std::string& id, core::Timestamp at);
-  /// The sessions of an account and what refreshes them, but for one.
+  /// The sessions of an account but for one, and all that refreshes them: the one that stays is refreshed no more.
   void revoke_sessions(const std::string& account_id, const std::string& but, core::Timestamp at);
   /// Removes sessions and access tokens that ended at that time or before; returns how many.
   std::size_t prune(core::Timestamp at);
