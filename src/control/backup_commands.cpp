@@ -127,7 +127,7 @@ model::Backup ServiceCommands::schedule_backup(const std::string& service_id, co
     // Those of a service that is switched over wait for its end; a candidate has an end itself.
     if (!service.candidate_of.empty()) require_no_switch(tx, service);
     if (request.mechanism == model::BackupMechanism::kLogical) require_logical(tx, deps_.providers, service);
-    if (request.schedule_id.empty()) require_backup_room(tx, service);
+    require_backup_room(tx, service);
     if (place) write_destination(tx, *place, service.team_id);
     auto scheduled =
         control::schedule_backup(

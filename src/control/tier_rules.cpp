@@ -28,9 +28,12 @@ bool lives(const model::Backup& backup) {
 /// The data as it was seen last: measured, or in the newest backup.
 struct Use {
   std::uint64_t data = 0;
-  /// What the owner's backups hold; one that is not finished yet will hold the data.
+  /// What the backups hold that are there for the owner's sake; one that is not finished yet will hold the data.
   std::uint64_t backups = 0;
 };
+
+/// All but those that come with the tier.
+bool counts(const model::Backup& backup) { return is_owners(backup) || !backup.schedule_id.empty(); }
 
 Use use_of(metadata::Transaction& tx, const model::Service& service) {
   metadata::BackupFilter filter;
@@ -40,7 +43,7 @@ Use use_of(metadata::Transaction& tx, const model::Service& service) {
   const auto newest = std::ranges::find_if(all, [](const auto& it) { return lives(it) && it.data_bytes > 0; });
   if (newest != all.end()) use.data = std::max(use.data, newest->data_bytes);
   for (const auto& backup : all) {
-    if (!is_owners(backup) || !lives(backup)) continue;
+    if (!counts(backup) || !lives(backup)) continue;
     use.backups += backup.data_bytes > 0 ? backup.data_bytes : use.data;
   }
   return use;
@@ -106,7 +109,7 @@ void require_backup_room(metadata::Transaction& tx, const model::Service& servic
   throw too_much(fmt::format("one more backup of {}, beside the data and {} of backups, is more than",
                              core::format_bytes(use.data), core::format_bytes(use.backups)),
                  *tier, limit)
-      .with_hint("delete a backup that was asked for, or choose a larger tier");
+      .with_hint("delete a backup that was asked for or that a schedule made, or choose a larger tier");
 }
 
 void require_plan_granted(metadata::Transaction& tx, const model::Service& before, const model::Service& wanted) {
@@ -121,7 +124,7 @@ void require_plan_granted(metadata::Transaction& tx, const model::Service& befor
                              core::format_bytes(use.backups)),
                  *tier, limit)
       .with_field("/plan/id", "has too little storage")
-      .with_hint("delete backups that were asked for, or choose a larger tier");
+      .with_hint("delete backups that were asked for or that schedules made, or choose a larger tier");
 }
 
 void require_granted_time(const model::Service& source, core::Timestamp time, core::Timestamp now) {

@@ -25,7 +25,8 @@ BackupsRequest tier_backups(const model::Tier& tier, BackupsRequest asked, Refus
 void require_tier_room(metadata::Transaction& tx, const model::Service& wanted);
 
 /// Throws Error(quota_exceeded) unless one more backup that its owner asks for fits into the service's storage, beside
-/// the data and the backups of this kind that there are. Each counts as the data that it holds.
+/// the data, the backups of this kind that there are, and those that schedules made. Each counts as the data that it
+/// holds. A schedule's run whose time has come is not asked.
 void require_backup_room(metadata::Transaction& tx, const model::Service& service);
 /// Both, of a plan that the service is to have instead of the one before; without one more backup.
 void require_plan_granted(metadata::Transaction& tx, const model::Service& before, const model::Service& wanted);

@@ -135,6 +135,30 @@ TEST_F(TierRulesTest, BackupsThatWereAskedForCount) {
   back_up(id);
 }
 
+TEST_F(TierRulesTest, WhatSchedulesKeepCountsAndARunThatIsAskedForNeedsRoom) {
+  const auto id = make("shop", "free");  // 500 MiB
+  const auto schedule =
+      world_.schedule_commands
+          ->create({.service_id = id, .cron = "0 2 * * *", .time_zone = "UTC", .retention_count = 100}, world_.admin)
+          .schedule.id;
+  measure(id, 220);
+  const auto run = [&] {
+    world_.clock.advance(std::chrono::minutes(1));
+    world_.schedule_commands->run(schedule, world_.admin);
+    world_.settle();
+  };
+  run();  // 220 + 220 wanted; it holds 30 in the end
+  measure(id, 240);
+  EXPECT_EQ(refusal(run).code(), core::Code::kQuotaExceeded);                   // 240 + 30 + 240
+  EXPECT_EQ(refusal([&] { back_up(id); }).code(), core::Code::kQuotaExceeded);  // it counts for others too
+  measure(id, 480);
+  world_.clock.advance(std::chrono::hours(24));
+  world_.settle();
+  const auto runs = std::ranges::count(world_.queries->backups({.service_id = id}, world_.admin), schedule,
+                                       &model::Backup::schedule_id);
+  EXPECT_EQ(runs, 2) << "a run whose time has come is taken";
+}
+
 TEST_F(TierRulesTest, ASmallerTierMustHoldDataAndBackups) {
   const auto id = make("shop", "micro");
   back_up(id);
