@@ -8,6 +8,7 @@
 
 #include "backup/cluster_copy.h"
 #include "backup/incremental_facts.h"
+#include "backup/known_damage.h"
 #include "backup/wal_receiver.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -254,12 +255,17 @@ void BaseBackup::copy() {
 void BaseBackup::refuse_base() {
   facts_.mismatch = fmt::format("backup '{}' was not taken upon backup '{}': {}", request_.backup_id,
                                 base_->record.backup, copy_.mismatch);
-  facts_.reason = "the last backup and the data differ where the WAL says that nothing has changed";
+  facts_.reason = copy_.base_damaged
+                      ? "the last backup does not read back"
+                      : "the last backup and the data differ where the WAL says that nothing has changed";
   core::log_error("backup.base_mismatch", "pages are not what an earlier backup holds, though no WAL says so",
                   {{"instance", request_.instance},
                    {"backup", request_.backup_id},
                    {"base", base_->record.backup},
                    {"found", copy_.mismatch}});
+  if (copy_.base_damaged) {
+    note_problem(request_.repository, request_.instance, base_->record.backup, copy_.mismatch);
+  }
   base_.reset();
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "backup/incremental_facts.h"
+#include "backup/known_damage.h"
 
 namespace backstay::backup {
 namespace {
@@ -35,10 +36,12 @@ std::string obstacle(const repository::BackupRecord& base, const repository::Bac
 BaseChoice choose_base(const repository::Repository& repository, const repository::BackupRecord& wanted, bool checksums,
                        const BaseRules& rules) {
   auto records = repository.backups(wanted.instance);
-  std::erase_if(records, [](const auto& record) {
-    return record.mechanism != "physical" || !record.problem.empty() || !record.restore_problem.empty();
-  });
+  std::erase_if(records, [](const auto& record) { return record.mechanism != "physical"; });
   if (records.empty()) return {.base = {}, .reason = "no earlier backup is in the store"};
+  // An earlier one is no way out: it may have what is damaged too.
+  if (is_doubtful(records, records.back())) {
+    return {.base = {}, .reason = "something was found against the last backups, whose bytes this one would share"};
+  }
   auto reason = obstacle(records.back(), wanted, checksums, rules);
   if (!reason.empty()) return {.base = {}, .reason = std::move(reason)};
   return {.base = std::move(records.back()), .reason = {}};

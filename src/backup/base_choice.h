@@ -24,7 +24,8 @@ struct BaseChoice {
   std::string reason = {};
 };
 
-/// The newest stored physical backup of the same instance and cluster that nothing was found against. `wanted` is the
+/// The newest stored physical backup of the same instance and cluster, if nothing was found against it or any that was
+/// taken upon the same full one: what is damaged in one may be in the others, and must not live on. `wanted` is the
 /// new backup's record, its start known; `checksums` says whether the cluster's pages carry them. To be called with the
 /// mark of the new backup in place (docs/format/repository.md, "Removing"). Condemned backups are in no list.
 BaseChoice choose_base(const repository::Repository& repository, const repository::BackupRecord& wanted, bool checksums,

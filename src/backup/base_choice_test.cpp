@@ -42,17 +42,38 @@ TEST_F(BaseChoiceTest, TheNewestThatNothingWasFoundAgainst) {
   auto dump = record(60);
   dump.mechanism = "logical";
   store(dump);
-  auto broken = record(50);
+  auto broken = record(10);
   broken.problem = "an object is missing";
   store(broken);
-  auto useless = record(40);
-  useless.restore_problem = "it does not start";
-  store(useless);
   const auto condemned = store(record(30));
   repository_->put_sealed(repository::condemned_name(kInstance, condemned), core::as_bytes("{}"));
   ASSERT_TRUE(choose().base) << choose().reason;
   EXPECT_EQ(choose().base->backup, good);
   EXPECT_EQ(choose().reason, "");
+}
+
+TEST_F(BaseChoiceTest, DamageThatWasFoundIsNotBuiltUponThroughAnotherBackup) {
+  const auto first = record(10);
+  store(first);
+  auto second = record(20);
+  put_facts(second, {.base = first.backup, .depth = 1, .full_time = first.start_time, .checksums = true});
+  store(second);
+  ASSERT_TRUE(choose().base);
+  const auto refused_with = [&](repository::BackupRecord changed, const std::string& found, bool by_restore) {
+    (by_restore ? changed.restore_problem : changed.problem) = found;
+    store(changed);
+    const auto choice = choose();
+    EXPECT_FALSE(choice.base) << changed.backup;
+    return choice.reason;
+  };
+  const std::string reason = "something was found against the last backups, whose bytes this one would share";
+  EXPECT_EQ(refused_with(second, "an object is missing", false), reason) << "the first one is no way out";
+  EXPECT_EQ(refused_with(second, "it does not start", true), reason);
+  store(second);
+  EXPECT_EQ(refused_with(first, "an object is missing", false), reason) << "what the second one rests on";
+  const auto full = store(record(30));
+  ASSERT_TRUE(choose().base) << "the next full one shares nothing with them";
+  EXPECT_EQ(choose().base->backup, full);
 }
 
 TEST_F(BaseChoiceTest, WhatMakesABackupAFullOne) {

@@ -74,7 +74,8 @@ class Comparison {
         return fmt::format("{} is another one than the earlier backup holds", name_of(pages, at));
       }
       if (request_.checksums && postgres::check_page(other, block) == postgres::PageState::kInvalid) {
-        return fmt::format("{} fails its checksum in the earlier backup", name_of(pages, at));
+        throw core::Error(core::Code::kCorruptData,
+                          fmt::format("{} fails its checksum in the earlier backup", name_of(pages, at)));
       }
     }
     return {};

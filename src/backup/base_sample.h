@@ -60,7 +60,8 @@ struct SampleRequest {
 /// What the first page is that is not as the base has it, in words; empty if all are. Pages that were changed since the
 /// new backup began are passed over. Pages are the same if their LSNs are and their checksums hold: what a record
 /// changes gets the record's LSN, and what changes without one (hint bits in clusters without checksums, the cache in
-/// the first page of an SP-GiST index) may be lost. Throws Error: cancelled, the store's errors.
+/// the first page of an SP-GiST index) may be lost. Throws Error: cancelled, the store's errors, corrupt_data also for
+/// a page of the base whose checksum does not hold.
 std::string find_mismatch(const Environment& environment, const SampleRequest& request,
                           const std::vector<SampledPages>& sample, std::stop_token stop);
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "backup/base_sample.h"
+#include "backup/known_damage.h"
 #include "backup/page_verifier.h"
 #include "backup/parallel.h"
 #include "backup/read_plan.h"
@@ -57,12 +58,6 @@ bool is_copied_now(const postgres::ClusterEntry& entry) {
   return entry.type == postgres::EntryType::kFile && entry.path != postgres::kControlFilePath && entry.size > 0;
 }
 
-/// What a base is no base for: it does not read back.
-bool is_damage(core::Code code) {
-  return code == core::Code::kCorruptData || code == core::Code::kStoreObjectMissing ||
-         code == core::Code::kUnsupportedFormat;
-}
-
 /// What one worker copies of a file at a time.
 struct PartCopy {
   int source = -1;
@@ -106,6 +101,7 @@ class Copier {
   std::uint64_t total_ = 0;
   std::uint64_t pages_kept_ = 0;
   std::string mismatch_;
+  bool base_damaged_ = false;
   std::atomic<std::uint64_t> pages_checked_{0};
   core::Mutex mutex_;
   std::uint64_t pages_failed_ GUARDED_BY(mutex_) = 0;
@@ -159,7 +155,8 @@ std::string Copier::plan_upon_base(std::stop_token stop) {
                          draw.take(), std::move(stop));
   } catch (const core::Error& e) {
     // A damaged base costs time, not the backup.
-    if (!is_damage(e.code())) throw;
+    if (!is_store_damage(e.code())) throw;
+    base_damaged_ = true;
     return e.message();
   }
 }
@@ -308,6 +305,7 @@ ClusterCopy Copier::take() {
   copy.damaged = std::move(damaged_);
   copy.pages_kept = pages_kept_;
   copy.mismatch = std::move(mismatch_);
+  copy.base_damaged = base_damaged_;
   return copy;
 }
 

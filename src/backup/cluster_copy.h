@@ -55,6 +55,8 @@ struct ClusterCopy {
   std::uint64_t pages_kept = 0;
   /// Why the base was not used, though there was one: what its pages or its manifest were found to be.
   std::string mismatch = {};
+  /// It is the base itself that was found damaged.
+  bool base_damaged = false;
   std::uint64_t pages_checked = 0;
   std::uint64_t pages_failed = 0;
   /// The first of them.

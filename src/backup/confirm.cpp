@@ -1,11 +1,13 @@
 #include "backup/confirm.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "backup/incremental_facts.h"
+#include "backup/known_damage.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/time.h"
@@ -22,7 +24,7 @@ std::vector<repository::ObjectId> packs_of_base(repository::Repository& reposito
     const std::string base_id = record ? facts_of(*record).base : std::string();
     if (base_id.empty()) return {};
     const auto base = repository.backup(instance, base_id);
-    if (!base || !base->confirmed || !base->problem.empty()) return {};
+    if (!base || !base->confirmed || is_doubtful(repository.backups(instance), *base)) return {};
     const repository::ManifestReader manifest(repository, instance, base_id);
     if (manifest.id() != base->manifest_id) return {};
     auto packs = manifest.packs();
@@ -30,9 +32,15 @@ std::vector<repository::ObjectId> packs_of_base(repository::Repository& reposito
     return packs;
   } catch (const core::Error& e) {
     // What is wrong with the backup itself is for the reading to say; a base that went or broke proves nothing.
-    if (e.code() != core::Code::kCorruptData && e.code() != core::Code::kStoreObjectMissing) throw;
+    if (!is_store_damage(e.code())) throw;
     return {};
   }
+}
+
+std::map<std::string, std::string> by_object(const std::vector<repository::VerifyProblem>& problems) {
+  std::map<std::string, std::string> result;
+  for (const auto& problem : problems) result.emplace(problem.object, problem.what);
+  return result;
 }
 
 }  // namespace
@@ -63,6 +71,7 @@ repository::VerifyReport confirm_backup(const Environment& environment, reposito
                      {"backup", backup_id},
                      {"object", report.problems.front().object},
                      {"problem", report.problems.front().what}});
+    note_damaged_packs(repository, instance, by_object(report.problems));
   }
   // A record that is damaged itself can say nothing.
   if (std::ranges::find(report.problems, record_key, &repository::VerifyProblem::object) != report.problems.end()) {

@@ -207,6 +207,7 @@ TEST_F(IncrementalTest, AMapThatLacksChangesIsNoticedAndAFullBackupIsTaken) {
   wanted.changes = [](const ChangesRequest&, const std::stop_token&) { return CollectedChanges{}; };
   const auto backup = take(wanted);
   EXPECT_TRUE(facts_of(backup).base.empty());
+  EXPECT_EQ(repository_->backup(instance_, full.backup)->problem, "") << "nothing was found against what is stored";
   EXPECT_NE(facts_of(backup).mismatch.find("which the WAL does not say"), std::string::npos)
       << facts_of(backup).mismatch;
   EXPECT_EQ(facts_of(backup).kept_pages, 0U);
@@ -277,11 +278,64 @@ TEST_F(IncrementalTest, ADamagedBaseIsNotUsed) {
   EXPECT_TRUE(facts_of(backup).base.empty());
   EXPECT_NE(facts_of(backup).mismatch, "");
   EXPECT_TRUE(read_back(backup, ReadBack::kEverything).ok()) << "it needs nothing of the damaged one";
+  const auto problem = repository_->backup(instance_, full.backup)->problem;
+  EXPECT_NE(problem, "") << "a recovery must not rest on it";
+  EXPECT_NE(facts_of(backup).mismatch.find(problem), std::string::npos) << problem;
+  EXPECT_EQ(facts_of(take()).base, backup.backup);
+}
 
-  EXPECT_FALSE(read_back(full, ReadBack::kEverything).ok());
-  repository::PruneRequest prune{.backups = {{instance_, backup.backup, "test"}}, .grace = {}};
-  for (int run = 0; run < 2; ++run) repository::prune(*repository_, prune, {});
-  EXPECT_EQ(facts_of(take()).reason, "no earlier backup is in the store") << "the damaged one has a problem";
+TEST_F(IncrementalTest, ABaseWhoseManifestIsMissingHasAProblem) {
+  const auto full = take_and_confirm();
+  store_->remove(std::vector{repository::manifest_name(instance_, full.backup).key});
+  const auto backup = take();
+  EXPECT_TRUE(facts_of(backup).base.empty());
+  EXPECT_NE(repository_->backup(instance_, full.backup)->problem, "");
+  EXPECT_TRUE(read_back(backup, ReadBack::kEverything).ok());
+}
+
+TEST_F(IncrementalTest, DamageInASharedPackIsKnownOfAllThatShareIt) {
+  const auto full = take_and_confirm();
+  change_some(1);
+  const auto second = take_and_confirm();
+  change_some(2);
+  const auto third = take_and_confirm();
+  auto wanted = request();
+  wanted.full = true;
+  const auto other = take(wanted);
+  const auto packs = [&](const repository::BackupRecord& backup) {
+    return repository::ManifestReader(*repository_, instance_, backup.backup).packs();
+  };
+  std::string shared;
+  for (const auto& id : packs(third)) {
+    if (std::ranges::count(packs(full), id) > 0) shared = repository::pack_key(id);
+  }
+  ASSERT_FALSE(shared.empty());
+  memory_.corrupt(shared, 100);
+  EXPECT_FALSE(read_back(third, ReadBack::kEverything).ok());
+  for (const auto& backup : {full, second, third}) {
+    const auto problem = repository_->backup(instance_, backup.backup)->problem;
+    EXPECT_NE(problem.find(shared), std::string::npos) << problem;
+  }
+  EXPECT_EQ(repository_->backup(instance_, other.backup)->problem, "") << "it has packs of its own";
+  EXPECT_FALSE(read_back(third).ok()) << "what was found is not forgotten by reading less";
+}
+
+TEST_F(IncrementalTest, WhatRestsOnADoubtfulBackupIsReadBackInFull) {
+  const auto full = take_and_confirm();
+  change_some(1);
+  const auto second = take_and_confirm();
+  change_some(2);
+  const auto third = take();
+  const auto set_restore_problem = [&](const repository::BackupRecord& backup, const std::string& problem) {
+    auto record = *repository_->backup(instance_, backup.backup);
+    record.restore_problem = problem;
+    repository_->put_backup(record);
+  };
+  for (const auto& doubtful : {full, second}) {
+    set_restore_problem(doubtful, "it does not start");
+    EXPECT_GT(read_back(third).bytes_read, full.stored_size) << doubtful.backup;
+    set_restore_problem(doubtful, "");
+  }
 }
 
 TEST_F(IncrementalTest, WhatABackupWroteIsReadBackAndWhatItSharesIsThere) {
