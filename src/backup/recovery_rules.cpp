@@ -1,7 +1,6 @@
 #include "backup/recovery_rules.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -41,9 +40,11 @@ RecoveryRules::RecoveryRules(const ArchiveState& state, FindCommit find_commit)
 }
 
 /// The newest one, but rather one from which more WAL is replayed than one that is known to restore to damage.
-const repository::BackupRecord& best_of(std::span<const repository::BackupRecord* const> backups) {
-  const auto good = std::ranges::find_if(backups.rbegin(), backups.rend(),
-                                         [](const auto* backup) { return backup->restore_problem.empty(); });
+const repository::BackupRecord& RecoveryRules::best_of(std::span<const repository::BackupRecord* const> backups,
+                                                       postgres::Lsn stop) const {
+  const auto good = std::ranges::find_if(backups.rbegin(), backups.rend(), [&](const auto* backup) {
+    return backup->restore_problem.empty() && !tablespace_created({backup->start_lsn}, stop, branch_);
+  });
   return good == backups.rend() ? *backups.back() : **good;
 }
 
@@ -204,22 +205,29 @@ RecoveryPlan RecoveryRules::plan(const RecoveryTarget& target, core::Timestamp n
   return plan;
 }
 
-/// Replay of a tablespace's creation would use the path that it has at the source.
-void RecoveryRules::check_tablespaces(const RecoveryPlan& plan) const {
-  const auto found = state_.histories.find(plan.timeline);
+std::optional<postgres::Lsn> RecoveryRules::tablespace_created(postgres::Lsn from, postgres::Lsn to,
+                                                               postgres::TimelineId branch) const {
+  const auto found = state_.histories.find(branch);
   const auto history = found == state_.histories.end() ? std::vector<postgres::TimelineSwitch>() : found->second;
   for (const auto& [timeline, segments] : state_.segments) {
     for (const ArchivedSegment& segment : segments) {
       for (const std::uint64_t lsn : segment.index.tablespaces) {
-        if (lsn < plan.base.start_lsn || lsn > plan.stop.lsn.value) continue;
-        if (postgres::timeline_at(history, plan.timeline, {lsn}) != timeline) continue;
-        out_of_reach(
-            fmt::format("a tablespace was created at {}, after the base backup '{}' had begun: replaying that "
-                        "would use the source's own directory; a newer backup of the source has it",
-                        postgres::format_lsn({lsn}), plan.base.backup));
+        if (lsn < from.value || lsn > to.value) continue;
+        if (postgres::timeline_at(history, branch, {lsn}) == timeline) return postgres::Lsn{lsn};
       }
     }
   }
+  return std::nullopt;
+}
+
+/// Replay of a tablespace's creation would use the path that it has at the source.
+void RecoveryRules::check_tablespaces(const RecoveryPlan& plan) const {
+  const auto created = tablespace_created({plan.base.start_lsn}, plan.stop.lsn, plan.timeline);
+  if (!created) return;
+  out_of_reach(
+      fmt::format("a tablespace was created at {}, after the base backup '{}' had begun: replaying that "
+                  "would use the source's own directory; a newer backup of the source has it",
+                  postgres::format_lsn(*created), plan.base.backup));
 }
 
 RecoveryPlan RecoveryRules::with_base(const repository::BackupRecord& base) const {
@@ -332,7 +340,7 @@ RecoveryPlan RecoveryRules::to_time(core::Timestamp time, core::Timestamp now) c
 RecoveryPlan RecoveryRules::before_commit(const Run& run, const ArchivedSegment& segment, const CommitRecord& commit,
                                           std::optional<core::Timestamp> before) const {
   const auto newer = std::ranges::find_if(run.backups, [&](const auto* b) { return stop_of(*b) > commit.start; });
-  RecoveryPlan plan = with_base(best_of({run.backups.begin(), newer}));
+  RecoveryPlan plan = with_base(best_of({run.backups.begin(), newer}, commit.start));
   plan.stop = {.immediate = false, .lsn = commit.start, .inclusive = false};
   plan.last_commit = before ? before : last_commit_before(run, segment.name.segment, stop_of(plan.base));
   add_wal(plan, segment.name.segment);
@@ -341,7 +349,7 @@ RecoveryPlan RecoveryRules::before_commit(const Run& run, const ArchivedSegment&
 
 RecoveryPlan RecoveryRules::to_end(const Run& run) const {
   const auto [last, end] = last_record(run);
-  RecoveryPlan plan = with_base(best_of(run.backups));
+  RecoveryPlan plan = with_base(best_of(run.backups, end));
   if (end < stop_of(plan.base)) {
     // Nothing follows the newest backup: its own end is the end.
     plan.stop = {.immediate = true, .lsn = stop_of(plan.base), .inclusive = false};

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -101,6 +102,11 @@ class RecoveryRules {
   [[nodiscard]] RecoveryPlan with_base(const repository::BackupRecord& base) const;
   /// The last segment in which a record ends that is known, and the record's start.
   [[nodiscard]] std::pair<const ArchivedSegment*, postgres::Lsn> last_record(const Run& run) const;
+  [[nodiscard]] const repository::BackupRecord& best_of(std::span<const repository::BackupRecord* const> backups,
+                                                        postgres::Lsn stop) const;
+  /// Where in the WAL of a branch a tablespace was created, if one was between the two.
+  [[nodiscard]] std::optional<postgres::Lsn> tablespace_created(postgres::Lsn from, postgres::Lsn to,
+                                                                postgres::TimelineId branch) const;
   void check_tablespaces(const RecoveryPlan& plan) const;
   /// The times that the creation of tablespaces puts out of reach, until a backup that has them.
   void add_tablespace_gaps(const Run& run, RecoveryWindow& window) const;

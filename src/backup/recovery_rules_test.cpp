@@ -321,6 +321,20 @@ TEST(RecoveryRulesTest, ABackupAfterATablespaceOpensTheWindowAgain) {
   EXPECT_EQ(archive.refusal(ToTime{at(32)}), "");
 }
 
+TEST(RecoveryRulesTest, NoBetterBaseIsChosenThatCannotReplayATablespace) {
+  ArchiveBuilder archive = simple();
+  archive.state.segments[{1}][2].index.tablespaces = {lsn(4, 200).value};
+  archive.backup("b2", lsn(4, 300), lsn(4, 400), at(32));
+  archive.backup("b3", lsn(4, 500), lsn(4, 600), at(34));
+  archive.state.backups.back().restore_problem = "an index is damaged";
+  EXPECT_EQ(archive.plan(ToLatest{}).base.backup, "b2");
+  archive.state.backups[1].restore_problem = "an index is damaged";
+  EXPECT_EQ(archive.rules().window().latest, at(40));
+  EXPECT_EQ(archive.plan(ToLatest{}).base.backup, "b3") << "a doubtful one rather than none";
+  EXPECT_EQ(archive.plan(ToTime{at(35)}).base.backup, "b3");
+  EXPECT_EQ(archive.plan(ToTime{at(25)}).base.backup, "b1");
+}
+
 TEST(RecoveryRulesTest, ATablespaceMadeDuringTheFirstBackupMovesTheBeginning) {
   ArchiveBuilder archive = simple();
   archive.state.segments[{1}][0].index.tablespaces = {lsn(2, 200).value};
