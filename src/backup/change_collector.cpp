@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "backup/change_tracker.h"
+#include "backup/known_damage.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "postgres/timeline_history.h"
@@ -130,7 +131,7 @@ void Collector::read_object(const repository::PageChangeObject& object, Lsn end)
     covered_.push_back({{object.from}, std::min(Lsn{object.to}, end)});
     ++result_.objects_read;
   } catch (const core::Error& e) {
-    if (e.code() != core::Code::kCorruptData) throw;
+    if (!is_store_damage(e.code())) throw;
     core::log_warning("wal.changes_damaged", "what a stretch of WAL changed is read from the WAL itself",
                       {{"instance", request_.instance}, {"error", e.what()}});
   }
@@ -221,7 +222,7 @@ std::optional<core::Bytes> Collector::read_segment(TimelineId timeline, postgres
     if (!data) return std::nullopt;
     return std::move(data->bytes);
   } catch (const core::Error& e) {
-    if (e.code() != core::Code::kCorruptData && e.code() != core::Code::kStoreConflict) throw;
+    if (!is_store_damage(e.code()) && e.code() != core::Code::kStoreConflict) throw;
     throw Unproven{e.what()};
   }
 }

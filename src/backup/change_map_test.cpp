@@ -17,6 +17,8 @@ using postgres::Lsn;
 
 constexpr std::uint64_t kSegment = 1U << 20;
 constexpr auto kDeadline = std::chrono::seconds(60);
+/// In the header of every object.
+constexpr std::size_t kVersionAt = 8;
 constexpr const char* kConfig = "autovacuum = off\nwal_keep_size = '1GB'\nrestore_command = 'false'\n";
 
 class ChangeMapTest : public testing::ArchiveFixture {
@@ -48,6 +50,12 @@ class ChangeMapTest : public testing::ArchiveFixture {
     for (const auto& key : memory_.keys()) {
       if (key.find(what) != std::string::npos) store_->remove(std::vector<std::string>{key});
     }
+  }
+  /// As a later version would write it, or a bad disk.
+  void make_unreadable(const std::string& key) {
+    auto object = *memory_.get(key);
+    object[kVersionAt] = std::byte{200};
+    memory_.put(key, object);
   }
   /// Objects may begin before what is asked for and end behind it.
   void expect_more(const CollectedChanges& more, const CollectedChanges& less) const {
@@ -100,6 +108,10 @@ TEST_F(ChangeMapTest, NeedsNoWalWhereTheReceiverWasAtWork) {
   EXPECT_GE(read.segments_read, 5U);
   EXPECT_FALSE(std::ranges::binary_search(read.changes.changed(table_, 0, 200), 100U));
   expect_more(kept, read);
+  for (const auto& key : memory_.keys()) {
+    if (key.find("/changes/") != std::string::npos) make_unreadable(key);
+  }
+  EXPECT_EQ(collect(from, to).changes, read.changes) << "of a version that this program does not know";
   remove("/changes/");
   EXPECT_EQ(collect(from, to).changes, read.changes);
 }
@@ -166,7 +178,12 @@ TEST_F(ChangeMapTest, SaysWhyNothingIsProven) {
   remove("/changes/");
   EXPECT_NE(collect(from, {to.timeline, to.lsn + 100 * kSegment}).unproven.find("does not reach"), std::string::npos);
   const Lsn middle = postgres::segment_start(postgres::segment_of(from.lsn, kSegment) + 1, kSegment);
-  remove(postgres::segment_name({1}, postgres::segment_of(middle, kSegment), kSegment));
+  const auto name = postgres::segment_name({1}, postgres::segment_of(middle, kSegment), kSegment);
+  for (const auto& key : memory_.keys()) {
+    if (key.find(name) != std::string::npos) make_unreadable(key);
+  }
+  EXPECT_NE(collect(from, to).unproven.find("format version 200"), std::string::npos);
+  remove(name);
   const auto hole = collect(from, to);
   EXPECT_NE(hole.unproven.find(postgres::format_lsn(middle) + " on is not in the archive"), std::string::npos)
       << hole.unproven;
