@@ -68,7 +68,9 @@ bool covers(const std::vector<repository::Extent>& parts, ByteRange range) {
 
 void complete(CopiedEntry& entry, const repository::FileEntry* base) {
   repository::FileEntry& file = entry.file;
-  for (const ByteRange& range : entry.kept) {
+  for (const ByteRange& kept : entry.kept) {
+    const ByteRange range{kept.from, std::min(kept.to, file.size)};
+    if (range.from >= range.to) continue;
     if (base == nullptr || range.to > base->size) {
       throw core::Error(core::Code::kInternal, fmt::format("the base lacks bytes of '{}'", file.path));
     }

@@ -38,7 +38,7 @@ bool covers(const std::vector<repository::Extent>& parts, ByteRange range);
 struct CopiedEntry {
   /// The extents of what was read and stored anew.
   repository::FileEntry file = {};
-  /// Sorted, within the file's size.
+  /// They do not overlap. Behind the file's end they count for nothing: it may have been found after they were.
   std::vector<ByteRange> kept = {};
   /// Identities of consecutive pieces of kPieceSize bytes, if the file was identified.
   std::vector<repository::ContentId> pieces = {};

@@ -113,6 +113,10 @@ TEST(BaseManifestTest, NewAndKeptBytesMakeTheFile) {
                          extent(3 * kPage, kPage, 9, kPage)}));
   entry.kept = {pages(2, 4)};
   EXPECT_THROW(complete(entry, &base), core::Error) << "the base is not that long";
+  CopiedEntry cut{.file = {}, .kept = {pages(0, 2), pages(2, 3)}, .pieces = {}};
+  cut.file.size = kPage + 10;
+  complete(cut, &base);
+  EXPECT_EQ(cut.file.extents, std::vector{extent(0, kPage + 10, 4, 0)}) << "another worker found its end before that";
   EXPECT_THROW(complete(entry, nullptr), core::Error);
 }
 
