@@ -23,7 +23,7 @@ class Pruner {
   PruneReport run() {
     ask_clocks();
     live_ = writers();
-    backups_ = detail::list_backups(world_.repository, world_.request.only);
+    backups_ = detail::list_backups(world_, world_.request.only);
     for (BackupObjects& backup : backups_) sweep(backup);
     for (const Unwanted& unwanted : world_.request.backups) condemn(unwanted);
     look_again();
@@ -48,13 +48,13 @@ class Pruner {
     world_.clocks.store = asked.time;
   }
 
-  [[nodiscard]] std::set<std::string> writers() { return detail::live_writers(world_, world_.request.only); }
+  std::set<std::string> writers() { return detail::live_writers(world_, world_.request.only); }
 
   /// Whose marks are gone by now has written its record, or never will: the list of backups comes second.
   void look_again() {
     live_ = writers();
     if (world_.request.dry_run) return;
-    backups_ = detail::list_backups(world_.repository, world_.request.only);
+    backups_ = detail::list_backups(world_, world_.request.only);
   }
 
   [[nodiscard]] bool live_in(const std::string& instance) const {
@@ -101,6 +101,7 @@ class Pruner {
     world_.remove({condemned_name(backup.instance, backup.backup).key});
     world_.report.backups_removed.push_back(backup.backup);
     backup.record = backup.manifest = backup.condemned = false;
+    world_.seen.erase({backup.instance, backup.backup});
   }
 
   [[nodiscard]] bool is_there(const ObjectName& name) const {

@@ -32,17 +32,17 @@ void note(BackupObjects& backup, std::string_view name, const blob::ObjectInfo& 
   }
 }
 
-void list_instance(Repository& repository, const std::string& instance, std::vector<BackupObjects>& backups) {
+void list_instance(PruneWorld& world, const std::string& instance) {
   const std::string prefix = fmt::format("{}{}/backups/", instances_prefix(), instance);
-  repository.store().list(prefix, "", [&](const blob::ObjectInfo& object) {
+  world.repository.store().list(prefix, "", [&](const blob::ObjectInfo& object) {
     const std::string_view rest = std::string_view(object.key).substr(prefix.size());
     const auto slash = rest.find('/');
     const std::string id(rest.substr(0, slash));
     if (slash == std::string_view::npos || !core::is_uuid(id)) return true;
-    if (backups.empty() || backups.back().backup != id || backups.back().instance != instance) {
-      backups.push_back({.instance = instance, .backup = id});
-    }
-    note(backups.back(), rest.substr(slash + 1), object);
+    BackupObjects& backup = world.seen[{instance, id}];
+    backup.instance = instance;
+    backup.backup = id;
+    note(backup, rest.substr(slash + 1), object);
     return true;
   });
 }
@@ -71,12 +71,17 @@ bool has_ended(Repository& repository, const Clocks& clocks, const BackupObjects
 
 }  // namespace
 
-std::vector<BackupObjects> list_backups(Repository& repository, const std::set<std::string>& only) {
-  std::vector<BackupObjects> backups;
+std::vector<BackupObjects> list_backups(PruneWorld& world, const std::set<std::string>& only) {
+  // Marks come and go while the run lasts: of them the newest listing tells.
+  for (auto& [key, backup] : world.seen) backup.marked = backup.condemned = false;
   if (only.empty()) {
-    for (const std::string& instance : repository.instances()) list_instance(repository, instance, backups);
+    for (const std::string& instance : world.repository.instances()) list_instance(world, instance);
   }
-  for (const std::string& instance : only) list_instance(repository, instance, backups);
+  for (const std::string& instance : only) list_instance(world, instance);
+  std::vector<BackupObjects> backups;
+  for (const auto& [key, backup] : world.seen) {
+    if (only.empty() || only.contains(key.first)) backups.push_back(backup);
+  }
   return backups;
 }
 
@@ -137,10 +142,10 @@ StoreTime ask_store(Repository& repository) {
   return {key, object->modified};
 }
 
-std::set<std::string> live_writers(const PruneWorld& world, const std::set<std::string>& only) {
+std::set<std::string> live_writers(PruneWorld& world, const std::set<std::string>& only) {
   std::set<std::string> live;
   std::vector<std::string> stale;
-  for (const BackupObjects& backup : list_backups(world.repository, only)) {
+  for (const BackupObjects& backup : list_backups(world, only)) {
     if (!backup.marked) continue;
     if (!world.request.ended.contains(backup.backup) && !has_ended(world.repository, world.clocks, backup)) {
       live.insert(backup.backup);
@@ -152,9 +157,9 @@ std::set<std::string> live_writers(const PruneWorld& world, const std::set<std::
   return live;
 }
 
-void keep_unreferenced(const PruneWorld& world, std::vector<PackObject>& packs) {
+void keep_unreferenced(PruneWorld& world, std::vector<PackObject>& packs) {
   std::vector<bool> referenced(packs.size());
-  for (const BackupObjects& backup : list_backups(world.repository)) {
+  for (const BackupObjects& backup : list_backups(world)) {
     if (!backup.manifest || packs.empty()) continue;
     if (world.stop.stop_requested()) throw core::Error(core::Code::kCancelled, "the prune was cancelled");
     try {

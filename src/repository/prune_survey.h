@@ -1,10 +1,12 @@
 // Private to repository: what a prune sees of the backups of a repository.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/time.h"
@@ -27,9 +29,6 @@ struct BackupObjects {
   core::Timestamp marked_at = {};
   friend bool operator==(const BackupObjects&, const BackupObjects&) = default;
 };
-
-/// Of these instances, or of every one if there are none, in key order.
-std::vector<BackupObjects> list_backups(Repository& repository, const std::set<std::string>& only = {});
 
 /// The content of a backup's "condemned".
 struct CondemnedMark {
@@ -59,6 +58,8 @@ struct PruneWorld {
   Clocks clocks = {};
   /// The object that the store's clock was asked with; empty with dry_run.
   std::string clock_key = {};
+  /// By instance and backup: what the listings of this run have shown and the run has not removed.
+  std::map<std::pair<std::string, std::string>, BackupObjects> seen = {};
   PruneReport report = {};
 
   void note(PruneAction action, std::string object, std::uint64_t objects, std::uint64_t bytes, std::string why);
@@ -66,6 +67,11 @@ struct PruneWorld {
   /// Removes them, a few hundred at a time, unless this is a dry run. Throws cancelled between two requests.
   void remove(const std::vector<std::string>& keys) const;
 };
+
+/// The backups of these instances, or of every one if there are none, in key order. A record or manifest that an
+/// earlier listing of the run has shown is there whatever this one says: a store's list may be older than the one
+/// before it, and the marks of writers are asked for in another list than what they wrote.
+std::vector<BackupObjects> list_backups(PruneWorld& world, const std::set<std::string>& only = {});
 
 /// Writes a small object, which is to be removed again, to learn what time the store stamps it with.
 struct StoreTime {
@@ -76,7 +82,7 @@ StoreTime ask_store(Repository& repository);
 
 /// The ids of the backups of these instances, or of every one, that are being written. Marks that a crash left behind
 /// are removed.
-std::set<std::string> live_writers(const PruneWorld& world, const std::set<std::string>& only = {});
+std::set<std::string> live_writers(PruneWorld& world, const std::set<std::string>& only = {});
 
 /// A pack and its size in the store.
 struct PackObject {
@@ -85,6 +91,6 @@ struct PackObject {
 };
 /// Takes out what any manifest refers to; manifests are listed anew. `packs` must be sorted by id and stays so. Throws
 /// corrupt_data, naming it, for a manifest that cannot be read.
-void keep_unreferenced(const PruneWorld& world, std::vector<PackObject>& packs);
+void keep_unreferenced(PruneWorld& world, std::vector<PackObject>& packs);
 
 }  // namespace backstay::repository::detail

@@ -569,7 +569,10 @@ class InterruptedStore final : public blob::Store {
   void list(std::string_view prefix, std::string_view after,
             const std::function<bool(const blob::ObjectInfo&)>& each) override {
     enter();
-    inner_.list(prefix, after, each);
+    const bool old = !missing_.empty() && prefix.ends_with("/backups/") && ++listings_ % 2 == 0;
+    inner_.list(prefix, after, [&](const blob::ObjectInfo& object) {
+      return (old && object.key.find(missing_) != std::string::npos) || each(object);
+    });
   }
   void remove(std::span<const std::string> keys) override {
     enter();
@@ -577,6 +580,11 @@ class InterruptedStore final : public blob::Store {
   }
   [[nodiscard]] blob::StoreFeatures features() const override { return {}; }
   [[nodiscard]] std::string description() const override { return "interrupted"; }
+  /// From now on every second list of backups is as old as if this had not been written.
+  void list_late(std::string key_part) {
+    missing_ = std::move(key_part);
+    listings_ = 0;
+  }
 
  private:
   void enter() {
@@ -585,8 +593,28 @@ class InterruptedStore final : public blob::Store {
   }
   blob::Store& inner_;
   std::uint64_t calls_ = 0;
+  std::uint64_t listings_ = 0;
+  std::string missing_;
   std::map<std::uint64_t, std::function<void()>> work_;
 };
+
+TEST_F(PruneTest, AListThatIsOlderThanTheOneBeforeItHidesNothing) {
+  put_segments(9, 31);
+  for (const int number : {1, 2, 3}) take(number);
+  const auto store = std::make_shared<InterruptedStore>(*memory_);
+  repository_ = Repository::open(store, key_, random_, clock_);
+  PruneRequest request = without({1});
+  request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 40 * kSize, .reason = "the window begins there"}};
+  for (int i = 0; i < 4; ++i) {
+    store->list_late(id(3));
+    clock_.advance(hours(25));
+    run(request);
+  }
+  store->list_late({});
+  EXPECT_EQ(segments(), "20 21 30 31");
+  EXPECT_EQ(count("packs/"), 2U);
+  expect_all_whole();
+}
 
 /// A backup whose steps happen at random calls of a series of runs, while others are condemned and swept. It begins
 /// before, in the middle of, or after what it shares a pack with is condemned.
