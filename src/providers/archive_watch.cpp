@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "postgres/replication_connection.h"
+#include "providers/hole_watch.h"
 #include "repository/chain_survey.h"
 #include "repository/wal_store.h"
 
@@ -51,10 +52,7 @@ struct ArchiveWatch::Looker {
   std::shared_ptr<repository::Repository> repository = {};
   std::unique_ptr<repository::ChainSurveyor> surveyor = {};
   repository::ChainSurvey seen = {};
-  /// Holes that were there before anybody looked: the window tells of them.
-  std::optional<std::vector<repository::WalHole>> old_holes = {};
-  /// The segment that was filling at the look before.
-  std::uint64_t stored_to = 0;
+  HoleWatch holes = {};
   backup::ArchivedBranch branch = {};
   core::SteadyTime next_survey = {};
 
@@ -68,6 +66,22 @@ struct ArchiveWatch::Looker {
     if (!stored) return std::nullopt;
     return histories[timeline] = std::string(core::as_text(*stored));
   }
+};
+
+/// Nobody looks any more, for whatever reason.
+class ArchiveWatch::ReportEnd {
+ public:
+  ReportEnd(ArchiveWatch& watch, std::string instance_id) : watch_(watch), instance_id_(std::move(instance_id)) {}
+  ReportEnd(const ReportEnd&) = delete;
+  ReportEnd& operator=(const ReportEnd&) = delete;
+  ~ReportEnd() {
+    const core::LockGuard lock(watch_.mutex_);
+    watch_.reports_.erase(instance_id_);
+  }
+
+ private:
+  ArchiveWatch& watch_;
+  const std::string instance_id_;
 };
 
 ArchiveWatch::ArchiveWatch(PostgresqlWorld& world, Repositories& repositories)
@@ -97,14 +111,13 @@ void ArchiveWatch::watch(const control::ServiceBody& body, const ReceiverView& r
       core::log_debug("archive.not_seen", error.what(), {{"instance", looker.id()}, {"what", what}});
     }
   };
+  const ReportEnd end(*this, looker.id());
   do {
     guarded("store", [&] { look_at_store(looker, stop); });
     guarded("server", [&] { look_at_server(looker, stop); });
     const std::string gap = receiver.gap();
     set(looker.id(), model::ChainFault::kGap, gap.empty() ? Reason() : Reason(gap), true);
   } while (world_.deps.clock.wait(stop, every / 2));
-  const core::LockGuard lock(mutex_);
-  reports_.erase(looker.id());
 }
 
 void ArchiveWatch::look_at_store(Looker& looker, std::stop_token stop) {
@@ -121,13 +134,14 @@ void ArchiveWatch::look_at_store(Looker& looker, std::stop_token stop) {
   looker.seen = looker.surveyor->survey(stop);
   looker.next_survey = std::max(looker.next_survey, clock.steady_now() + kShareOfTime * (clock.steady_now() - begun));
   looker.branch = {.timeline = {looker.seen.timeline}, .end = {looker.seen.end_lsn}};
-  judge_objects(looker, stop);
+  const bool is_sure = judge_objects(looker, stop);
   judge_clock(looker);
+  if (!is_sure) return;
   const core::LockGuard lock(mutex_);
   reports_[looker.id()].checked_at = clock.now();
 }
 
-void ArchiveWatch::judge_objects(Looker& looker, std::stop_token stop) {
+bool ArchiveWatch::judge_objects(Looker& looker, std::stop_token stop) {
   const auto& seen = looker.seen;
   auto& repository = *looker.repository;
   const auto write_problem = [&](const std::string& backup, const std::string& problem) {
@@ -163,21 +177,15 @@ void ArchiveWatch::judge_objects(Looker& looker, std::stop_token stop) {
     want("the newest backup cannot be restored: objects that it needs are missing from the store",
          {*seen.newest_start + 1});
   }
-  if (!looker.old_holes) looker.old_holes = seen.holes;
-  for (const auto& hole : seen.holes) {
-    // Behind what was stored at the look before nothing could be lost: segments are stored out of order, and of what
-    // was never stored the receiver tells.
-    if (hole.first >= looker.stored_to) looker.old_holes->push_back(hole);
-    if (std::ranges::find(*looker.old_holes, hole) != looker.old_holes->end()) continue;
-    const auto end = postgres::segment_start(hole.last + 1, seen.segment_size);
-    const bool after_base = seen.newest_base_start && end.value > *seen.newest_base_start;
+  const auto holes = looker.holes.judge(seen);
+  for (const auto& hole : holes.lost) {
     const std::string reason = hole_text(hole, seen.segment_size) + " is missing from the store";
     reasons.push_back(reason);
-    if (after_base) want(reason, end);
+    if (is_behind_newest(hole, seen)) want(reason, postgres::segment_start(hole.last + 1, seen.segment_size));
   }
-  looker.stored_to = seen.segment_size == 0 ? 0 : seen.end_lsn / seen.segment_size;
   set(looker.id(), model::ChainFault::kObjectMissing,
       reasons.empty() ? Reason() : Reason(fmt::format("{}", fmt::join(reasons, "; "))), needs_backup);
+  return holes.is_sure;
 }
 
 void ArchiveWatch::judge_clock(Looker& looker) {
@@ -208,8 +216,10 @@ void ArchiveWatch::look_at_server(Looker& looker, std::stop_token stop) {
       "pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_flush_lsn()), 1, 8) "
       "WHERE NOT pg_catalog.pg_is_in_recovery()");
   if (rows.empty()) return;
-  backup::ServerBranch server{.timeline = {static_cast<std::uint32_t>(std::stoul(rows.text(0, 1), nullptr, 16))},
-                              .flushed = postgres::parse_lsn(rows.text(0, 0))};
+  // What a server answers is its owner's: he may have put a program of his own in its place.
+  const auto timeline = postgres::parse_history_name(rows.text(0, 1) + ".history");
+  if (!timeline) throw core::Error(core::Code::kDatabaseError, "the server tells no timeline");
+  backup::ServerBranch server{.timeline = *timeline, .flushed = postgres::parse_lsn(rows.text(0, 0))};
   const auto slot = postgres::read_slot(connection, instance.slot());
   set(looker.id(), model::ChainFault::kSlotStalled,
       looker.slot.see(slot, server.flushed, world_.deps.clock.steady_now()));

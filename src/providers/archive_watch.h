@@ -44,10 +44,12 @@ class ArchiveWatch {
 
  private:
   struct Looker;
+  class ReportEnd;
   using Reason = std::optional<std::string>;
   void look_at_store(Looker& looker, std::stop_token stop);
   void look_at_server(Looker& looker, std::stop_token stop);
-  void judge_objects(Looker& looker, std::stop_token stop);
+  /// False while it takes another look to say.
+  bool judge_objects(Looker& looker, std::stop_token stop);
   void judge_clock(Looker& looker);
   std::shared_ptr<repository::PackListing> listing_of(const control::BackupTarget& target);
   /// Tells of the fault, or with nothing that it is over.
