@@ -76,7 +76,8 @@ class Reconciler {
     bool store_away = false;
     bool behind = false;
     bool gap = false;
-    std::set<model::ChainFault> faults;
+    /// Those that were told of; nothing before it is known what was told before.
+    std::optional<std::set<model::ChainFault>> faults;
     std::deque<core::SteadyTime> restarts;
     std::optional<ServiceGauges> gauges;
   };

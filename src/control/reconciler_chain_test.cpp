@@ -26,11 +26,49 @@ TEST(ReconcilerChainTest, EveryFaultIsToldWhenItBeginsAndWhenItEnds) {
       tick_twice({.problems = {{fault, "somewhere", {}, false}}});
       EXPECT_EQ(world.count_events(id, begins), round);
       EXPECT_EQ(world.count_events(id, ends), round - 1);
-      tick_twice({});
+      tick_twice({.checked_at = world.clock.now()});
       EXPECT_EQ(world.count_events(id, begins), round);
       EXPECT_EQ(world.count_events(id, ends), round);
     }
   }
+}
+
+TEST(ReconcilerChainTest, NothingIsOverBeforeSomebodyHasLooked) {
+  ControlWorld world;
+  const auto id = world.make_service(true).id;
+  world.provider->set_chain(model::ChainReport{.problems = {{ChainFault::kObjectMissing, "a pack", {}, false}}});
+  world.tick();
+  world.provider->set_chain(model::ChainReport{});
+  world.tick();
+  EXPECT_EQ(world.count_events(id, "backups.whole"), 0U);
+  EXPECT_EQ(world.metrics.text().find("backstay_control_objects_missing{"), std::string::npos);
+  world.provider->set_chain(model::ChainReport{.checked_at = world.clock.now()});
+  world.tick();
+  EXPECT_EQ(world.count_events(id, "backups.whole"), 1U);
+}
+
+TEST(ReconcilerChainTest, WhatWasToldBeforeARestartIsToldOnceAndEnds) {
+  ControlWorld world;
+  const auto id = world.make_service(true).id;
+  model::ChainReport report{
+      .problems = {{ChainFault::kObjectMissing, "a pack", {}, false}, {ChainFault::kClockDrift, "120 s", {}, false}}};
+  world.provider->set_chain(report);
+  world.tick();
+  report.checked_at = world.clock.now();
+  report.problems.pop_back();
+  world.provider->set_chain(report);
+  const auto restart = [&] {
+    world.reconciler->forget(id);
+    world.reconciler->hurry(id);
+  };
+  restart();
+  world.tick();
+  EXPECT_EQ(world.count_events(id, "backups.incomplete"), 1U);
+  EXPECT_EQ(world.count_events(id, "store.clock_fits"), 1U) << "it ended meanwhile";
+  restart();
+  world.tick();
+  EXPECT_EQ(world.count_events(id, "store.clock_fits"), 1U);
+  EXPECT_EQ(world.count_events(id, "wal.rejoined"), 0U);
 }
 
 TEST(ReconcilerChainTest, MetricsTellOfEachFaultAsLongAsSomebodyLooks) {

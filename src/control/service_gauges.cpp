@@ -45,12 +45,11 @@ void ServiceGauges::show_chain(const std::optional<model::ChainReport>& report, 
       {model::ChainFault::kClockDrift,
        {"backstay_control_store_clock_drifts", "1 while the store's clock is more than 30 s off"}}};
   for (const auto& [fault, gauge] : kFaults) {
-    if (!report) {
-      show(gauge, std::nullopt);
-      continue;
-    }
-    const auto found = std::ranges::find(report->problems, fault, &model::ChainProblem::fault);
-    show(gauge, found == report->problems.end() ? 0.0 : 1.0);
+    const bool is_there =
+        report && std::ranges::any_of(report->problems, [fault](const auto& it) { return it.fault == fault; });
+    // That nothing is wrong is known once everything was looked at.
+    const bool is_known = is_there || (report && report->checked_at);
+    show(gauge, is_known ? std::optional(is_there ? 1.0 : 0.0) : std::nullopt);
   }
   constexpr Gauge kOffset{"backstay_control_store_clock_offset_seconds", "The store's clock minus this machine's"};
   constexpr Gauge kAge{"backstay_control_archive_look_age_seconds", "Since the archive was looked at as a whole"};
@@ -73,9 +72,8 @@ void ServiceGauges::show_verification(const std::optional<model::Backup>& last_v
   constexpr Gauge kTime{"backstay_control_verified_recovery_seconds", "How long that restore took until it served"};
   constexpr Gauge kFailed{"backstay_control_verification_failed",
                           "1 while the newest backup that was verified was found damaged"};
-  const bool works = last_verified && model::is_sound(*last_verified);
-  const auto* seen = works && last_verified->verification ? &*last_verified->verification : nullptr;
-  show(kAge, works ? std::optional(seconds(now - last_verified->verified_at.value_or(now))) : std::nullopt);
+  const auto* seen = last_verified && last_verified->verification ? &*last_verified->verification : nullptr;
+  show(kAge, last_verified ? std::optional(seconds(now - last_verified->verified_at.value_or(now))) : std::nullopt);
   show(kTime, seen != nullptr && seen->recovery_time ? std::optional(seconds(*seen->recovery_time)) : std::nullopt);
   show(kFailed, last_tried ? std::optional(model::is_sound(*last_tried) ? 0.0 : 1.0) : std::nullopt);
 }

@@ -268,8 +268,8 @@ constexpr std::string_view kAnswers = R"json({
         "required": ["intact", "problems"],
         "description": "what looks at the archive and at the server's replication slot found; absent while nobody looks",
         "properties": {
-          "intact": {"type": "boolean"},
-          "checkedAt": {"type": "string", "format": "date-time", "description": "when the archive was looked at last"},
+          "intact": {"type": "boolean", "description": "all was looked at, and nothing is wrong"},
+          "checkedAt": {"type": "string", "format": "date-time", "description": "when all of the archive was looked at last; absent before the first time"},
           "storeClockOffsetSeconds": {"type": "number", "description": "the store's clock minus this machine's"},
           "problems": {
             "type": "array",

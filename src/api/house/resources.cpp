@@ -85,7 +85,8 @@ json::object chain_resource(const model::ChainReport& report) {
                         {"since", core::format_time(problem.since)},
                         {"needsBackup", problem.needs_backup}});
   }
-  json::object object{{"intact", problems.empty()}, {"problems", std::move(problems)}};
+  const bool is_intact = problems.empty() && report.checked_at;
+  json::object object{{"intact", is_intact}, {"problems", std::move(problems)}};
   put_time(object, "checkedAt", report.checked_at);
   if (report.store_clock_offset) {
     object["storeClockOffsetSeconds"] = std::chrono::duration<double>(*report.store_clock_offset).count();

@@ -136,6 +136,9 @@ TEST(ResourcesTest, ShowsHowTheChainStands) {
   EXPECT_EQ(core::to_text(window_resource("s", {}, std::nullopt, report).at("chain")),
             R"({"intact":true,"problems":[],"checkedAt":"2026-04-10T12:00:00Z","storeClockOffsetSeconds":-1.5E0})");
   report = {};
+  EXPECT_EQ(core::to_text(window_resource("s", {}, std::nullopt, report).at("chain")),
+            R"({"intact":false,"problems":[]})")
+      << "nobody has looked yet";
   report.problems.push_back(
       {model::ChainFault::kSlotStalled, "the slot stands still", at("2026-04-10T12:00:00Z"), true});
   EXPECT_EQ(core::to_text(window_resource("s", {}, std::nullopt, report).at("chain")),
