@@ -239,19 +239,19 @@ void Recovery::hand_over() {
     postgres::Connection connection = superuser();
     postgres::ensure_management_role(connection, request_.management_role, *request_.management_password);
   }
-  const auto connect = [this](const std::string& database) {
-    if (request_.management_password) return server_.connect(database, stop_);
-    return superuser(database);
-  };
   if (!request_.hand_over) {
     postgres::Connection connection = superuser();
-    const auto disabled = postgres::disable_subscriptions(connection, connect);
+    const auto disabled = postgres::disable_subscriptions(connection);
     if (!disabled.empty()) {
       core::log_info("recovery.subscriptions_disabled", "subscriptions of the source were disabled",
                      {{"instance", request_.name}, {"subscriptions", std::to_string(disabled.size())}});
     }
   }
   if (request_.hand_over) {
+    const auto connect = [this](const std::string& database) {
+      if (request_.management_password) return server_.connect(database, stop_);
+      return superuser(database);
+    };
     const auto report = postgres::hand_over(connect, *request_.hand_over);
     core::log_info("recovery.handed_over", "roles and databases are the new service's",
                    {{"instance", request_.name},

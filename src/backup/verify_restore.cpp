@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "backup/cluster_copy.h"
+#include "backup/confirm.h"
+#include "backup/known_damage.h"
 #include "backup/recover.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -29,8 +31,8 @@ constexpr std::size_t kDamagedKept = 20;
 /// Besides its files and the WAL that is replayed: what the server writes to begin and to end.
 constexpr std::uint64_t kWorkingRoom = 256U << 20;
 constexpr int kVersionWithEventTriggerSetting = 17;
-/// In a server's log: the machine took its memory, or somebody ended it.
-constexpr std::string_view kKilled = "terminated by signal 9";
+/// In a server's log: it came upon something that it could not go on from.
+constexpr std::array<std::string_view, 3> kFailed = {"terminated by signal 11", "terminated by signal 6", "PANIC:"};
 
 /// The copy is thrown away, so that nothing has to be safe from a crash and nothing tidied; a tenant's trigger must not
 /// run in our sessions.
@@ -69,6 +71,8 @@ bool is_finding(const core::Error& error) {
   }
 }
 
+using Damaged = std::map<std::filesystem::path, postgres::DamagedDirectory>;
+
 class Verification {
  public:
   Verification(const Environment& environment, const VerifyRestoreRequest& request, const ProgressCallback& progress,
@@ -86,11 +90,14 @@ class Verification {
   std::optional<RecoveryPlan> make_plan();
   void look(const RecoveryPlan& plan);
   void recover_copy(const RecoveryPlan& plan, const postgres::InstancePaths& paths);
-  std::vector<postgres::DamagedBlock> check_pages(const std::filesystem::path& data);
-  void check_file(const postgres::ClusterEntry& entry, std::vector<postgres::DamagedBlock>& damaged);
-  void check_server(postgres::Server& server, std::vector<postgres::DamagedBlock> damaged);
+  /// Nothing if the error says something of the backup; else what is to be thrown.
+  std::optional<core::Error> reason_not_known(const core::Error& error, const std::string& log) const;
+  Damaged check_pages(const std::filesystem::path& data);
+  void check_file(const postgres::ClusterEntry& entry, Damaged& damaged);
+  void check_server(postgres::Server& server, const Damaged& damaged);
   void start_closed(postgres::Server& server);
   void problem(std::string what);
+  void found(const core::Error& error);
   void tell_record();
   void require_room();
   [[nodiscard]] postgres::ServerDescription describe(const postgres::InstancePaths& paths) const;
@@ -111,12 +118,20 @@ class Verification {
   std::optional<ScratchDirectory> scratch_;
   std::uint64_t expected_ = 0;
   std::uint64_t written_ = 0;
+  bool store_damaged_ = false;
   RestoreProof proof_;
 };
 
 RestoreProof Verification::run() {
   if (const auto plan = make_plan()) look(*plan);
+  const auto& checks = proof_.checks;
+  proof_.problems.insert(proof_.problems.end(), checks.problems.begin(), checks.problems.end());
+  proof_.problem_count += checks.problem_count;
   tell_record();
+  // Other backups may need what is damaged, and a restore ends at the first that it meets.
+  if (store_damaged_) {
+    confirm_backup(environment_, request_.repository, request_.instance, request_.backup_id, progress_, stop_);
+  }
   return std::move(proof_);
 }
 
@@ -136,7 +151,7 @@ std::optional<RecoveryPlan> Verification::make_plan() {
         .plan(ToBackup{request_.backup_id}, environment_.clock.now());
   } catch (const core::Error& error) {
     if (!is_finding(error)) throw;
-    problem(error.message());
+    found(error);
     return std::nullopt;
   }
 }
@@ -166,28 +181,36 @@ void Verification::look(const RecoveryPlan& plan) {
   };
   try {
     recover_copy(plan, paths);
-    auto damaged = check_pages(paths.data());
+    const auto damaged = check_pages(paths.data());
     start_closed(server);
     proof_.recovery_time = elapsed();
-    check_server(server, std::move(damaged));
+    check_server(server, damaged);
   } catch (const core::Error& error) {
-    const auto log = server.log_tail(20);
-    const bool killed = log.find(kKilled) != std::string::npos;
-    const bool full = environment_.files.free_space(request_.scratch.parent) < request_.scratch.reserve;
+    const auto reason = reason_not_known(error, server.log_tail(20));
     end();
-    if (!is_finding(error)) throw;
-    if (full) throw core::Error(core::Code::kDiskFull, error.message()).with_hint(request_.scratch.hint);
-    if (killed) {
-      throw core::Error(core::Code::kUnavailable, "the server of the restored copy was killed: " + error.message())
-          .with_hint("the machine may have been short of memory; it is tried again later");
-    }
-    problem(error.message());
+    if (!reason) return found(error);
+    // What was found before is true all the same.
+    if (proof_.checks.problem_count == 0 || stop_.stop_requested()) throw *reason;
+    proof_.checks.notes.push_back("the rest was not looked at: " + reason->message());
     return;
   } catch (...) {
     end();
     throw;
   }
   end();
+}
+
+std::optional<core::Error> Verification::reason_not_known(const core::Error& error, const std::string& log) const {
+  if (!is_finding(error)) return error;
+  if (environment_.files.free_space(request_.scratch.parent) < request_.scratch.reserve) {
+    return core::Error(core::Code::kDiskFull, error.message()).with_hint(request_.scratch.hint);
+  }
+  const bool failed = std::ranges::any_of(kFailed, [&](auto words) { return log.find(words) != log.npos; });
+  // By the time of the checks it has started and answered.
+  const bool vanished = error.code() == core::Code::kDatabaseUnavailable && proof_.recovery_time && !failed;
+  if (!vanished && !postgres::blames_machine(log)) return std::nullopt;
+  return core::Error(core::Code::kUnavailable, "the server of the restored copy was ended: " + error.message())
+      .with_hint("the machine may have been short of memory or room; it is tried again later");
 }
 
 void Verification::recover_copy(const RecoveryPlan& plan, const postgres::InstancePaths& paths) {
@@ -214,8 +237,8 @@ void Verification::recover_copy(const RecoveryPlan& plan, const postgres::Instan
 }
 
 /// The server has ended, so that every page is in its file as it is.
-std::vector<postgres::DamagedBlock> Verification::check_pages(const std::filesystem::path& data) {
-  std::vector<postgres::DamagedBlock> damaged;
+Damaged Verification::check_pages(const std::filesystem::path& data) {
+  Damaged damaged;
   const auto control = postgres::parse_control_file(read_control_file(environment_.clock, data, stop_));
   if (control.data_checksum_version == 0) {
     proof_.checks.notes.emplace_back("the cluster has no page checksums, so that none were checked");
@@ -227,7 +250,7 @@ std::vector<postgres::DamagedBlock> Verification::check_pages(const std::filesys
   return damaged;
 }
 
-void Verification::check_file(const postgres::ClusterEntry& entry, std::vector<postgres::DamagedBlock>& damaged) {
+void Verification::check_file(const postgres::ClusterEntry& entry, Damaged& damaged) {
   // The server replaces a damaged page of these by an empty one.
   const bool is_map = entry.path.find("_fsm") != std::string::npos;
   thread_local core::Bytes buffer(kReadSize);
@@ -240,7 +263,9 @@ void Verification::check_file(const postgres::ClusterEntry& entry, std::vector<p
       ++proof_.pages;
       const auto page = core::ByteSpan(buffer).subspan(i * postgres::kPageSize, postgres::kPageSize);
       if (is_map || postgres::check_page(page, first + i) != postgres::PageState::kInvalid) continue;
-      if (damaged.size() < kDamagedKept) damaged.push_back({entry.path, first + i});
+      auto& directory = damaged[std::filesystem::path(entry.path).parent_path()];
+      ++directory.count;
+      if (directory.first.size() < kDamagedKept) directory.first.push_back({entry.path, first + i});
     }
     at += got;
     if (got < buffer.size()) return;
@@ -260,27 +285,29 @@ void Verification::start_closed(postgres::Server& server) {
   server.wait_until_ready(server.start(launcher_), kReadyDeadline, stop_);
 }
 
-void Verification::check_server(postgres::Server& server, std::vector<postgres::DamagedBlock> damaged) {
+void Verification::check_server(postgres::Server& server, const Damaged& damaged) {
   const auto connect = [&](const std::string& database) {
     auto target = server.management_target(database);
     const std::array<std::string, 2> candidates = {target.user, std::string(postgres::kSuperuserRole)};
-    return postgres::connect_as_superuser(std::move(target), candidates);
+    return postgres::connect_as_superuser(std::move(target), candidates, stop_);
   };
-  auto notes = std::move(proof_.checks.notes);
-  proof_.checks = postgres::check_cluster(
-      {.connect = connect,
-       .damaged = std::move(damaged),
-       .progress = [&](std::uint64_t done,
-                       std::uint64_t total) { report({.phase = "check", .done = done, .total = total}); }},
-      stop_);
-  proof_.checks.notes.insert(proof_.checks.notes.begin(), notes.begin(), notes.end());
-  proof_.problems.insert(proof_.problems.end(), proof_.checks.problems.begin(), proof_.checks.problems.end());
-  proof_.problem_count += proof_.checks.problem_count;
+  postgres::ClusterCheckRequest wanted;
+  wanted.connect = connect;
+  wanted.progress = [&](std::uint64_t done, std::uint64_t total) {
+    report({.phase = "check", .done = done, .total = total});
+  };
+  for (const auto& [path, directory] : damaged) wanted.damaged.push_back(directory);
+  postgres::check_cluster(wanted, proof_.checks, stop_);
 }
 
 void Verification::problem(std::string what) {
   ++proof_.problem_count;
   proof_.problems.push_back(std::move(what));
+}
+
+void Verification::found(const core::Error& error) {
+  store_damaged_ = is_store_damage(error.code());
+  problem(error.message());
 }
 
 /// Others may have learnt something about the backup while it was restored.

@@ -8,6 +8,7 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/time.h"
@@ -19,6 +20,13 @@ namespace backstay::postgres {
 struct DamagedBlock {
   std::string file;
   std::uint32_t block = 0;
+};
+
+/// The damaged pages of one directory: of a database in one tablespace, or of "global".
+struct DamagedDirectory {
+  /// Only some of them are named.
+  std::vector<DamagedBlock> first;
+  std::uint64_t count = 0;
 };
 
 struct ClusterChecks {
@@ -39,19 +47,27 @@ struct ClusterChecks {
 };
 
 struct ClusterCheckRequest {
-  /// A superuser's connections.
+  /// A superuser's connections, which end with the stop.
   ConnectTo connect;
-  std::vector<DamagedBlock> damaged;
+  std::vector<DamagedDirectory> damaged;
   /// Called with how many relations of how many have been looked at, of one database after the other.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
-  /// For one relation; what takes longer is noted.
-  std::chrono::milliseconds relation_deadline{std::chrono::hours(6)};
+  /// For all of it; what there is no time for is noted.
+  std::chrono::milliseconds deadline{std::chrono::hours(6)};
 };
 
 /// Every database can be entered; every relation has its file, which is not shorter than the source knew it to be;
 /// amcheck finds nothing in heaps and B-trees (and, without user-defined expressions, no row is missing in an index);
-/// row estimates are what the statistics say (only noted, since rows may be deleted at any time). Throws
-/// Error(cancelled) on a stop; what a check throws is a problem of what it looks at.
-ClusterChecks check_cluster(const ClusterCheckRequest& request, std::stop_token stop);
+/// row estimates are what the statistics say (only noted, since rows may be deleted at any time). Damaged pages are
+/// named by the relation that they are of, and those that no database has are a problem too. The databases' event
+/// triggers are turned off first.
+///
+/// What the server says of what it looks at is a problem. Throws Error where nothing can be said: cancelled on a stop,
+/// database_unavailable if the server has gone or lacks memory, disk_full, what `progress` throws. What was found by
+/// then is in `checks`.
+void check_cluster(const ClusterCheckRequest& request, ClusterChecks& checks, std::stop_token stop);
+
+/// True if a server's words are about the machine that it runs on: no room, no memory, or its process was killed.
+bool blames_machine(std::string_view words);
 
 }  // namespace backstay::postgres

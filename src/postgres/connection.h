@@ -38,11 +38,12 @@ struct ConnectionTarget {
 };
 
 /// For sessions with power in databases that others own: nothing that an owner sets for the database or puts into a
-/// schema has a say in what our statements mean.
+/// schema has a say in what our statements mean, and no library that is named there is loaded.
 inline constexpr std::string_view kManagementOptions =
     "-c search_path=pg_catalog -c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 "
     "-c idle_in_transaction_session_timeout=0 -c synchronous_commit=on -c client_min_messages=warning "
-    "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic";
+    "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic "
+    "-c session_preload_libraries= -c local_preload_libraries=";
 
 /// The rows of one statement as text.
 struct Rows {
@@ -65,10 +66,10 @@ inline constexpr std::chrono::milliseconds kStatementDeadline{60'000};
 
 /// libpq behind one class. Not thread-safe; movable. Parameters are sent as text and typed by the server.
 ///
-/// Errors: database_unavailable where the server cannot be reached, refuses connections for now or went away;
-/// timeout where the deadline passed (the statement is then cancelled and
-/// the connection closed); cancelled where the stop was requested; database_error with the server's words and its
-/// SQLSTATE for everything else, a refused login included.
+/// Errors: database_unavailable where the server cannot be reached, refuses connections for now, lacks memory or went
+/// away; disk_full where the server's disk is full; timeout where the deadline passed (the statement is then cancelled
+/// and the connection closed) or the server's own did; cancelled where the stop was requested; database_error with the
+/// server's words and its SQLSTATE for everything else, a refused login included.
 class Connection {
  public:
   explicit Connection(const ConnectionTarget& target, std::stop_token stop = {});

@@ -48,8 +48,11 @@ bool is_refusal(const std::string& message) {
 }
 
 Code code_of(const std::string& state, const std::string& message) {
-  // Shutdown, crash recovery, too many connections: the same may succeed later.
-  if (state.starts_with("57P0") || state == "53300") return Code::kDatabaseUnavailable;
+  if (state == "53100") return Code::kDiskFull;
+  // Shutdown, crash recovery, too many connections, too little memory: the same may succeed later.
+  if (state.starts_with("57P0") || state.starts_with("53")) return Code::kDatabaseUnavailable;
+  // A lock was waited for too long, or the statement was ended.
+  if (state == "55P03" || state == "57014") return Code::kTimeout;
   const bool removed = message.find("has already been removed") != std::string::npos;
   const bool invalidated = message.find("can no longer") != std::string::npos;
   if ((state == "58P01" && removed) || (state == "55000" && invalidated)) return Code::kWalGap;

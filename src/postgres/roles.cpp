@@ -122,17 +122,14 @@ bool rename_database(Connection& connection, const std::string& from, const std:
 
 }  // namespace
 
-std::vector<std::string> disable_subscriptions(Connection& connection, const ConnectTo& connect) {
+/// Not by ALTER SUBSCRIPTION: event triggers of their databases would run.
+std::vector<std::string> disable_subscriptions(Connection& connection) {
   std::vector<std::string> disabled;
   const auto rows = connection.query(
-      "SELECT d.datname, s.subname FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = "
-      "s.subdbid "
-      "WHERE s.subenabled ORDER BY 1, 2");
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    auto there = connect(rows.text(i, 0));
-    there.query(fmt::format("ALTER SUBSCRIPTION {} DISABLE", quote_identifier(rows.text(i, 1))));
-    disabled.push_back(rows.text(i, 0) + '/' + rows.text(i, 1));
-  }
+      "WITH disabled AS (UPDATE pg_catalog.pg_subscription SET subenabled = false WHERE subenabled RETURNING subdbid, "
+      "subname) SELECT d.datname, s.subname FROM disabled s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid ORDER "
+      "BY 1, 2");
+  for (std::size_t i = 0; i < rows.size(); ++i) disabled.push_back(rows.text(i, 0) + '/' + rows.text(i, 1));
   return disabled;
 }
 
@@ -168,13 +165,14 @@ void set_passwords(const ConnectTo& connect, const Access& access) {
   if (access.superuser_password) put_superuser(connection, access);
 }
 
-Connection connect_as_superuser(ConnectionTarget target, std::span<const std::string> candidates) {
+Connection connect_as_superuser(ConnectionTarget target, std::span<const std::string> candidates,
+                                std::stop_token stop) {
   std::string tried;
   for (const auto& candidate : candidates) {
     tried += (tried.empty() ? "'" : ", '") + candidate + "'";
     target.user = candidate;
     try {
-      Connection connection(target);
+      Connection connection(target, stop);
       if (connection.query("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user").truth(0, 0)) {
         return connection;
       }
@@ -196,7 +194,7 @@ HandOverReport hand_over(const ConnectTo& connect, const HandOver& request) {
   check_names(access);
   HandOverReport report;
   auto connection = connect(std::string(kMaintenanceDatabase));
-  report.disabled_subscriptions = disable_subscriptions(connection, connect);
+  report.disabled_subscriptions = disable_subscriptions(connection);
   report.role_created = !rename_role(connection, request.recovered_role, access.role);
   report.database_created = !rename_database(connection, request.recovered_database, access.database);
   put_application_role(connection, access);

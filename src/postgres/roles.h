@@ -40,14 +40,15 @@ void set_passwords(const ConnectTo& connect, const Access& access);
 
 /// Connects to a closed server as the first of these roles that exists there and is a superuser; the server asks for
 /// no password. Throws Error(database_error) that names the roles tried.
-Connection connect_as_superuser(ConnectionTarget target, std::span<const std::string> candidates);
+Connection connect_as_superuser(ConnectionTarget target, std::span<const std::string> candidates,
+                                std::stop_token stop = {});
 
 /// Makes sure that the role `name` exists, is a superuser, may log in and replicate, and has this password.
 void ensure_management_role(Connection& connection, const std::string& name, const core::Secret& password);
 
 /// Disables every subscription of the server: a copy must not take what is meant for its source. Their names, as
 /// "database/subscription".
-std::vector<std::string> disable_subscriptions(Connection& connection, const ConnectTo& connect);
+std::vector<std::string> disable_subscriptions(Connection& connection);
 
 struct HandOver {
   std::string recovered_role;      ///< the application's role at the source
