@@ -13,6 +13,8 @@ namespace {
 using postgres::Lsn;
 
 constexpr std::uint64_t kSegment = 1U << 20;
+/// So many segments later the server is near the end of what it keeps, and the next checkpoint takes nothing yet.
+constexpr int kSegmentsToLimit = 4;
 constexpr auto kDeadline = std::chrono::seconds(60);
 constexpr auto kPoll = std::chrono::milliseconds(20);
 constexpr const char* kConfig =
@@ -72,8 +74,8 @@ TEST_F(WalGapTest, LetsWalGoAtTheLimitAndKeepsTheMap) {
   for (int i = 0; i < 8; ++i) {
     write_wal(1);
     change(10 + i);
+    if (i == kSegmentsToLimit) wait("a gap", [&] { return status().gap.has_value(); });
   }
-  wait("a gap", [&] { return status().gap.has_value(); });
   const Lsn gone = status().gap->from;
   EXPECT_NE(status().needs_base_backup.find(postgres::format_lsn(gone)), std::string::npos);
   for (int i = 0; i < 12; ++i) {
@@ -121,6 +123,49 @@ TEST_F(WalGapTest, LetsWalGoAtTheLimitAndKeepsTheMap) {
   EXPECT_EQ(holes, 1U);
   const auto backup = take_backup(instance_, cluster_, &**receiver_);
   EXPECT_FALSE(status().gap);
+  EXPECT_EQ(status().needs_base_backup, "");
+}
+
+TEST_F(WalGapTest, GapEndsWhereStoringBeginsAgainAfterTheSlotWasLost) {
+  store_->go_away();
+  for (int i = 0; i <= kSegmentsToLimit; ++i) write_wal(1);
+  wait("a gap", [&] { return status().gap.has_value(); });
+  const auto restart = [&](const char* senders) {
+    cluster_.query(fmt::format("ALTER SYSTEM SET max_wal_senders = {}", senders));
+    cluster_.stop();
+    cluster_.start();
+  };
+  restart("0");
+  for (int i = 0; i < 3; ++i) {
+    write_wal(4);
+    checkpoint();
+  }
+  ASSERT_EQ(slot().wal_status, "lost");
+  const BranchPoint lost = checkpoint();
+  restart("10");
+  wait("the loss", [&] { return status().needs_base_backup.starts_with("WAL was lost"); });
+  store_->come_back();
+  wait("the stream again", [&] { return status().connected && !status().gap->open; });
+  EXPECT_GT(status().gap->to + kSegment, lost.lsn);
+  (*receiver_)->note_base_backup({lost.lsn.value - kSegment});
+  EXPECT_NE(status().needs_base_backup, "") << "it began before WAL was stored again";
+  take_backup(instance_, cluster_, &**receiver_);
+  EXPECT_FALSE(status().gap);
+  EXPECT_EQ(status().needs_base_backup, "");
+}
+
+TEST_F(WalGapTest, BackupThatIsToldOfLateIsBehindATablespace) {
+  const auto base = checkpoint();
+  const auto place = directory_.path() / "late";
+  files_.make_directories(place, 0700);
+  if (const auto user = postgres::testing::test_identity()) files_.set_owner(place, user->uid, user->gid);
+  cluster_.query("CREATE TABLESPACE late LOCATION '" + place.string() + "'");
+  const auto after = checkpoint();
+  ASSERT_TRUE((*receiver_)->send_all(kDeadline, {}));
+  EXPECT_EQ(status().needs_base_backup, "");
+  (*receiver_)->note_base_backup(base.lsn);
+  EXPECT_NE(status().needs_base_backup, "");
+  (*receiver_)->note_base_backup(after.lsn);
   EXPECT_EQ(status().needs_base_backup, "");
 }
 

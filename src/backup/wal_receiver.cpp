@@ -33,6 +33,8 @@ constexpr core::Duration kProofMargin = std::chrono::seconds(1);
 constexpr core::Duration kLimitLook = std::chrono::milliseconds(500);
 constexpr std::uint64_t kSegmentsToLimit = 2;
 constexpr mode_t kSpoolMode = 0700;
+constexpr std::string_view kWalLost = "WAL was lost before it reached the store";
+constexpr std::string_view kTablespaceMade = "a tablespace was created, whose creation cannot be replayed";
 
 struct Position {
   postgres::TimelineId timeline;
@@ -84,7 +86,11 @@ class WalReceiver::Impl {
   void keep_window_end(const std::stop_token& stop);
   void put_window_end(bool at_once);
   void note_connected() EXCLUDES(mutex_);
+  void note_tablespace(postgres::Lsn lsn) EXCLUDES(mutex_);
+  void want_for_tablespace() REQUIRES(mutex_);
+  void want(postgres::Lsn at, const std::string& reason) REQUIRES(mutex_);
   void begin_after_gap(const core::Error& error);
+  void note_beginning_after_gap() EXCLUDES(mutex_);
   void wait_for_store(const std::stop_token& stop);
   bool is_at_limit() const;
   void let_go();
@@ -140,12 +146,8 @@ class WalReceiver::Impl {
   core::SteadyTime last_bytes_ GUARDED_BY(mutex_);
   unsigned waiting_for_proof_ GUARDED_BY(mutex_) = 0;
   postgres::Lsn newest_backup_ GUARDED_BY(mutex_);
+  postgres::Lsn newest_tablespace_ GUARDED_BY(mutex_);
   postgres::Lsn backup_wanted_for_ GUARDED_BY(mutex_);
-
-  bool has_base_backup() const EXCLUDES(mutex_) {
-    const core::LockGuard lock(mutex_);
-    return newest_backup_ != postgres::Lsn{};
-  }
 
   std::shared_ptr<WalUploader> uploader() const EXCLUDES(mutex_) {
     const core::LockGuard lock(mutex_);
@@ -323,6 +325,7 @@ void WalReceiver::Impl::find_position(postgres::ReplicationConnection& connectio
   position_ = position;
   prime_indexer();
   uploader()->begin(position->timeline, position->next, position->stored);
+  if (after_gap_) note_beginning_after_gap();
 }
 
 /// A record that began in the segment before must be known when its end arrives.
@@ -349,7 +352,6 @@ void WalReceiver::Impl::begin_after_gap(const core::Error& error) {
   core::log_error(
       "wal.gap", "the server no longer has WAL that was not stored yet; a new base backup is needed",
       {{"instance", config_.instance}, {"from", postgres::format_lsn(position_->next)}, {"error", error.what()}});
-  const postgres::Lsn lost = position_->next;
   uploader()->end();
   postgres::Connection connection(config_.connection);
   postgres::drop_slot(connection, config_.slot);
@@ -358,9 +360,18 @@ void WalReceiver::Impl::begin_after_gap(const core::Error& error) {
   acknowledged_ = {};
   after_gap_ = true;
   forget_proofs();
-  want_base_backup(lost, "WAL was lost before it reached the store");
+  want_base_backup(std::nullopt, std::string(kWalLost));
   const core::LockGuard lock(mutex_);
   status_.proven_end.reset();
+}
+
+/// A base backup that began before is of no use, however late it is stored.
+void WalReceiver::Impl::note_beginning_after_gap() {
+  want_base_backup(position_->next, std::string(kWalLost));
+  const core::LockGuard lock(mutex_);
+  if (!status_.gap || !status_.gap->open) return;
+  status_.gap->to = position_->next;
+  status_.gap->open = false;
 }
 
 /// With a full spool nothing is received, until there is room or the server can keep no more.
@@ -450,14 +461,30 @@ void WalReceiver::Impl::note_base_backup(postgres::Lsn start) {
   if (status_.gap && !status_.gap->open && start >= status_.gap->to) status_.gap.reset();
   newest_backup_ = std::max(newest_backup_, start);
   if (newest_backup_ >= backup_wanted_for_) status_.needs_base_backup.clear();
+  want_for_tablespace();
 }
 
 void WalReceiver::Impl::want_base_backup(std::optional<postgres::Lsn> lsn, const std::string& reason) {
   const core::LockGuard lock(mutex_);
-  const postgres::Lsn at = lsn.value_or(newest_backup_ + 1);
+  want(lsn.value_or(newest_backup_ + 1), reason);
+}
+
+void WalReceiver::Impl::want(postgres::Lsn at, const std::string& reason) {
   if (at <= newest_backup_) return;
   backup_wanted_for_ = std::max(backup_wanted_for_, at);
   status_.needs_base_backup = reason;
+}
+
+void WalReceiver::Impl::note_tablespace(postgres::Lsn lsn) {
+  const core::LockGuard lock(mutex_);
+  newest_tablespace_ = std::max(newest_tablespace_, lsn);
+  want_for_tablespace();
+}
+
+/// Without a backup there is no window that could close; but one that began before may be told of later.
+void WalReceiver::Impl::want_for_tablespace() {
+  if (newest_backup_ == postgres::Lsn{} || newest_tablespace_ <= backup_wanted_for_) return;
+  want(newest_tablespace_, std::string(kTablespaceMade));
 }
 
 void WalReceiver::Impl::stream(postgres::ReplicationConnection& connection, const std::stop_token& stop) {
@@ -521,11 +548,7 @@ void WalReceiver::Impl::take(const postgres::WalData& data) {
       tablespaces = index.tablespaces;
       return index;
     });
-    // Before the first backup there is no window that could close.
-    if (!tablespaces.empty() && has_base_backup()) {
-      want_base_backup(postgres::Lsn{tablespaces.back()},
-                       "a tablespace was created, whose creation cannot be replayed");
-    }
+    if (!tablespaces.empty()) note_tablespace(postgres::Lsn{tablespaces.back()});
     position_->next += piece.size();
     bytes = bytes.subspan(piece.size());
   }

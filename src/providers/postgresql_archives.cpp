@@ -387,7 +387,7 @@ std::shared_ptr<repository::Repository> PostgresqlArchives::wait_for_repository(
 }
 
 /// What one before this found missing is still missing. Archiving does not depend on it.
-void PostgresqlArchives::tell_of_backups(repository::Repository& repository, const std::string& instance_id,
+bool PostgresqlArchives::tell_of_backups(repository::Repository& repository, const std::string& instance_id,
                                          backup::WalReceiver& running) {
   try {
     backup::WalArchive archive(repository, instance_id);
@@ -397,8 +397,10 @@ void PostgresqlArchives::tell_of_backups(repository::Repository& repository, con
     const auto window = archive.window();
     const bool had_one = window.earliest || !window.gaps.empty();
     if (had_one && window.needs_base_backup) running.want_base_backup("the newest WAL follows upon no backup");
+    return true;
   } catch (const core::Error& error) {
     core::log_warning("wal.window_unknown", error.what(), {{"instance", instance_id}});
+    return false;
   }
 }
 
@@ -433,8 +435,16 @@ void PostgresqlArchives::receive_into(const std::shared_ptr<repository::Reposito
     const core::LockGuard lock(mutex_);
     receivers_.erase(body.instance.id);
   };
+  const auto tell = [&] { return tell_of_backups(*repository, body.instance.id, *running); };
+  std::jthread teller;
   try {
-    tell_of_backups(*repository, body.instance.id, *running);
+    if (!tell()) {
+      teller = std::jthread([&](const std::stop_token& ended) {
+        for (auto pause = kFirstOpenRetry; world_.deps.clock.wait(ended, pause) && !tell();) {
+          pause = std::min(pause * 2, kLongestOpenRetry);
+        }
+      });
+    }
     running->run(stop);
   } catch (...) {
     forget();

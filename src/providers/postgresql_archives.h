@@ -82,7 +82,8 @@ class PostgresqlArchives {
   /// The same with a repository that is there.
   void receive_into(const std::shared_ptr<repository::Repository>& repository, const control::ServiceBody& body,
                     std::stop_token stop, std::int64_t epoch);
-  static void tell_of_backups(repository::Repository& repository, const std::string& instance_id,
+  /// False if the store did not tell.
+  static bool tell_of_backups(repository::Repository& repository, const std::string& instance_id,
                               backup::WalReceiver& running);
   [[nodiscard]] ReceiverView view_of(const std::string& instance_id) const;
   [[nodiscard]] std::shared_ptr<backup::WalReceiver> receiver(const std::string& instance_id) const;
