@@ -14,6 +14,7 @@
 #include "control/retention_schedule.h"
 #include "control/schedule_runner.h"
 #include "control/service_operations.h"
+#include "control/verification_commands.h"
 #include "control/verification_schedule.h"
 #include "control/webhook_dispatch.h"
 #include "core/error.h"
@@ -79,7 +80,7 @@ class Engine::Life {
     add_workers(config_.workers, runner_.kinds_but(aside));
     add_workers(kTidyingWorkers, tidying);
     add_workers(kImportWorkers, importing);
-    add_workers(1, verifying);
+    add_workers(1, verifying, {std::string(kPolicyLane), std::string(kAskedLane)});
     // A dead server must not wait for other services' long backups.
     add_workers(1, {std::string(kinds::kRestart)});
     threads_.emplace_back([this](const std::stop_token& stop) { reconcile(stop); });
@@ -94,18 +95,23 @@ class Engine::Life {
   Life& operator=(const Life&) = delete;
 
  private:
-  void add_workers(unsigned count, const std::vector<std::string>& kinds) {
+  using Names = std::vector<std::string>;
+
+  /// Lanes that are named take turns.
+  void add_workers(unsigned count, const Names& kinds, const Names& lanes = {""}) {
     for (unsigned i = 0; i < count; ++i) {
-      threads_.emplace_back([this, kinds](const std::stop_token& stop) { work(stop, kinds); });
+      threads_.emplace_back([this, kinds, lanes](const std::stop_token& stop) { work(stop, kinds, lanes); });
     }
   }
 
-  void work(const std::stop_token& stop, const std::vector<std::string>& only) {
+  void work(const std::stop_token& stop, const Names& only, const Names& lanes) {
     std::uint64_t heard = 0;
     while (!stop.stop_requested()) {
       bool worked = false;
       try {
-        worked = runner_.run_one(stop, only);
+        for (const auto& lane : lanes) {
+          if (!stop.stop_requested()) worked = runner_.run_one(stop, only, lane) || worked;
+        }
       } catch (...) {
         core::log_error("worker.failed", core::as_error(std::current_exception()).message());
       }

@@ -129,9 +129,9 @@ OperationRunner::OperationRunner(RunnerDependencies dependencies, OperationKinds
       owner_(metadata::lease_owner(server)),
       running_gauge_(dependencies.metrics.gauge("backstay_control_operations_running", "Operations running now")) {}
 
-bool OperationRunner::run_one(std::stop_token stop, const std::vector<std::string>& only) {
+bool OperationRunner::run_one(std::stop_token stop, const std::vector<std::string>& only, const std::string& lane) {
   auto claimed = deps_.database.write(
-      [&](auto& tx) { return metadata::Operations(tx).claim({server_, deps_.clock.now(), kLease, only}); });
+      [&](auto& tx) { return metadata::Operations(tx).claim({server_, deps_.clock.now(), kLease, only, lane}); });
   if (!claimed) return false;
   const std::string id = claimed->id;
   {

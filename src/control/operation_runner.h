@@ -32,9 +32,9 @@ class OperationRunner {
   /// `server` is the epoch of this run of the server.
   OperationRunner(RunnerDependencies dependencies, OperationKinds operation_kinds, std::int64_t server);
 
-  /// Claims one operation (of `only`, if given) and runs it to its end, to its next retry or until `stop`. False if
-  /// none was due.
-  bool run_one(std::stop_token stop, const std::vector<std::string>& only = {});
+  /// Claims one operation (of the kinds `only` and of the lane, if given) and runs it to its end, to its next retry or
+  /// until `stop`. False if none was due.
+  bool run_one(std::stop_token stop, const std::vector<std::string>& only = {}, const std::string& lane = {});
   /// Every kind that it knows, without these.
   [[nodiscard]] std::vector<std::string> kinds_but(const std::vector<std::string>& left_out) const;
   /// Extends the leases of what runs, and gives back what could not be ended.

@@ -22,4 +22,8 @@ void destroy_instance(const WorkDependencies& deps, StepContext& context, const 
 void take_backup(const WorkDependencies& deps, StepContext& context);
 void confirm_backup(const WorkDependencies& deps, StepContext& context);
 
+/// Of a verification, also one that never began: nothing is known, and it is tried again.
+void note_verification_cancelled(const NoteDependencies& deps, metadata::Transaction& tx,
+                                 const model::Operation& operation);
+
 }  // namespace backstay::control

@@ -159,10 +159,8 @@ std::optional<AtRisk> Queries::at_risk(const std::string& service_id, const Prin
 
 std::optional<model::Backup> Queries::last_verified(const std::string& service_id, const Principal& principal) {
   require_scope(principal, model::kScopeBackupsRead);
-  auto found = database_.read(
+  return database_.read(
       [&](auto& tx) { return metadata::Backups(tx).last_verified(visible_service(tx, service_id, principal).id); });
-  if (found && !model::is_sound(*found)) found.reset();
-  return found;
 }
 
 std::optional<model::ChainReport> Queries::chain(const std::string& service_id, const Principal& principal) {

@@ -173,6 +173,8 @@ void note_cancelled(const NoteDependencies& deps, metadata::Transaction& tx, con
   } else if (operation.kind == kinds::kBackup) {
     note_backup_failed(deps, tx, operation, events::kOperationCancelled, "the backup was cancelled",
                        "schedule another one if it is still wanted");
+  } else if (operation.kind == kinds::kVerify) {
+    note_verification_cancelled(deps, tx, operation);
   } else if (operation.kind == kinds::kCreate || operation.kind == kinds::kRecover) {
     mark_not_made(deps, tx, operation, events::kOperationCancelled,
                   operation.kind == kinds::kCreate ? "making the service was cancelled" : "the recovery was cancelled",

@@ -76,6 +76,11 @@ bool is_in_the_way(const model::Operation& operation, const std::string& target)
   return operation.kind == kinds::kBackup || operation.kind == kinds::kRestart;
 }
 
+/// Besides, of a candidate: whether its backups work matters to nobody any more, and may take hours to see.
+bool is_to_end(const model::Operation& operation, const std::string& target) {
+  return is_in_the_way(operation, target) || operation.kind == kinds::kVerify;
+}
+
 /// Of the candidate everything, of the service what is in the way and not its own lane's matter.
 std::vector<model::Operation> obstacles(metadata::Transaction& tx, const model::Operation& operation) {
   std::vector<model::Operation> found;
@@ -96,7 +101,7 @@ void clear_the_way(const WorkDependencies& deps, const model::Operation& operati
   const auto found = deps.database.write([&](auto& tx) {
     const auto open = obstacles(tx, operation);
     for (const auto& obstacle : open) {
-      if (is_in_the_way(obstacle, target_of(operation))) cancel({deps.events, deps.clock}, tx, obstacle);
+      if (is_to_end(obstacle, target_of(operation))) cancel({deps.events, deps.clock}, tx, obstacle);
     }
     return open;
   });
@@ -391,7 +396,8 @@ EnteredSwitch enter_switch(const SwitchDependencies& deps, metadata::Transaction
   if (plan.candidate) services.push_back(plan.candidate->id);
   for (const auto& id : services) {
     for (const auto& operation : open_operations(tx, id)) {
-      if (operation.kind != kinds::kBackup) continue;
+      const bool of_candidate = id != service.id;
+      if (operation.kind != kinds::kBackup && !(of_candidate && operation.kind == kinds::kVerify)) continue;
       cancel(notes, tx, operation);
       entered.cancelled.push_back(operation.id);
     }

@@ -26,8 +26,8 @@ struct SwitchDependencies {
   core::Clock& clock;
 };
 
-/// Enters the switch-over and cancels backups that are in its way: their ids are to be told to the queue after the
-/// commit (OperationQueue::cancel), which is to be rung.
+/// Enters the switch-over and cancels backups, and verifications of the candidate's, that are in its way: their ids are
+/// to be told to the queue after the commit (OperationQueue::cancel), which is to be rung.
 struct EnteredSwitch {
   model::Operation operation{};
   std::vector<std::string> cancelled{};

@@ -5,6 +5,8 @@
 #include "control/recovery_places.h"
 #include "control/retention_question.h"
 #include "control/testing/control_world.h"
+#include "control/verification_commands.h"
+#include "control/verification_schedule.h"
 #include "metadata/backups.h"
 #include "metadata/instances.h"
 #include "metadata/operations.h"
@@ -465,6 +467,27 @@ TEST_F(SwitchTest, OpenBackupsOfBothAreCancelled) {
   switch_over();
   EXPECT_EQ(world_.queries->backup(of_service.id, world_.admin).state, model::BackupState::kFailed);
   EXPECT_EQ(world_.queries->backup(of_candidate.id, world_.admin).state, model::BackupState::kFailed);
+}
+
+TEST_F(SwitchTest, VerificationsOfTheCandidateEndAndNoneIsEntered) {
+  const auto made = candidate();
+  const auto backup = backups_of(made.id).front().id;
+  VerificationCommands verifications({*world_.database, *world_.registry, *world_.queue});
+  VerificationSchedule policy(*world_.database, *world_.registry, *world_.queue, world_.clock, world_.server, {});
+  const auto state_of = [&](const std::string& id) { return world_.queries->operation(id, world_.admin).state; };
+  const auto queued = verifications.verify(backup, world_.admin);
+  begin_switch();
+  EXPECT_EQ(state_of(queued.id), model::OperationState::kCancelled);
+  EXPECT_EQ(refusal([&] { verifications.verify(backup, world_.admin); }).code(), core::Code::kConflict);
+  policy.tick();
+  // One that came in between after all holds up nothing.
+  const auto late = world_.database->write([&](auto& tx) {
+    EXPECT_TRUE(open_verifications(tx).empty());
+    return enqueue_verification(tx, *world_.queue, metadata::Backups(tx).require(backup), kPolicyLane).id;
+  });
+  settle();
+  EXPECT_EQ(state_of(late), model::OperationState::kCancelled);
+  expect_one_serves(made.status.instance_id);
 }
 
 TEST_F(SwitchTest, APausedOrDeletedServiceIsNotSwitched) {

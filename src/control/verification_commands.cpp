@@ -1,8 +1,13 @@
 #include "control/verification_commands.h"
 
+#include <algorithm>
+#include <optional>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "control/idempotency.h"
+#include "control/switch_plan.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "metadata/backups.h"
@@ -14,9 +19,6 @@
 namespace backstay::control {
 namespace {
 
-/// One copy at a time: it takes room, and the disk has other work.
-constexpr std::string_view kLane = "verification";
-
 void require_confirmed(const model::Backup& backup) {
   if (backup.state == model::BackupState::kCompleted && backup.confirmed_at) return;
   throw core::Error(core::Code::kConflict, fmt::format("the backup '{}' is {}: only one that was read back whole can "
@@ -25,25 +27,34 @@ void require_confirmed(const model::Backup& backup) {
       .with_hint("wait until it is confirmed, or verify another one");
 }
 
-}  // namespace
-
-std::vector<model::Operation> open_verifications(metadata::Transaction& tx, const std::string& backup_id) {
-  metadata::OperationFilter open;
-  open.kind = kinds::kVerify;
-  open.open_only = true;
-  auto found = metadata::Operations(tx).list(open);
-  if (backup_id.empty()) return found;
-  std::erase_if(found, [&](const auto& operation) {
-    return core::find_string(operation.request, "backupId").value_or("") != backup_id;
-  });
-  return found;
+/// Of this backup. One service has no more than one that was asked for, so that it does not keep others waiting.
+std::optional<model::Operation> find_open(metadata::Transaction& tx, const model::Backup& backup) {
+  const auto open = open_verifications(tx, backup.service_id);
+  for (const auto& operation : open) {
+    if (core::find_string(operation.request, "backupId") == backup.id) return operation;
+  }
+  const auto other = std::ranges::find(open, kAskedLane, &model::Operation::lane);
+  if (other == open.end()) return std::nullopt;
+  throw core::Error(core::Code::kConflict, "another backup of the service is being verified already")
+      .with_hint(fmt::format("wait for the end of the operation '{}', or cancel it", other->id));
 }
 
-model::Operation enqueue_verification(metadata::Transaction& tx, OperationQueue& queue, const model::Backup& backup) {
+}  // namespace
+
+std::vector<model::Operation> open_verifications(metadata::Transaction& tx, const std::string& service_id) {
+  metadata::OperationFilter open;
+  open.service_id = service_id;
+  open.kind = kinds::kVerify;
+  open.open_only = true;
+  return metadata::Operations(tx).list(open);
+}
+
+model::Operation enqueue_verification(metadata::Transaction& tx, OperationQueue& queue, const model::Backup& backup,
+                                      std::string_view lane) {
   return queue.enqueue(tx, {.kind = std::string(kinds::kVerify),
                             .team_id = backup.team_id,
                             .service_id = backup.service_id,
-                            .lane = std::string(kLane),
+                            .lane = std::string(lane),
                             .request = {{"backupId", backup.id}},
                             .secrets = {},
                             .not_before = {}});
@@ -61,6 +72,7 @@ model::Backup VerificationCommands::require_verifiable(metadata::Transaction& tx
     throw core::Error(core::Code::kConflict, fmt::format("the service '{}' is deleted", service.name))
         .with_hint("undelete it, or recover the backup into a service");
   }
+  require_no_switch(tx, service);
   require_confirmed(*backup);
   const auto instance = metadata::Instances(tx).require(backup->instance_id);
   if (const auto problem = deps_.providers.of_kind(service.provider.kind).verification_problem(instance, *backup)) {
@@ -74,8 +86,8 @@ model::Backup VerificationCommands::require_verifiable(metadata::Transaction& tx
 model::Operation VerificationCommands::verify(const std::string& backup_id, const Principal& principal) {
   auto operation = deps_.database.write([&](auto& tx) {
     const auto backup = require_verifiable(tx, backup_id, principal);
-    const auto open = open_verifications(tx, backup_id);
-    auto entered = open.empty() ? enqueue_verification(tx, deps_.operations, backup) : open.front();
+    auto open = find_open(tx, backup);
+    auto entered = open ? std::move(*open) : enqueue_verification(tx, deps_.operations, backup, kAskedLane);
     take_effect(tx, principal, entered.id);
     return entered;
   });

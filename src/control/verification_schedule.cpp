@@ -1,5 +1,8 @@
 #include "control/verification_schedule.h"
 
+#include <algorithm>
+
+#include "control/switch_plan.h"
 #include "control/verification_commands.h"
 #include "metadata/backups.h"
 #include "metadata/instances.h"
@@ -13,21 +16,26 @@ namespace {
 constexpr std::size_t kAtOnce = 20;
 /// One whose operation is open; its end sets the turn anew.
 constexpr auto kWhileOpen = std::chrono::hours(24);
+constexpr auto kWhileSwitched = std::chrono::minutes(1);
 
 }  // namespace
 
 void hurry_verification(metadata::Transaction& tx, const std::string& service_id, core::Timestamp now) {
-  metadata::VerificationTurns(tx).set(service_id, now);
+  metadata::VerificationTurns(tx).hurry(service_id, now);
+}
+
+bool VerificationSchedule::is_busy(metadata::Transaction& tx) {
+  const auto open = open_verifications(tx);
+  return std::ranges::find(open, kPolicyLane, &model::Operation::lane) != open.end();
 }
 
 void VerificationSchedule::tick() {
   const auto now = clock_.now();
-  const bool any = database_.read([&](auto& tx) {
-    return !metadata::VerificationTurns(tx).due(server_, now, 1).empty() && open_verifications(tx).empty();
-  });
+  const bool any = database_.read(
+      [&](auto& tx) { return !metadata::VerificationTurns(tx).due(server_, now, 1).empty() && !is_busy(tx); });
   if (!any) return;
   const bool entered = database_.write([&](auto& tx) {
-    if (!open_verifications(tx).empty()) return false;
+    if (is_busy(tx)) return false;
     for (const auto& id : metadata::VerificationTurns(tx).due(server_, now, kAtOnce)) {
       if (enter(tx, id, now)) return true;
     }
@@ -41,6 +49,14 @@ bool VerificationSchedule::enter(metadata::Transaction& tx, const std::string& s
   const auto service = metadata::Services(tx).require(service_id);
   if (!service.backups.enabled || service.delete_requested_at || service.deleted_at) {
     turns.set(service_id, std::nullopt);
+    return false;
+  }
+  if (open_switch(tx, service)) {
+    turns.set(service_id, now + kWhileSwitched);
+    return false;
+  }
+  if (!open_verifications(tx, service_id).empty()) {
+    turns.set(service_id, now + kWhileOpen);
     return false;
   }
   const auto backups = metadata::Backups(tx).list_of({service_id});
@@ -57,7 +73,7 @@ bool VerificationSchedule::enter(metadata::Transaction& tx, const std::string& s
     turns.set(service_id, std::nullopt);
     return false;
   }
-  enqueue_verification(tx, queue_, backup);
+  enqueue_verification(tx, queue_, backup, kPolicyLane);
   turns.set(service_id, now + kWhileOpen);
   return true;
 }

@@ -12,11 +12,11 @@
 
 namespace backstay::control {
 
-/// The service is looked at now: one of its backups was confirmed.
+/// The service is looked at soon: one of its backups was confirmed. One that waits keeps its place.
 void hurry_verification(metadata::Transaction& tx, const std::string& service_id, core::Timestamp now);
 
-/// For one thread. Of the services that the server drives, the one that has waited for longest; nobody else while a
-/// verification is open, so that one that is asked for waits for one other at most. What it knows is in the state.
+/// For one thread. Of the services that the server drives, the one that has waited for longest; nobody else while one
+/// that it entered is open. What it knows is in the state.
 class VerificationSchedule {
  public:
   /// All outlive it.
@@ -26,6 +26,7 @@ class VerificationSchedule {
   void tick();
 
  private:
+  [[nodiscard]] static bool is_busy(metadata::Transaction& tx);
   /// True if its newest backup is being verified now.
   bool enter(metadata::Transaction& tx, const std::string& service_id, core::Timestamp now);
 

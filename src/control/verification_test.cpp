@@ -9,6 +9,7 @@
 #include "metadata/backups.h"
 #include "metadata/instances.h"
 #include "metadata/operations.h"
+#include "metadata/verification_turns.h"
 
 namespace backstay::control {
 namespace {
@@ -37,6 +38,18 @@ class VerificationTest : public ::testing::Test {
       if (call.starts_with("verify_backup ")) ids.push_back(call.substr(14));
     }
     return ids;
+  }
+  std::vector<model::Operation> open() {
+    return world_.database->read([](auto& tx) { return open_verifications(tx); });
+  }
+  std::vector<std::string> due(core::Timestamp now) {
+    return world_.database->read([&](auto& tx) { return metadata::VerificationTurns(tx).due(world_.server, now, 10); });
+  }
+  bool has_user(const model::Operation& operation) {
+    const auto instance = world_.service(service_.id).status.instance_id;
+    auto tx = world_.database->begin(metadata::Access::kWrite);  // never committed
+    const auto node = metadata::Instances(tx).require(instance).node;
+    return metadata::Allocations(tx).allocate("uid", node, operation.id, {1, 1}) != 1;
   }
   core::Code refusal(const std::string& id) {
     try {
@@ -204,12 +217,107 @@ TEST_F(VerificationTest, PolicyThatIsOffDoesNothing) {
   EXPECT_TRUE(verified().empty());
 }
 
-TEST_F(VerificationTest, OneIsOpenAtATime) {
-  const auto taken = take_backup();
-  commands().verify(taken.id, world_.admin);
+TEST_F(VerificationTest, OneThatIsAskedForIsOpenForAService) {
+  const auto one = take_backup();
+  const auto other = take_backup();
+  const auto entered = commands().verify(one.id, world_.admin);
+  EXPECT_EQ(refusal(other.id), core::Code::kConflict);
   schedule().tick();
-  const auto open = world_.database->read([](auto& tx) { return open_verifications(tx); });
-  EXPECT_EQ(open.size(), 1U);
+  EXPECT_EQ(open().size(), 1U) << "the policy waits for it";
+  world_.settle();
+  EXPECT_EQ(operation(entered.id).state, model::OperationState::kSucceeded);
+  EXPECT_EQ(commands().verify(other.id, world_.admin).state, model::OperationState::kQueued);
+}
+
+TEST_F(VerificationTest, PolicyHasItsTurnBesideThoseThatAreAskedFor) {
+  const auto taken = take_backup();
+  auto request = world_.create_request("others");
+  request.backups = world_.backups_request();
+  const auto others = world_.commands->create_service(request, world_.admin).service.id;
+  world_.settle();
+  commands().verify(taken.id, world_.admin);
+  auto policy = schedule();
+  for (int i = 0; i < 3; ++i) policy.tick();
+  ASSERT_EQ(open().size(), 2U);
+  EXPECT_TRUE(world_.runner->run_one({}, {}, std::string(kPolicyLane)));
+  ASSERT_EQ(open().size(), 1U);
+  EXPECT_EQ(open().front().lane, kAskedLane);
+  ASSERT_EQ(verified().size(), 1U);
+  EXPECT_EQ(backup(verified().front()).service_id, others);
+}
+
+TEST_F(VerificationTest, OneThatWaitsKeepsItsPlaceWhenABackupIsConfirmed) {
+  const auto waits_since = world_.clock.now();
+  world_.database->write([&](auto& tx) { metadata::VerificationTurns(tx).set(service_.id, waits_since); });
+  world_.clock.advance(hours(1));
+  take_backup();
+  EXPECT_EQ(due(waits_since), std::vector{service_.id});
+  world_.database->write([&](auto& tx) { metadata::VerificationTurns(tx).set(service_.id, std::nullopt); });
+  take_backup();
+  EXPECT_EQ(due(world_.clock.now()), std::vector{service_.id});
+}
+
+TEST_F(VerificationTest, EndsThoughTheRecordOfItsBackupHasGone) {
+  const auto removed = take_backup();
+  const auto other = take_backup();
+  const auto remove = [&](const std::string& id) {
+    world_.database->write([&](auto& tx) { metadata::Backups(tx).remove(id); });
+  };
+  const auto queued = commands().verify(removed.id, world_.admin);
+  remove(removed.id);
+  world_.settle();
+  EXPECT_EQ(operation(queued.id).state, model::OperationState::kFailed);
+  world_.provider->on_call([&](const std::string& what, WorkContext&) {
+    if (what == "verify_backup") remove(other.id);
+  });
+  const auto running = commands().verify(other.id, world_.admin);
+  world_.settle();
+  EXPECT_EQ(operation(running.id).state, model::OperationState::kFailed);
+  EXPECT_FALSE(has_user(running));
+  EXPECT_TRUE(open().empty());
+}
+
+TEST_F(VerificationTest, CancelledWhileItWaitsToBeTriedAgain) {
+  const auto taken = take_backup();
+  world_.provider->fail_next("verify_backup", core::Error(core::Code::kUnavailable, "no memory"));
+  const auto entered = commands().verify(taken.id, world_.admin);
+  world_.settle();
+  ASSERT_EQ(operation(entered.id).state, model::OperationState::kQueued);
+  ASSERT_TRUE(has_user(entered));
+  world_.commands->cancel_operation(entered.id, world_.admin);
+  EXPECT_EQ(operation(entered.id).state, model::OperationState::kCancelled);
+  EXPECT_FALSE(has_user(entered));
+  EXPECT_EQ(world_.count_events(service_.id, "backup.verification_not_run"), 1U);
+  EXPECT_EQ(backup(taken.id).verification->not_run_at, world_.clock.now());
+  EXPECT_EQ(due(world_.clock.now()), std::vector{service_.id});
+}
+
+TEST_F(VerificationTest, WhatIsKnownOutlivesWhatCouldNotBeTried) {
+  const auto good = take_backup();
+  const auto bad = take_backup();
+  for (const auto& id : {good.id, bad.id}) {
+    world_.clock.advance(hours(1));
+    commands().verify(id, world_.admin);
+    world_.settle();
+  }
+  world_.provider->set_finding("index orders_pkey is damaged");
+  commands().verify(bad.id, world_.admin);
+  world_.settle();
+  world_.clock.advance(hours(1));
+  const auto newest = take_backup();
+  world_.provider->fail_next("verify_backup", core::Error(core::Code::kNotSupported, "no such version"));
+  commands().verify(newest.id, world_.admin);
+  world_.settle();
+  EXPECT_EQ(backup(newest.id).verification->outcome, model::VerificationOutcome::kNotRun);
+  const auto last = world_.queries->last_verified(service_.id, world_.admin);
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->id, good.id);
+  const auto tried = world_.database->read([&](auto& tx) { return metadata::Backups(tx).last_tried(service_.id); });
+  ASSERT_TRUE(tried);
+  EXPECT_EQ(tried->id, bad.id);
+  world_.tick();
+  EXPECT_NE(world_.metrics.text().find("backstay_control_verification_failed{service=\"" + service_.id + "\"} 1\n"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -51,17 +51,17 @@ Loaded load(const WorkDependencies& deps, const model::Operation& operation) {
   });
 }
 
-/// What is known of it from now on, and when the next one has its turn.
-model::Backup note(const WorkDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
-                   const Verification& seen) {
+/// What is known of it from now on, and when the next one has its turn. False if the backup's record has gone.
+bool note(core::Clock& clock, metadata::Transaction& tx, const model::Operation& operation, const Verification& seen) {
   metadata::Allocations(tx).release_all(operation.id);
-  auto backup = metadata::Backups(tx).require(backup_of(operation));
-  backup.verification = seen;
+  auto backup = metadata::Backups(tx).find(backup_of(operation));
+  metadata::VerificationTurns(tx).set(backup ? backup->service_id : operation.service_id, clock.now());
+  if (!backup) return false;
+  backup->verification = seen;
   // Set once and for all that it was seen: a later failure is told beside it, and counts.
-  if (seen.outcome == VerificationOutcome::kVerified) backup.verified_at = seen.at;
-  metadata::Backups(tx).update(backup);
-  metadata::VerificationTurns(tx).set(backup.service_id, deps.clock.now());
-  return backup;
+  if (seen.outcome == VerificationOutcome::kVerified) backup->verified_at = seen.at;
+  metadata::Backups(tx).update(*backup);
+  return true;
 }
 
 Verification in_words(const VerifiedRestore& found, core::Timestamp now) {
@@ -83,7 +83,10 @@ void verify(const WorkDependencies& deps, StepContext& context) {
   const auto seen = in_words(found, deps.clock.now());
   const std::map<std::string, std::string> ids{{"backup.id", backup.id}, {"operation.id", operation.id}};
   deps.database.write([&](auto& tx) {
-    note(deps, tx, operation, seen);
+    if (!note(deps.clock, tx, operation, seen)) {
+      throw core::Error(core::Code::kNotFound,
+                        fmt::format("the backup '{}' was removed while it was verified", backup.id));
+    }
     if (seen.outcome == VerificationOutcome::kVerified) {
       deps.events.record(tx, body.service, events::kBackupVerified,
                          fmt::format("a restore of the backup works: it answers after {} and serves after {}",
@@ -104,10 +107,12 @@ void verify(const WorkDependencies& deps, StepContext& context) {
   context.result()["checks"] = seen.checks;
 }
 
-/// Nothing is known of the backup. It is told once, however often that comes again.
-void note_not_run(const WorkDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
+/// Nothing is known of the backup. It is told once, however often that comes again. Throws nothing of its own: the
+/// operation has to end.
+void note_not_run(const NoteDependencies& deps, metadata::Transaction& tx, const model::Operation& operation,
                   const std::string& reason, const std::string& next_step) {
-  auto seen = metadata::Backups(tx).require(backup_of(operation)).verification.value_or(Verification{});
+  const auto backup = metadata::Backups(tx).find(backup_of(operation));
+  auto seen = backup ? backup->verification.value_or(Verification{}) : Verification{};
   const bool again = seen.not_run_at.has_value();
   seen.not_run_at = deps.clock.now();
   if (seen.outcome == VerificationOutcome::kNotRun) {
@@ -115,15 +120,19 @@ void note_not_run(const WorkDependencies& deps, metadata::Transaction& tx, const
     seen.problem = reason;
     seen.next_step = next_step;
   }
-  const auto backup = note(deps, tx, operation, seen);
-  if (again) return;
+  if (!note(deps.clock, tx, operation, seen) || again) return;
   const auto service = metadata::Services(tx).find(operation.service_id);
   if (!service) return;
   deps.events.record(tx, *service, events::kBackupVerificationNotRun, fmt::format("{}; {}", reason, next_step),
-                     {{"backup.id", backup.id}, {"operation.id", operation.id}});
+                     {{"backup.id", backup->id}, {"operation.id", operation.id}});
 }
 
 }  // namespace
+
+void note_verification_cancelled(const NoteDependencies& deps, metadata::Transaction& tx,
+                                 const model::Operation& operation) {
+  note_not_run(deps, tx, operation, "the verification was cancelled", "it is tried again later, or ask for it");
+}
 
 OperationKind verify_kind(const WorkDependencies& deps) {
   OperationKind kind;
@@ -131,10 +140,10 @@ OperationKind verify_kind(const WorkDependencies& deps) {
   kind.steps = {{"verify", [deps](StepContext& context) { verify(deps, context); }}};
   kind.on_failed = [deps](auto& tx, const auto& operation, const core::Error& error) {
     if (error.code() == core::Code::kVerificationFailed) return;
-    note_not_run(deps, tx, operation, error.message(), error.hint());
+    note_not_run({deps.events, deps.clock}, tx, operation, error.message(), error.hint());
   };
   kind.on_cancelled = [deps](auto& tx, const auto& operation) {
-    note_not_run(deps, tx, operation, "the verification was cancelled", "it is tried again later, or ask for it");
+    note_cancelled({deps.events, deps.clock}, tx, operation);
   };
   return kind;
 }

@@ -93,6 +93,15 @@ Conditions conditions_of(const BackupFilter& filter) {
   return conditions;
 }
 
+/// How an outcome stands in a verification's text; within a string of it, the quotes would be escaped.
+std::string outcome_pattern(model::VerificationOutcome outcome) {
+  model::Verification verification;
+  verification.outcome = outcome;
+  const core::json::object pair{{"outcome", model::to_json(verification).at("outcome")}};
+  const auto text = core::json::serialize(pair);
+  return "%" + text.substr(1, text.size() - 2) + "%";
+}
+
 }  // namespace
 
 std::int64_t Backups::insert(const model::Backup& backup) {
@@ -191,16 +200,17 @@ std::optional<model::Backup> Backups::last_of(const std::string& service_id, mod
 std::optional<model::Backup> Backups::last_verified(const std::string& service_id) {
   return Query(tx_,
                "SELECT * FROM backups WHERE service_id = :service_id AND verified_at IS NOT NULL AND state = "
-               "'completed' ORDER BY verified_at DESC LIMIT 1")
-      .bind(Values().set("service_id", service_id))
+               "'completed' AND verification NOT LIKE :failed ORDER BY verified_at DESC LIMIT 1")
+      .bind(Values().set("service_id", service_id).set("failed", outcome_pattern(model::VerificationOutcome::kFailed)))
       .first<model::Backup>(read_backup);
 }
 
 std::optional<model::Backup> Backups::last_tried(const std::string& service_id) {
-  return Query(tx_,
-               "SELECT * FROM backups WHERE service_id = :service_id AND verification <> '{}' AND state = 'completed' "
-               "ORDER BY scheduled_at DESC, id DESC LIMIT 1")
-      .bind(Values().set("service_id", service_id))
+  return Query(
+             tx_,
+             "SELECT * FROM backups WHERE service_id = :service_id AND verification <> '{}' AND verification NOT LIKE "
+             ":not_run AND state = 'completed' ORDER BY scheduled_at DESC, id DESC LIMIT 1")
+      .bind(Values().set("service_id", service_id).set("not_run", outcome_pattern(model::VerificationOutcome::kNotRun)))
       .first<model::Backup>(read_backup);
 }
 

@@ -84,6 +84,10 @@ std::optional<std::string> find_candidate(Transaction& tx, const ClaimRequest& r
   conditions.add(kLaneFree);
   conditions.add(kDriven);
   if (!request.kinds.empty()) conditions.add_in("kind", request.kinds);
+  if (!request.lane.empty()) {
+    conditions.add("candidate.lane = :lane");
+    conditions.values().set("lane", request.lane);
+  }
   conditions.values().set("now", request.now).set("server", request.server);
   return Query(tx, "SELECT id FROM operations AS candidate" + conditions.where() + " ORDER BY sequence LIMIT 1")
       .bind(conditions.values())

@@ -28,6 +28,8 @@ struct ClaimRequest {
   core::Duration lease{};
   /// Empty: any kind.
   std::vector<std::string> kinds{};
+  /// Empty: any lane.
+  std::string lane{};
 };
 
 /// Every change of a terminal operation throws Error(conflict). Changes by a worker name the lease's owner, and throw

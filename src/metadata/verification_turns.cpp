@@ -17,4 +17,10 @@ void VerificationTurns::set(const std::string& service_id, std::optional<core::T
   update(tx_, "services", Values().set("verification_due_at", next), "id = :id", Values().set("id", service_id));
 }
 
+void VerificationTurns::hurry(const std::string& service_id, core::Timestamp latest) {
+  update(tx_, "services", Values().set("verification_due_at", latest),
+         "id = :the_id AND (verification_due_at IS NULL OR verification_due_at > :latest)",
+         Values().set("the_id", service_id).set("latest", latest));
+}
+
 }  // namespace backstay::metadata

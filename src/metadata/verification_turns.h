@@ -16,6 +16,8 @@ class VerificationTurns {
   std::vector<std::string> due(std::int64_t server, core::Timestamp now, std::size_t limit);
   /// Nothing: not until it is set again.
   void set(const std::string& service_id, std::optional<core::Timestamp> next);
+  /// Not later than that; one that waits for longer already keeps its place.
+  void hurry(const std::string& service_id, core::Timestamp latest);
 
  private:
   Transaction& tx_;

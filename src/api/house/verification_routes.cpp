@@ -18,11 +18,12 @@ void add_verification_routes(RouteTable& routes, const Context& context) {
        .summary = "Restore a backup to see that it works",
        .description = "To a place of its own, beside the services and with less right to the machine than any "
                       "of them; what was restored is looked at and removed. The backup says what was found "
-                      "(verifiedAt, verification). One at a time; one that is asked for already is answered.",
+                      "(verifiedAt, verification). One at a time; an open one of the backup is answered.",
        .scope = Scope::kWriteBackups,
        .previewed = true,
        .answer = ref("Operation"),
-       .more_refusals = {{409, "it is not confirmed yet, or its service is deleted"},
+       .more_refusals = {{409,
+                          "it is not confirmed yet, or its service is deleted, switched over, or has another one open"},
                          {501, "it cannot be verified here; the answer says why"}}},
       [context](const Request& request, const Principal& principal) {
         const auto id = path_uuid(request, "backup");
