@@ -378,5 +378,17 @@ TEST_F(PostgresqlProviderTest, ALostTableComesBackInANewServiceWithOtherCredenti
   EXPECT_EQ(connect(create(recovery), "other password").query("SELECT count(*) FROM orders").text(0, 0), "5000");
 }
 
+TEST_F(PostgresqlProviderTest, ALeftoverThatCannotBeClearedKeepsNothingFromStarting) {
+  end();
+  const auto copies = root_ / "state" / "verification";
+  files_.make_directories(root_ / "state" / "instances", 0711);
+  files_.make_directories(copies / "left" / "copies", 0711);
+  files_.make_directories(copies / "stuck" / "lock", 0711);
+  begin();
+  end();
+  EXPECT_FALSE(files_.stat(copies / "left"));
+  EXPECT_TRUE(files_.stat(copies / "stuck"));
+}
+
 }  // namespace
 }  // namespace backstay::providers

@@ -86,9 +86,8 @@ PostgresqlVerification::PostgresqlVerification(const PostgresqlWorld& world, con
     : world_(world),
       environment_(environment),
       all_(world.config.state_dir / "verification"),
-      name_("verification-" + world.deps.random.uuid()) {
-  clear_left();
-}
+      name_("verification-" + world.deps.random.uuid()),
+      clearing_([this] { clear_left(); }) {}
 
 void PostgresqlVerification::take_place() {
   if (lock_.valid()) return;
@@ -111,14 +110,26 @@ PostgresqlVerification::~PostgresqlVerification() {
   }
 }
 
-void PostgresqlVerification::clear_left() {
-  if (!world_.deps.files.stat(all_)) return;
-  for (const auto& entry : world_.deps.files.list(all_)) {
-    if (entry.name == name_) continue;
-    const auto directory = all_ / entry.name;
-    const auto lock = os::open_file(directory / kLock, O_RDWR | O_CREAT);
-    if (try_lock(lock)) clear(directory);
-  }
+void PostgresqlVerification::clear_left() noexcept {
+  const auto attempt = [](const std::filesystem::path& path, const auto& work) {
+    try {
+      work();
+    } catch (...) {
+      core::log_warning("verification.not_removed", core::as_error(std::current_exception()).message(),
+                        {{"path", path.string()}});
+    }
+  };
+  attempt(all_, [&] {
+    if (!world_.deps.files.stat(all_)) return;
+    for (const auto& entry : world_.deps.files.list(all_)) {
+      if (entry.name != name_) attempt(all_ / entry.name, [&] { clear_if_left(all_ / entry.name); });
+    }
+  });
+}
+
+void PostgresqlVerification::clear_if_left(const std::filesystem::path& directory) {
+  const auto lock = os::open_file(directory / kLock, O_RDWR | O_CREAT);
+  if (try_lock(lock)) clear(directory);
 }
 
 void PostgresqlVerification::clear(const std::filesystem::path& directory) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <thread>
 
 #include "backup/environment.h"
 #include "control/provider.h"
@@ -20,7 +21,7 @@ namespace backstay::providers {
 /// verify() is for one thread at a time: there is one copy.
 class PostgresqlVerification {
  public:
-  /// Clears what dead processes left. The world outlives it.
+  /// Begins to clear what dead processes left. The world outlives it.
   PostgresqlVerification(const PostgresqlWorld& world, const backup::Environment& environment);
   ~PostgresqlVerification();
   PostgresqlVerification(const PostgresqlVerification&) = delete;
@@ -33,7 +34,9 @@ class PostgresqlVerification {
                                   const model::Backup& backup, std::uint32_t uid, control::WorkContext& context);
 
  private:
-  void clear_left();
+  /// What cannot be cleared is logged, and tried again with the next verification. Thread-safe.
+  void clear_left() noexcept;
+  void clear_if_left(const std::filesystem::path& directory);
   /// The directory with its lock, made with the first verification.
   void take_place();
   void clear(const std::filesystem::path& directory);
@@ -44,6 +47,7 @@ class PostgresqlVerification {
   const std::filesystem::path all_;
   const std::string name_;
   os::Descriptor lock_;
+  std::jthread clearing_;
 };
 
 }  // namespace backstay::providers
