@@ -25,14 +25,7 @@ using control::testing::EngineWorld;
 using model::ServiceState;
 
 class PostgresqlProviderTest : public ::testing::Test {
- protected:
-  PostgresqlProviderTest() : root_("/tmp/backstay-provider-" + random_.token(12)) {
-    files_.make_directories(root_ / "store", 0711);
-    files_.set_mode(root_, 0711);
-    policy_.directory_roots = {root_ / "store"};
-    gate_ = std::make_unique<BlobStoreGate>(policy_, blob::StoreContext{clock_, random_, &metrics_, {}}, turns_);
-    begin();
-  }
+ public:
   ~PostgresqlProviderTest() override {
     end();
     for (const auto& entry : std::filesystem::directory_iterator(root_ / "state" / "instances")) {
@@ -43,6 +36,14 @@ class PostgresqlProviderTest : public ::testing::Test {
   PostgresqlProviderTest(const PostgresqlProviderTest&) = delete;
   PostgresqlProviderTest& operator=(const PostgresqlProviderTest&) = delete;
 
+ protected:
+  PostgresqlProviderTest() : root_("/tmp/backstay-provider-" + random_.token(12)) {
+    files_.make_directories(root_ / "store", 0711);
+    files_.set_mode(root_, 0711);
+    policy_.directory_roots = {root_ / "store"};
+    gate_ = std::make_unique<BlobStoreGate>(policy_, blob::StoreContext{clock_, random_, &metrics_, {}}, turns_);
+    begin();
+  }
   /// A process of Backstay begins, or ends.
   void begin() {
     runtime_ = std::make_unique<runtime::ProcessRuntime>(runtime::ProcessRuntimeConfig{root_ / "state", root_ / "none"},
