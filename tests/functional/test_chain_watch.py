@@ -41,8 +41,12 @@ def wait_until_over(deployed, fault: str) -> None:
 
 
 def metric(deployed, name: str) -> float:
-    text = deployed.api.raw("GET", "/metrics").body
-    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f'{name}{{service="{deployed.id}"}}'))
+    """Of what a look has found; the gauges are told after it."""
+    def told() -> list[float]:
+        lines = deployed.api.raw("GET", "/metrics").body.splitlines()
+        return [float(line.split()[1]) for line in lines if line.startswith(f'{name}{{service="{deployed.id}"}}')]
+
+    return wait_for(f"a value of {name}", told, 30)[0]
 
 
 def wait_for_event(deployed, name: str) -> None:
@@ -61,8 +65,8 @@ def test_a_clock_that_drifts(watched):
     problem = wait_for_fault(watched, "clockDrift")
     assert "behind" in problem["reason"] and not problem["needsBackup"]
     wait_for_event(watched, "store.clock_drifts")
+    wait_for("it is counted", lambda: metric(watched, "backstay_control_store_clock_drifts") == 1, 30)
     assert -125 < metric(watched, "backstay_control_store_clock_offset_seconds") < -115
-    assert metric(watched, "backstay_control_store_clock_drifts") == 1
     watched.proxy.fault = None
     wait_until_over(watched, "clockDrift")
     wait_for_event(watched, "store.clock_fits")
