@@ -294,6 +294,7 @@ TEST_F(VerificationTest, CancelledWhileItWaitsToBeTriedAgain) {
 
 TEST_F(VerificationTest, WhatIsKnownOutlivesWhatCouldNotBeTried) {
   const auto good = take_backup();
+  world_.clock.advance(hours(1));
   const auto bad = take_backup();
   for (const auto& id : {good.id, bad.id}) {
     world_.clock.advance(hours(1));
