@@ -73,6 +73,7 @@ class ChangeMapTest : public testing::ArchiveFixture {
 TEST_F(ChangeMapTest, NeedsNoWalWhereTheReceiverWasAtWork) {
   const auto receiver = receive(instance_, cluster_.target());
   const BranchPoint from = checkpoint();
+  wait_until_stored(**receiver, from.lsn);
   change(20);
   const BranchPoint middle = checkpoint();
   ASSERT_TRUE((*receiver)->store_page_changes(middle.lsn, kDeadline, {}));
@@ -119,6 +120,9 @@ TEST_F(ChangeMapTest, NeedsNoWalWhereTheReceiverWasAtWork) {
 TEST_F(ChangeMapTest, GoesOnWithoutAHoleWhenTheReceiverIsStartedAgain) {
   auto receiver = receive(instance_, cluster_.target());
   const BranchPoint from = checkpoint();
+  wait_until_stored(**receiver, from.lsn);
+  // As a backup does that begins here: what is kept from then on begins here, too.
+  ASSERT_TRUE((*receiver)->store_page_changes(from.lsn, kDeadline, {}));
   change(5);
   ASSERT_TRUE((*receiver)->send_all(kDeadline, {}));
   receiver.reset();
