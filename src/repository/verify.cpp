@@ -1,7 +1,6 @@
 #include "repository/verify.h"
 
 #include <algorithm>
-#include <map>
 
 #include <fmt/format.h>
 
@@ -10,6 +9,7 @@
 #include "core/mutex.h"
 #include "repository/container_reader.h"
 #include "repository/manifest.h"
+#include "repository/manifest_checks.h"
 #include "repository/parallel.h"
 #include "repository/second_reading.h"
 #include "repository/wal_store.h"
@@ -73,7 +73,7 @@ class Verification {
 
   void check_manifest() {
     ManifestReader manifest(repository_, instance_, backup_);
-    check_manifest_header(manifest);
+    detail::check_manifest_header(repository_, manifest_name(instance_, backup_), manifest);
     if (!record_.backup.empty()) manifest.check_belongs_to(record_);
     report_.bytes_read += manifest.stored_size();
     report_.packs = manifest.packs().size();
@@ -86,25 +86,13 @@ class Verification {
     check_entries(manifest);
   }
 
-  /// Reading a manifest looks at its end and its groups only.
-  void check_manifest_header(const ManifestReader& manifest) {
-    const ObjectName name = manifest_name(instance_, backup_);
-    detail::read_again_if_damaged([&] {
-      const auto header = repository_.store().get_range(name.key, 0, kHeaderSize);
-      if (header && decode_header(name, *header) == manifest.id()) return;
-      throw core::Error(core::Code::kCorruptData, "the manifest's header was changed");
-    });
-  }
-
   void check_pack(const ObjectId& pack) {
     stop_if_asked();
     const Layout layout = std::ranges::binary_search(options_.known_packs, pack)
                               ? check_table(pack)
                               : check_object({Kind::kPack, pack_key(pack)});
-    std::vector<std::uint32_t> sizes;
-    for (const Group& group : layout.groups) sizes.push_back(group.raw_size);
     const core::LockGuard lock(mutex_);
-    group_sizes_[pack] = std::move(sizes);
+    group_sizes_.note(pack, layout);
   }
 
   /// Every group is looked at, even after a bad one, so that the report is complete.
@@ -156,14 +144,7 @@ class Verification {
 
   bool is_covered(const Extent& extent) {
     const core::LockGuard lock(mutex_);
-    const auto sizes = group_sizes_.find(extent.position.pack);
-    if (sizes == group_sizes_.end()) return true;  // The pack itself is a problem already.
-    std::uint64_t left = extent.position.offset + extent.length;
-    for (std::size_t group = extent.position.group; group < sizes->second.size(); ++group) {
-      if (left <= sizes->second[group]) return true;
-      left -= sizes->second[group];
-    }
-    return false;
+    return group_sizes_.cover(extent);
   }
 
   [[nodiscard]] std::uint64_t first_segment() const { return record_.start_lsn / record_.wal_segment_size; }
@@ -282,7 +263,7 @@ class Verification {
   BackupRecord record_;
   core::Mutex mutex_;
   VerifyReport report_;
-  std::map<ObjectId, std::vector<std::uint32_t>> group_sizes_;
+  detail::GroupSizes group_sizes_;
   std::mutex progress_mutex_;
   std::uint64_t done_ = 0;
   std::uint64_t total_ = 0;

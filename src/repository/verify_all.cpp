@@ -14,6 +14,7 @@
 #include "repository/description.h"
 #include "repository/json_fields.h"
 #include "repository/manifest.h"
+#include "repository/manifest_checks.h"
 #include "repository/object_keys.h"
 #include "repository/parallel.h"
 #include "repository/second_reading.h"
@@ -247,10 +248,8 @@ class Verification {
   void check_pack(const Entry& entry, const Layout& layout, ContainerReader& reader, core::ByteSpan object,
                   Problems& problems) {
     core::Bytes raw;
-    std::vector<std::uint32_t> sizes;
     for (std::uint32_t number = 0; number < layout.groups.size(); ++number) {
       const Group& group = layout.groups[number];
-      sizes.push_back(group.raw_size);
       try {
         raw.resize(group.raw_size);
         reader.decode_group(layout, number, object.subspan(group.offset, group.stored_size), raw);
@@ -260,7 +259,7 @@ class Verification {
       }
     }
     const core::LockGuard lock(mutex_);
-    group_sizes_[entry.what.pack] = std::move(sizes);
+    group_sizes_.note(entry.what.pack, layout);
   }
 
   void check_wal(const Entry& entry, const Layout& layout, const core::Bytes& content) {
@@ -298,14 +297,8 @@ class Verification {
 
   void check_manifest(const Backup& backup, const std::string& key) {
     ManifestReader manifest(repository_, backup.instance, backup.id);
-    detail::read_again_if_damaged([&] {
-      const auto header = repository_.store().get_range(key, 0, kHeaderSize);
-      if (header && decode_header({Kind::kManifest, key}, *header) == manifest.id()) return;
-      throw core::Error(core::Code::kCorruptData, "the manifest's header was changed");
-    });
-    if (backup.record && backup.record->manifest_id != manifest.id()) {
-      throw core::Error(core::Code::kCorruptData, "the manifest is not the one that the record belongs to");
-    }
+    detail::check_manifest_header(repository_, {Kind::kManifest, key}, manifest);
+    if (backup.record) manifest.check_belongs_to(*backup.record);
     for (const ObjectId& pack : manifest.packs()) needed_.insert(pack);
     std::uint64_t entries = 0;
     std::uint64_t data_size = 0;
@@ -314,7 +307,7 @@ class Verification {
       ++entries;
       data_size += entry->type == EntryType::kFile ? entry->size : 0;
       for (const Extent& extent : entry->extents) {
-        if (is_covered(extent)) continue;
+        if (group_sizes_.cover(extent)) continue;
         add_problem(key, fmt::format("'{}' refers to bytes that its pack does not have", entry->path),
                     "this file cannot be restored");
       }
@@ -327,17 +320,6 @@ class Verification {
     totals.bytes_read += manifest.stored_size();
     if (backup.condemned) return;
     for (const ObjectId& pack : manifest.packs()) require_pack(pack, backup);
-  }
-
-  [[nodiscard]] bool is_covered(const Extent& extent) const {
-    const auto sizes = group_sizes_.find(extent.position.pack);
-    if (sizes == group_sizes_.end()) return true;  // not read, or a problem already
-    std::uint64_t left = extent.position.offset + extent.length;
-    for (std::size_t group = extent.position.group; group < sizes->second.size(); ++group) {
-      if (left <= sizes->second[group]) return true;
-      left -= sizes->second[group];
-    }
-    return false;
   }
 
   void require_pack(const ObjectId& pack, const Backup& backup) {
@@ -428,7 +410,7 @@ class Verification {
   std::set<std::string> lacking_;
   core::Mutex mutex_;
   VerifyAllReport report_;
-  std::map<ObjectId, std::vector<std::uint32_t>> group_sizes_;
+  detail::GroupSizes group_sizes_;
   /// By the key without the writer's epoch.
   std::map<std::string, std::set<std::string>> digests_;
   std::mutex progress_mutex_;
