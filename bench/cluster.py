@@ -141,5 +141,8 @@ class RestoredServer:
     def first_query(self, question: str) -> str:
         return self.cluster.run(BIN / "psql", "-X", "-A", "-t", "-h", self.directory, "-p", self.port, "-c", question).strip()
 
+    def is_ready(self) -> bool:
+        return subprocess.run([BIN / "pg_isready", "-q", "-h", self.directory, "-p", str(self.port)]).returncode == 0
+
     def stop(self) -> None:
         self.cluster.run(BIN / "pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop", check=False)

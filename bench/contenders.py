@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Iterator, List, Optional
 
@@ -136,9 +137,12 @@ class Backstay(Contender):
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
-    def receive_until(self, position: str) -> None:
+    def receive_until(self, position: str) -> float:
+        """The seconds from the receiver's start until the store has everything before that."""
+        begin = time.monotonic()
         with self.receiver():
             self.cluster.wait_in_sql(self.stored_up_to(position))
+            return time.monotonic() - begin
 
 
 class PgBackRest(Contender):
@@ -209,9 +213,14 @@ pg1-database=postgres
         root, port = self.target(name), free_port()
         wanted = target or ("--type=immediate",)
         took = self.cluster.timed(*self.command("restore", f"--pg1-path={root}", "--target-action=promote", *wanted))
-        options = f"-p {port} -k {root} -c archive_mode=off"
+        # Readers are let in once the files agree, which is long before the replay up to a target ends.
+        readers = "off" if target else "on"
+        options = f"-p {port} -k {root} -c archive_mode=off -c hot_standby={readers}"
         took += self.cluster.timed(BIN / "pg_ctl", "-D", root, "-w", "-t", 600, "-o", options, "-l", root / "server.log", "start")
-        return took, RestoredServer(self.cluster, root, root, port)
+        server = RestoredServer(self.cluster, root, root, port)
+        if target:
+            wait_for("the replay ends", server.is_ready, 600, interval=0.02)
+        return took, server
 
     def archived(self, segment: str) -> str:
         return f"EXISTS (SELECT FROM pg_stat_archiver WHERE last_archived_wal >= '{segment}')"

@@ -1,9 +1,12 @@
 """What one run of a command took, and the rows that come of many."""
+import functools
+import multiprocessing
 import os
 import statistics
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional
@@ -22,7 +25,18 @@ class Took:
         return Took(self.wall + other.wall, self.cpu + other.cpu, max(self.peak, other.peak), self.read + other.read, other.output)
 
 
+@functools.lru_cache(maxsize=None)
+def small_processes() -> ProcessPoolExecutor:
+    """What a process holds in memory is the least that the system tells of the peak of those it starts; the bench holds
+    much after some rows, these never do."""
+    return ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn"))
+
+
 def run_timed(command: List[str], environment: Dict[str, str], directory: Path) -> Took:
+    return small_processes().submit(run_here, command, environment, directory).result()
+
+
+def run_here(command: List[str], environment: Dict[str, str], directory: Path) -> Took:
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         begin = time.monotonic()
         # An end of its own: wait4 below takes the process, and nothing else may.
@@ -86,6 +100,16 @@ class Results:
     def shown(self, name: str, ours: Optional[float], unit: str, theirs: Optional[float] = None) -> None:
         self._add(name, ours, theirs, unit, None, None)
 
+    def because(self, why: str) -> None:
+        """The reason of the last row, if it falls short."""
+        if self.rows[-1]["reached"] is False:
+            self.rows[-1]["why"] = why
+            print(f"    {self.reason(self.rows[-1])}", flush=True)
+
+    @staticmethod
+    def reason(row: dict) -> str:
+        return f"    because {row['why']}"
+
     def failed(self, name: str, why: str) -> None:
         self._add(name, None, None, "", "to run", False, why.strip().splitlines()[-1][:160])
 
@@ -108,3 +132,5 @@ class Results:
         print(f"\n    {'what':<58} {'ours':>9} {'peer':>9}")
         for row in self.rows:
             print(f"    {self.line(row)}")
+            if "why" in row:
+                print(f"    {self.reason(row)}")

@@ -1,4 +1,5 @@
 """Where repositories lie: a directory, and a bucket of a real S3 store that is reached over TLS."""
+import os
 import re
 import urllib.parse
 from pathlib import Path
@@ -9,6 +10,9 @@ from support.rgw import Rgw
 
 class DirectoryPlace:
     name = "directory"
+
+    def cpu_seconds(self) -> float:
+        return 0
 
 
 class S3Place:
@@ -30,6 +34,14 @@ class S3Place:
             log.seek(mark)
             text = log.read().decode(errors="replace")
         return re.findall(r'"([A-Z]+ /\S*) HTTP/1\.[01]"', text)
+
+    def cpu_seconds(self) -> float:
+        """What the store's processes have taken so far, of the same processors."""
+        ticks = 0
+        for process in self.rgw.pids():
+            fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         self.rgw.stop()

@@ -115,8 +115,9 @@ function(backstay_simulation)
     endif()
   endforeach()
   target_precompile_headers(simulation_tests REUSE_FROM backstay_core)
-  # simulated_disk.cpp answers these.
-  foreach(call open64 write fsync rename link unlink mkdir)
+  # simulated_disk.cpp and failing_calls.cpp answer these.
+  foreach(call open64 write pwrite64 posix_fallocate64 fsync rename link unlink mkdir
+          syscall mkdirat symlinkat renameat syncfs)
     target_link_options(simulation_tests PRIVATE -Wl,--wrap=${call})
   endforeach()
   gtest_discover_tests(simulation_tests PROPERTIES LABELS unit TIMEOUT 120 DISCOVERY_TIMEOUT 60)

@@ -27,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static World world;
   fuzz::Input input(data, size);
   repository::ContainerWriter writer(world.repository->data_key(), world.random, codec::Compression::kNone);
-  const auto name = repository::manifest_name(kInstance, kBackup);
+  const auto name = repository::manifest_name(kInstance, kBackup, {});
   const auto meta = input.bytes(input.u16());
   writer.begin(name);
   while (!input.empty()) writer.add_group(input.bytes(input.u16()));
@@ -35,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   world.store->put(name.key, writer.take_buffer());
 
   fuzz::parses({core::Code::kCorruptData, core::Code::kUnsupportedFormat}, [&] {
-    repository::ManifestReader reader(*world.repository, kInstance, kBackup);
+    repository::ManifestReader reader(*world.repository, name);
     std::string previous;
     while (const auto entry = reader.next()) {
       fuzz::require(previous.empty() || repository::path_less(previous, entry->path), "paths come in order");

@@ -72,8 +72,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=Path, required=True, help="build directory with compile_commands.json")
     parser.add_argument("--all", action="store_true", help="the whole tree")
-    parser.add_argument("--seconds", type=int, default=int(os.environ.get("BACKSTAY_TIDY_SECONDS", "240")))
+    parser.add_argument("--seconds", type=int, help="the budget: BACKSTAY_TIDY_SECONDS, else 240, for the whole tree 7200")
     arguments = parser.parse_args()
+    usual = 7200 if arguments.all else 240
+    arguments.seconds = arguments.seconds or int(os.environ.get("BACKSTAY_TIDY_SECONDS", usual))
     sources = all_sources() if arguments.all else changed_sources()
     run = Run(arguments.build.resolve(), arguments.seconds)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -84,7 +86,8 @@ def main() -> int:
         print(f"tidy: not checked within {arguments.seconds} s (run ./dev tidy with BACKSTAY_TIDY_SECONDS set higher):")
         for path in sorted(run.left_out):
             print(f"  {path.relative_to(ROOT)}")
-    return 1 if run.failed else 0
+    # Of the whole tree all is wanted.
+    return 1 if run.failed or (arguments.all and run.left_out) else 0
 
 
 if __name__ == "__main__":

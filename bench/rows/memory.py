@@ -4,7 +4,7 @@ import subprocess
 from bench.contenders import Backstay, PgBackRest
 
 LIMIT = 128
-TREE, LONG_TREE, WHOLE_SIZE = 200_000, 1_000_000, 3072
+TREE, WHOLE_SIZE = 1_000_000, 3072
 
 
 def peaks(bench) -> None:
@@ -13,8 +13,7 @@ def peaks(bench) -> None:
 
 
 def many_files(bench) -> None:
-    tree = LONG_TREE if bench.long else TREE
-    count = max(1000, tree * min(bench.size, WHOLE_SIZE) // WHOLE_SIZE)
+    count = max(1000, TREE * min(bench.size, WHOLE_SIZE) // WHOLE_SIZE)
     with bench.other_cluster("many") as cluster:
         add_files(cluster, count)
         compare(bench, Backstay(cluster, bench.program), PgBackRest(cluster) if bench.long else None, f"{count} files")

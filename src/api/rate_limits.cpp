@@ -22,7 +22,7 @@ std::optional<Allowance> RateLimiter::take_address(std::string_view address) {
   return take(limits_.address, "address " + std::string(address), "this address without a valid token");
 }
 
-std::optional<Allowance> RateLimiter::take(const RateLimit& limit, std::string caller, std::string_view what) {
+std::optional<Allowance> RateLimiter::take(const RateLimit& limit, const std::string& caller, std::string_view what) {
   if (limit.per_second <= 0) return std::nullopt;
   const double burst = std::max(limit.burst, 1.0);
   const auto now = clock_.steady_now();

@@ -77,7 +77,7 @@ class RateLimiter {
     double tokens = 0;
     core::SteadyTime filled_at;
   };
-  std::optional<Allowance> take(const RateLimit& limit, std::string caller, std::string_view what);
+  std::optional<Allowance> take(const RateLimit& limit, const std::string& caller, std::string_view what);
   Bucket& bucket_of(const std::string& caller, const RateLimit& limit, core::SteadyTime now) REQUIRES(mutex_);
 
   const RateLimits limits_;

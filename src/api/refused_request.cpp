@@ -95,7 +95,7 @@ void name_owner(const http::Request& request, const core::json::object& body, Re
   const auto tenant = request.params.find(std::string(kTenantParameter));
   refused.team_slug =
       tenant != request.params.end() ? tenant->second : request.headers.find("X-Organization-Id").value_or("");
-  if (const auto id = core::parse_int(refused.team_slug)) refused.team_id = *id;
+  if (const auto id = core::parse_int(refused.team_slug)) refused.team_id = id;
 }
 
 /// False if it is about none.

@@ -10,13 +10,14 @@ namespace backstay::app {
 namespace {
 
 class ServicesDirectoryTest : public testing::Test {
- protected:
+ public:
   ServicesDirectoryTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "backstay-services-XXXXXX").string();
     scratch_ = mkdtemp(pattern.data());
   }
   ~ServicesDirectoryTest() override { std::filesystem::remove_all(scratch_); }
 
+ protected:
   void claim(const std::string& name, metadata::testing::TemporaryDatabase& state) {
     claim_services_directory(scratch_ / name, files_, state.database(), random_);
   }

@@ -12,13 +12,14 @@ namespace backstay::app {
 namespace {
 
 class StateDirectoryTest : public testing::Test {
- protected:
+ public:
   StateDirectoryTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "backstay-state-XXXXXX").string();
     scratch_ = mkdtemp(pattern.data());
   }
   ~StateDirectoryTest() override { std::filesystem::remove_all(scratch_); }
 
+ protected:
   [[nodiscard]] std::filesystem::path path() const { return scratch_ / "a" / "state"; }
   std::string text_of(const std::filesystem::path& file) { return std::string(core::as_text(files_.read_file(file))); }
   mode_t mode_of(const std::filesystem::path& file) { return files_.stat(file).value().mode; }

@@ -10,6 +10,7 @@
 #include "backup/incremental_facts.h"
 #include "backup/known_damage.h"
 #include "backup/wal_receiver.h"
+#include "backup/wal_summaries.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/random.h"
@@ -28,6 +29,9 @@ constexpr std::uint32_t kFileMode = 0600;
 /// How long the receiver may take to store its map of changed pages; a matter of a request or two.
 constexpr core::Duration kMapDeadline = std::chrono::seconds(30);
 constexpr core::Duration kPoll = std::chrono::milliseconds(20);
+/// Another process that streams stores what it has got within two seconds or so.
+constexpr core::Duration kOthersDeadline = std::chrono::seconds(3);
+constexpr core::Duration kOthersPoll = std::chrono::milliseconds(500);
 
 /// A receiver that lives as long as the backup.
 class OwnWalStream {
@@ -101,7 +105,9 @@ class BaseBackup {
         session_(postgres::Connection(request.connection, stop_)),
         mark_(request.repository, request.instance, request.backup_id),
         uploader_(request.repository, pack_options(request)),
-        chunker_(request.repository.data_key()) {}
+        chunker_(request.repository.data_key()),
+        pace_(environment.clock),
+        copied_(environment, scratch_of(request)) {}
 
   repository::BackupRecord take();
 
@@ -111,12 +117,17 @@ class BaseBackup {
     options.compression = request.compression;
     return options;
   }
+  static std::filesystem::path scratch_of(const BaseBackupRequest& request) {
+    return request.scratch_directory.empty() ? std::filesystem::temp_directory_path() : request.scratch_directory;
+  }
   void check_identity();
   void find_base();
   std::string look_for_base();
   bool wait_for_wal_until(postgres::Lsn lsn);
   void copy();
-  void refuse_base();
+  CollectedChanges collect_changes(const ChangesRequest& wanted);
+  std::string compare_map(const ChangesRequest& wanted);
+  void refuse_base(const std::string& found);
   void end_session();
   void write_manifest();
   void note_facts();
@@ -141,7 +152,11 @@ class BaseBackup {
   std::optional<CopyBase> base_;
   IncrementalFacts facts_;
   bool map_stored_ = false;
+  Pace pace_;
   ClusterCopy copy_;
+  EntryList copied_;
+  /// What comes beside the copy or in the place of what it has, in path order.
+  std::vector<repository::FileEntry> late_files_;
   repository::BackupRecord record_;
 };
 
@@ -151,6 +166,7 @@ repository::BackupRecord BaseBackup::take() {
     own_wal_ = std::make_unique<OwnWalStream>(environment_, request_);
     own_wal_->wait_until_connected(stop_);
   }
+  pace_.look(session_.connection());
   const postgres::BackupStart start = session_.start(
       request_.label.empty() ? "backstay " + request_.backup_id : request_.label, request_.fast_checkpoint);
   record_.start_lsn = start.lsn.value;
@@ -165,8 +181,7 @@ repository::BackupRecord BaseBackup::take() {
   check_wal_is_there();
   record_.stored = environment_.clock.now();
   if (stop_.stop_requested()) throw core::Error(core::Code::kCancelled, "the backup was stopped");
-  mark_.check();
-  request_.repository.put_backup(record_);
+  mark_.publish(record_);
   core::log_info("backup.stored", "a base backup is stored",
                  {{"instance", request_.instance},
                   {"backup", request_.backup_id},
@@ -227,45 +242,75 @@ std::string BaseBackup::look_for_base() {
       .from = {postgres::TimelineId{choice.base->timeline}, postgres::Lsn{choice.base->start_lsn}},
       .base_stop = postgres::Lsn{choice.base->stop_lsn},
       .to = {postgres::TimelineId{record_.timeline}, postgres::Lsn{record_.start_lsn}}};
-  auto collected =
-      request_.changes ? request_.changes(wanted, stop_) : collect_page_changes(request_.repository, wanted, stop_);
+  CollectedChanges collected = collect_changes(wanted);
   if (!collected.unproven.empty()) return collected.unproven;
   base_.emplace(CopyBase{request_.repository, std::move(*choice.base), std::move(collected.changes)});
+  return compare_map(wanted);
+}
+
+/// Where the receiver is another process's, nobody says when it has stored what came before our own stream.
+CollectedChanges BaseBackup::collect_changes(const ChangesRequest& wanted) {
+  const core::SteadyTime end = environment_.clock.steady_now() + kOthersDeadline;
+  while (true) {
+    CollectedChanges collected =
+        request_.changes ? request_.changes(wanted, stop_) : collect_page_changes(request_.repository, wanted, stop_);
+    if (!own_wal_ || !collected.wal_missing || environment_.clock.steady_now() >= end) return collected;
+    if (!environment_.clock.wait(stop_, kOthersPoll)) return collected;
+  }
+}
+
+/// With what the server knows itself. Why the base is of no use; empty if nothing is missing.
+std::string BaseBackup::compare_map(const ChangesRequest& wanted) {
+  SummaryAnswer answer = compare_with_summaries(environment_,
+                                                {.connection = request_.connection,
+                                                 .data_directory = request_.data_directory,
+                                                 .from = wanted.from,
+                                                 .to = wanted.to},
+                                                base_->changes, stop_);
+  if (!answer.missing.empty()) {
+    refuse_base(answer.missing);
+    return "the map of changed pages lacks what the server's own summary of its WAL names";
+  }
+  facts_.compared_wal = answer.compared;
+  facts_.not_compared = std::move(answer.not_compared);
   return {};
 }
 
 void BaseBackup::copy() {
   CopyRequest copy;
   copy.data_directory = request_.data_directory;
+  copy.scratch_directory = scratch_of(request_);
   copy.start = postgres::Lsn{record_.start_lsn};
   copy.checksums = control_.data_checksum_version != 0;
   copy.workers = request_.workers;
   copy.chunker = &chunker_;
   copy.base = base_ ? &*base_ : nullptr;
-  Pace pace(environment_.clock);
-  copy.pace = &pace;
+  copy.pace = &pace_;
+  pace_.look(session_.connection());
   const auto tick = [&](const Progress& progress) {
-    pace.look(session_.connection());
+    pace_.look(session_.connection());
     if (progress_) progress_(progress);
   };
-  copy_ = copy_cluster(environment_, copy, uploader_, tick, stop_);
-  if (!copy_.mismatch.empty()) refuse_base();
-}
-
-void BaseBackup::refuse_base() {
-  facts_.mismatch = fmt::format("backup '{}' was not taken upon backup '{}': {}", request_.backup_id,
-                                base_->record.backup, copy_.mismatch);
+  copy_ = copy_cluster(environment_, copy, uploader_, copied_, tick, stop_);
+  if (!copy_.late_damage.empty()) note_problem(request_.repository, base_->record, copy_.late_damage);
+  if (copy_.mismatch.empty()) return;
   facts_.reason = copy_.base_damaged
                       ? "the last backup does not read back"
                       : "the last backup and the data differ where the WAL says that nothing has changed";
+  if (copy_.base_damaged) note_problem(request_.repository, base_->record, copy_.mismatch);
+  refuse_base(copy_.mismatch);
+}
+
+void BaseBackup::refuse_base(const std::string& found) {
+  facts_.mismatch =
+      fmt::format("backup '{}' was not taken upon backup '{}': {}", request_.backup_id, base_->record.backup, found);
+  facts_.compared_wal = 0;
+  facts_.not_compared.clear();
   core::log_error("backup.base_mismatch", "pages are not what an earlier backup holds, though no WAL says so",
                   {{"instance", request_.instance},
                    {"backup", request_.backup_id},
                    {"base", base_->record.backup},
-                   {"found", copy_.mismatch}});
-  if (copy_.base_damaged) {
-    note_problem(request_.repository, request_.instance, base_->record.backup, copy_.mismatch);
-  }
+                   {"found", found}});
   base_.reset();
 }
 
@@ -292,25 +337,26 @@ void BaseBackup::add_late_file(repository::PackWriter& writer, const std::string
   entry.modified = environment_.clock.now();
   entry.size = content.size();
   writer.add(0, content, entry.extents);
-  const auto path_of = [](const CopiedEntry& copied) -> const std::string& { return copied.file.path; };
-  const auto at = std::ranges::lower_bound(copy_.entries, path, repository::path_less, path_of);
-  if (at != copy_.entries.end() && at->file.path == path) {
-    entry.mode = at->file.mode;
-    *at = {.file = std::move(entry)};
-  } else {
-    copy_.entries.insert(at, {.file = std::move(entry)});
-  }
+  const auto at = std::ranges::lower_bound(late_files_, path, repository::path_less, &repository::FileEntry::path);
+  late_files_.insert(at, std::move(entry));
 }
 
 void BaseBackup::write_manifest() {
-  repository::ManifestWriter manifest(request_.repository, request_.instance, request_.backup_id);
-  std::optional<BaseManifest> base;
-  if (base_) base.emplace(request_.repository, base_->record);
-  for (CopiedEntry& entry : copy_.entries) {
-    complete(entry, entry.kept.empty() ? nullptr : base->find(entry.file.path));
-    manifest.add(entry.file);
+  repository::ManifestWriter manifest(request_.repository, request_.instance, request_.backup_id, mark_.attempt());
+  auto late = late_files_.begin();
+  copied_.rewind();
+  while (const auto entry = copied_.next()) {
+    while (late != late_files_.end() && repository::path_less(late->path, entry->path)) manifest.add(*late++);
+    if (late != late_files_.end() && late->path == entry->path) {
+      late->mode = entry->mode;
+      manifest.add(*late++);
+    } else {
+      manifest.add(*entry);
+    }
   }
+  for (; late != late_files_.end(); ++late) manifest.add(*late);
   const auto result = manifest.finish();
+  record_.attempt = mark_.attempt();
   record_.manifest_id = result.id;
   record_.file_count = result.files;
   record_.data_size = result.data_size;
@@ -369,7 +415,7 @@ void BaseBackup::check_wal_is_there() const {
   }
   const std::uint64_t last = (record_.stop_lsn - 1) / size;
   std::uint64_t next = record_.start_lsn / size;
-  for (const auto& segment : wal.list(record_.timeline, next, last)) {
+  for (const auto& segment : wal.list_expected(record_.timeline, next, last, record_.stop_lsn)) {
     const std::uint64_t needed = segment.segment == last ? record_.stop_lsn - last * size : size;
     if (segment.segment != next || segment.contiguous(size) < needed) break;
     ++next;

@@ -37,6 +37,9 @@ struct BaseBackupRequest {
   WalReceiver* receiver = nullptr;
   /// Where the backup's own WAL stream puts segments together; needed only without a receiver.
   std::filesystem::path spool_directory = {};
+  /// Where the lists of the files lie meanwhile if there are very many: at most some ten bytes of disk a file; the
+  /// machine's directory for temporary files if it is empty.
+  std::filesystem::path scratch_directory = {};
   /// In the names of the objects that this stream writes.
   std::uint64_t epoch = 0;
   std::string label = {};

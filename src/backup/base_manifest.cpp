@@ -28,12 +28,7 @@ std::optional<std::vector<std::uint32_t>> extents_by_piece(const repository::Fil
 }  // namespace
 
 BaseManifest::BaseManifest(repository::Repository& repository, const repository::BackupRecord& base)
-    : reader_(repository, base.instance, base.backup) {
-  if (reader_.id() != base.manifest_id) {
-    throw core::Error(
-        core::Code::kCorruptData,
-        fmt::format("the manifest of backup '{}' is not the one that its record belongs to", base.backup));
-  }
+    : reader_(repository, base) {
   entry_ = reader_.next();
 }
 
@@ -41,6 +36,11 @@ const repository::FileEntry* BaseManifest::find(const std::string& path) {
   while (entry_ && repository::path_less(entry_->path, path)) entry_ = reader_.next();
   const bool found = entry_ && entry_->path == path && entry_->type == repository::EntryType::kFile;
   return found ? &*entry_ : nullptr;
+}
+
+void BaseManifest::rewind() {
+  reader_.rewind();
+  entry_ = reader_.next();
 }
 
 std::vector<repository::Extent> clip(const std::vector<repository::Extent>& extents, ByteRange range) {

@@ -21,6 +21,8 @@ class BaseManifest {
   /// The file of that path, if the base has one; ask for paths in their order (repository::path_less). Good until the
   /// next question.
   const repository::FileEntry* find(const std::string& path);
+  /// Begins again: paths are asked for from the first on.
+  void rewind();
 
  private:
   repository::ManifestReader reader_;

@@ -134,10 +134,10 @@ void SampleDraw::offer(const postgres::ClusterEntry& file, const std::vector<Byt
   }
 }
 
-std::vector<SampledPages> SampleDraw::take() {
+std::vector<SampledPages> SampleDraw::take() const {
   std::vector<SampledPages> sample;
-  for (Place& place : places_) {
-    if (place.pages.size > 0) sample.push_back(std::move(place.pages));
+  for (const Place& place : places_) {
+    if (place.pages.size > 0) sample.push_back(place.pages);
   }
   return sample;
 }

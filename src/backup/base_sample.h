@@ -29,7 +29,7 @@ class SampleDraw {
   explicit SampleDraw(core::Random& random);
   /// The parts `kept` of a file whose bytes the base has.
   void offer(const postgres::ClusterEntry& file, const std::vector<ByteRange>& kept, const repository::FileEntry& base);
-  [[nodiscard]] std::vector<SampledPages> take();
+  [[nodiscard]] std::vector<SampledPages> take() const;
   /// Pages that went by.
   [[nodiscard]] std::uint64_t pages() const { return pages_; }
 

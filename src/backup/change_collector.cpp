@@ -33,6 +33,7 @@ struct Range {
 /// The answer is no, and why; caught below.
 struct Unproven {
   std::string reason;
+  bool wal_missing = false;
 };
 
 class Collector {
@@ -56,6 +57,7 @@ class Collector {
       for (const Range& hole : holes()) parse(hole);
     } catch (const Unproven& e) {
       result_.changes.note_unproven(e.reason);
+      result_.wal_missing = e.wal_missing;
     }
     result_.unproven = result_.changes.unproven();
     return std::move(result_);
@@ -186,7 +188,7 @@ void Collector::parse(const Range& hole) {
     ++result_.segments_read;
     feed(parser, postgres::segment_start(segment, request_.segment_size), bytes);
     if (!reached() && (parser.at_end() || bytes.size() < request_.segment_size)) {
-      throw Unproven{fmt::format("the WAL in the archive does not reach {}", postgres::format_lsn(hole.to))};
+      throw Unproven{fmt::format("the WAL in the archive does not reach {}", postgres::format_lsn(hole.to)), true};
     }
   }
   for (const ChangedStretch& stretch : tracker.take()) result_.changes.merge(stretch.changes);
@@ -213,7 +215,7 @@ core::Bytes Collector::read_segment(postgres::SegmentNumber segment) {
       return std::move(*bytes);
     }
   }
-  throw Unproven{fmt::format("the WAL from {} on is not in the archive", postgres::format_lsn(start))};
+  throw Unproven{fmt::format("the WAL from {} on is not in the archive", postgres::format_lsn(start)), true};
 }
 
 std::optional<core::Bytes> Collector::read_segment(TimelineId timeline, postgres::SegmentNumber segment) {

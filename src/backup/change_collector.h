@@ -31,6 +31,8 @@ struct CollectedChanges {
   PageChanges changes = {};
   /// Why nothing may be taken from the base, for people; empty if the map is whole. The same as changes.unproven().
   std::string unproven = {};
+  /// It is unproven because of WAL that is not in the archive; whoever streams it may still store it.
+  bool wal_missing = false;
   /// Where it came from.
   std::uint64_t objects_read = 0;
   std::uint64_t segments_read = 0;

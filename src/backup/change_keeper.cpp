@@ -72,6 +72,28 @@ bool ChangeKeeper::is_pending(postgres::Lsn lsn) const {
   return false;
 }
 
+/// Only the parsing thread changes them.
+std::vector<ChangedStretch> ChangeKeeper::held() const {
+  std::vector<std::shared_ptr<ChangedStretch>> pending;
+  {
+    const core::LockGuard lock(mutex_);
+    pending.assign(pending_.begin(), pending_.end());
+  }
+  std::vector<ChangedStretch> result;
+  for (const auto& stretch : pending) result.push_back(*stretch);
+  return result;
+}
+
+void ChangeKeeper::restore(std::vector<ChangedStretch> stretches) {
+  const core::LockGuard lock(mutex_);
+  for (ChangedStretch& stretch : stretches) pending_.push_back(std::make_shared<ChangedStretch>(std::move(stretch)));
+}
+
+bool ChangeKeeper::holds(postgres::Lsn lsn) const {
+  const core::LockGuard lock(mutex_);
+  return is_pending(lsn);
+}
+
 bool ChangeKeeper::put(bool at_once) {
   const std::lock_guard one(put_mutex_);
   if (!at_once && environment_.clock.steady_now() < retry_at_) return false;

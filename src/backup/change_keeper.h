@@ -8,6 +8,7 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "backup/change_tracker.h"
 #include "backup/environment.h"
@@ -30,6 +31,13 @@ class ChangeKeeper {
   void look() EXCLUDES(mutex_);
   /// All that there is.
   void cut() EXCLUDES(mutex_);
+
+  /// The parsing thread: what the store does not have of all that was cut.
+  [[nodiscard]] std::vector<ChangedStretch> held() const EXCLUDES(mutex_);
+  /// What an earlier keeper held.
+  void restore(std::vector<ChangedStretch> stretches) EXCLUDES(mutex_);
+  /// True if there is something of records that begin before `lsn`, and was cut.
+  [[nodiscard]] bool holds(postgres::Lsn lsn) const EXCLUDES(mutex_);
 
   /// Stores what was handed over. False if the store failed: later calls try again, after a while unless `at_once`.
   bool put(bool at_once) EXCLUDES(mutex_);

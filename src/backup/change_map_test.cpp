@@ -180,17 +180,22 @@ TEST_F(ChangeMapTest, SaysWhyNothingIsProven) {
   wait_until_stored(**receiver, to.lsn);
   receiver.reset();
   remove("/changes/");
-  EXPECT_NE(collect(from, {to.timeline, to.lsn + 100 * kSegment}).unproven.find("does not reach"), std::string::npos);
+  const auto beyond = collect(from, {to.timeline, to.lsn + 100 * kSegment});
+  EXPECT_NE(beyond.unproven.find("does not reach"), std::string::npos);
+  EXPECT_TRUE(beyond.wal_missing);
   const Lsn middle = postgres::segment_start(postgres::segment_of(from.lsn, kSegment) + 1, kSegment);
   const auto name = postgres::segment_name({1}, postgres::segment_of(middle, kSegment), kSegment);
   for (const auto& key : memory_.keys()) {
     if (key.find(name) != std::string::npos) make_unreadable(key);
   }
-  EXPECT_NE(collect(from, to).unproven.find("format version 200"), std::string::npos);
+  const auto unreadable = collect(from, to);
+  EXPECT_NE(unreadable.unproven.find("format version 200"), std::string::npos);
+  EXPECT_FALSE(unreadable.wal_missing);
   remove(name);
   const auto hole = collect(from, to);
   EXPECT_NE(hole.unproven.find(postgres::format_lsn(middle) + " on is not in the archive"), std::string::npos)
       << hole.unproven;
+  EXPECT_TRUE(hole.wal_missing);
   EXPECT_EQ(hole.changes.changed(table_, 0, 9).size(), 9U);
 
   PageChanges unknown;

@@ -2,7 +2,6 @@
 // workload, against what its WAL says.
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <map>
@@ -14,6 +13,7 @@
 
 #include "backup/change_collector.h"
 #include "backup/testing/archive_fixture.h"
+#include "core/testing/seed.h"
 #include "os/file_system.h"
 #include "postgres/cluster_files.h"
 #include "repository/page_change_objects.h"
@@ -253,10 +253,7 @@ Tightness compare(const Snapshot& before, const Snapshot& after, const PageChang
 }
 
 TEST_P(ChangedPagesTest, EveryPageThatDiffersIsInTheMap) {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread
-  const char* const given = std::getenv("BACKSTAY_PAGES_SEED");
-  const auto seed = static_cast<unsigned>(given != nullptr ? std::stoul(given) : 1);
-  std::mt19937 random(seed);
+  std::mt19937 random(core::testing::seed());
   Tightness all;
   Snapshot before = snapshot();
   const Snapshot first = before;
@@ -277,8 +274,7 @@ TEST_P(ChangedPagesTest, EveryPageThatDiffersIsInTheMap) {
     if (HasFailure()) break;
   }
   if (!HasFailure()) compare(first, before, collect(first.redo, before.redo));
-  std::cout << fmt::format("seed {}: of {} pages {} differed and {} were told\n", seed, all.pages, all.differ,
-                           all.told);
+  std::cout << fmt::format("of {} pages {} differed and {} were told\n", all.pages, all.differ, all.told);
   EXPECT_GT(all.differ, 20U);
   EXPECT_LT(all.hints, 10U);
   if (HasFailure()) std::cout << done_;

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
 
 #include <fmt/format.h>
 
 #include "backup/base_sample.h"
+#include "backup/copy_queue.h"
 #include "backup/known_damage.h"
 #include "backup/page_verifier.h"
 #include "backup/parallel.h"
@@ -21,42 +21,9 @@
 namespace backstay::backup {
 namespace {
 
-/// What one worker takes at a time of a large file, and as many bytes of small ones.
-constexpr std::uint64_t kItemSize = 32U << 20;
-constexpr std::uint64_t kSmallItemSize = 4U << 20;
 constexpr std::size_t kReadSize = kPieceSize;
 constexpr std::size_t kDamagedKept = 100;
 constexpr int kControlFileReads = 50;
-
-struct CopiedFile {
-  postgres::ClusterEntry source;
-  /// What is read of it. The rest is in the base, if there is any.
-  std::vector<ByteRange> reads;
-  /// Of a file that is known by its pieces: those of the base.
-  bool by_pieces = false;
-  std::vector<repository::ContentId> base_pieces;
-  core::Mutex mutex;
-  /// Set by whichever worker found it gone.
-  bool vanished GUARDED_BY(mutex) = false;
-  /// Where it was found to end, if that was before its size at the walk.
-  std::uint64_t cut_at GUARDED_BY(mutex) = UINT64_MAX;
-  std::vector<repository::Extent> extents GUARDED_BY(mutex);
-  /// Pieces that were read, and found to be those of the base.
-  std::vector<ByteRange> kept GUARDED_BY(mutex);
-  std::vector<repository::ContentId> pieces GUARDED_BY(mutex);
-};
-
-/// Whole files [first, last), or bytes [from, to) of the one file `first`.
-struct Item {
-  std::size_t first = 0;
-  std::size_t last = 0;
-  std::uint64_t from = 0;
-  std::uint64_t to = 0;
-};
-
-bool is_copied_now(const postgres::ClusterEntry& entry) {
-  return entry.type == postgres::EntryType::kFile && entry.path != postgres::kControlFilePath && entry.size > 0;
-}
 
 /// What one worker copies of a file at a time.
 struct PartCopy {
@@ -71,10 +38,16 @@ struct PartCopy {
 
 class Copier {
  public:
-  Copier(const Environment& environment, const CopyRequest& request, repository::PackUploader& uploader)
-      : environment_(environment), request_(request), uploader_(uploader) {}
+  Copier(const Environment& environment, const CopyRequest& request, repository::PackUploader& uploader,
+         EntryList& copied)
+      : environment_(environment),
+        request_(request),
+        uploader_(uploader),
+        walked_(environment, request.scratch_directory),
+        plan_([this](CopiedFile& file) { plan(file); }),
+        queue_(walked_, copied, plan_) {}
 
-  void walk(std::stop_token stop);
+  void walk(const std::stop_token& stop);
   void work(std::stop_token stop);
   ClusterCopy take();
 
@@ -82,9 +55,14 @@ class Copier {
   [[nodiscard]] std::uint64_t total() const { return total_; }
 
  private:
-  void plan_whole();
-  std::string plan_upon_base(std::stop_token stop);
-  void plan_items();
+  void open_base();
+  void give_up_base(const std::string& damage);
+  void choose_upon_base(const postgres::ClusterEntry& found, SampleDraw& draw);
+  void compare_with_base(const SampleDraw& draw, std::stop_token stop);
+  void plan(CopiedFile& file);
+  const repository::FileEntry* find_in_base(const std::string& path);
+  [[nodiscard]] std::vector<ByteRange> reads_of(const postgres::ClusterEntry& found,
+                                                const repository::FileEntry* earlier) const;
   void copy_file(repository::PackWriter& writer, CopiedFile& file, ByteRange part, const std::stop_token& stop);
   void copy_range(repository::PackWriter& writer, CopiedFile& file, PartCopy& copy, ByteRange range,
                   const std::stop_token& stop);
@@ -94,13 +72,17 @@ class Copier {
   const Environment& environment_;
   const CopyRequest& request_;
   repository::PackUploader& uploader_;
-  std::deque<CopiedFile> files_;
-  std::vector<Item> items_;
-  std::atomic<std::size_t> next_item_{0};
+  WalkList walked_;
+  /// Read along with the walk, and once more with the copy. Empty if there is none, or if it is not used.
+  std::optional<BaseManifest> base_;
+  const CopyQueue::Plan plan_;
+  CopyQueue queue_;
   std::atomic<std::uint64_t> done_{0};
   std::uint64_t total_ = 0;
+  std::uint64_t total_upon_base_ = 0;
   std::uint64_t pages_kept_ = 0;
   std::string mismatch_;
+  std::string late_damage_;
   bool base_damaged_ = false;
   std::atomic<std::uint64_t> pages_checked_{0};
   core::Mutex mutex_;
@@ -108,97 +90,108 @@ class Copier {
   std::vector<DamagedPage> damaged_ GUARDED_BY(mutex_);
 };
 
-void Copier::walk(std::stop_token stop) {
-  postgres::walk_cluster(request_.data_directory, stop, [&](const postgres::ClusterEntry& entry) {
-    CopiedFile& file = files_.emplace_back();
-    file.source = entry;
-    file.by_pieces = request_.chunker != nullptr && !main_fork(entry);
-  });
-  if (request_.base != nullptr) mismatch_ = plan_upon_base(stop);
-  if (request_.base == nullptr || !mismatch_.empty()) plan_whole();
-  plan_items();
-}
-
-void Copier::plan_whole() {
-  for (CopiedFile& file : files_) {
-    file.reads.clear();
-    add_range(file.reads, {0, file.source.size});
-    file.base_pieces.clear();
-  }
-  pages_kept_ = 0;
-}
-
-/// What is wrong with the base, in words; empty if nothing was found to be.
-std::string Copier::plan_upon_base(std::stop_token stop) {
-  const CopyBase& base = *request_.base;
+/// Whether the base is used is known before anything is copied.
+void Copier::walk(const std::stop_token& stop) {
   SampleDraw draw(environment_.random);
+  open_base();
+  postgres::walk_cluster(request_.data_directory, stop, [&](const postgres::ClusterEntry& found) {
+    walked_.add(found);
+    if (is_copied_now(found)) total_ += found.size;
+    if (base_) choose_upon_base(found, draw);
+  });
+  if (base_) compare_with_base(draw, stop);
+  if (base_) total_ = total_upon_base_;
+  walked_.rewind();
+}
+
+/// A damaged base costs time, not the backup.
+void Copier::give_up_base(const std::string& damage) {
+  base_damaged_ = true;
+  mismatch_ = damage;
+  base_.reset();
+}
+
+void Copier::open_base() {
+  if (request_.base == nullptr) return;
   try {
-    BaseManifest manifest(base.repository, base.record);
-    for (CopiedFile& file : files_) {
-      const repository::FileEntry* earlier = manifest.find(file.source.path);
-      const auto fork = main_fork(file.source);
-      file.reads.clear();
-      if (earlier == nullptr || !fork) {
-        add_range(file.reads, {0, file.source.size});
-        if (earlier != nullptr && file.by_pieces) file.base_pieces = pieces_of(*earlier);
-        continue;
-      }
-      file.reads = plan_reads(file.source, *fork, earlier->size, base.changes);
-      draw.offer(file.source, complement(file.reads, file.source.size), *earlier);
-    }
-    pages_kept_ = draw.pages();
-    return find_mismatch(environment_,
-                         {.repository = base.repository,
-                          .base_start = postgres::Lsn{base.record.start_lsn},
-                          .start = request_.start,
-                          .checksums = request_.checksums},
-                         draw.take(), std::move(stop));
+    base_.emplace(request_.base->repository, request_.base->record);
   } catch (const core::Error& e) {
-    // A damaged base costs time, not the backup.
     if (!is_store_damage(e.code())) throw;
-    base_damaged_ = true;
-    return e.message();
+    give_up_base(e.message());
   }
 }
 
-void Copier::plan_items() {
-  Item batch;
-  std::uint64_t batch_size = 0;
-  const auto close_batch = [&](std::size_t next) {
-    batch.last = next;
-    if (batch_size > 0) items_.push_back(batch);
-    batch = {.first = next};
-    batch_size = 0;
-  };
-  for (std::size_t i = 0; i < files_.size(); ++i) {
-    const CopiedFile& file = files_[i];
-    if (!is_copied_now(file.source) || file.reads.empty()) continue;
-    const std::uint64_t wanted = total_size(file.reads);
-    total_ += wanted;
-    if (wanted <= kItemSize) {
-      batch_size += wanted;
-      if (batch_size >= kSmallItemSize) close_batch(i + 1);
-      continue;
-    }
-    close_batch(i);
-    const std::uint64_t size = file.source.size;
-    for (std::uint64_t from = 0; from < size; from += kItemSize) {
-      items_.push_back({.first = i, .last = i + 1, .from = from, .to = std::min(from + kItemSize, size)});
-    }
-    batch.first = i + 1;
+void Copier::choose_upon_base(const postgres::ClusterEntry& found, SampleDraw& draw) {
+  try {
+    const repository::FileEntry* const earlier = base_->find(found.path);
+    const auto reads = reads_of(found, earlier);
+    if (is_copied_now(found)) total_upon_base_ += total_size(reads);
+    if (earlier != nullptr && main_fork(found)) draw.offer(found, complement(reads, found.size), *earlier);
+  } catch (const core::Error& e) {
+    if (!is_store_damage(e.code())) throw;
+    give_up_base(e.message());
   }
-  close_batch(files_.size());
+}
+
+void Copier::compare_with_base(const SampleDraw& draw, std::stop_token stop) {
+  const CopyBase& base = *request_.base;
+  try {
+    mismatch_ = find_mismatch(environment_,
+                              {.repository = base.repository,
+                               .base_start = postgres::Lsn{base.record.start_lsn},
+                               .start = request_.start,
+                               .checksums = request_.checksums},
+                              draw.take(), std::move(stop));
+    base_->rewind();
+  } catch (const core::Error& e) {
+    if (!is_store_damage(e.code())) throw;
+    give_up_base(e.message());
+  }
+  if (!mismatch_.empty()) base_.reset();
+}
+
+std::vector<ByteRange> Copier::reads_of(const postgres::ClusterEntry& found,
+                                        const repository::FileEntry* earlier) const {
+  const auto fork = earlier != nullptr ? main_fork(found) : std::nullopt;
+  if (fork) return plan_reads(found, *fork, earlier->size, request_.base->changes);
+  std::vector<ByteRange> whole;
+  add_range(whole, {0, found.size});
+  return whole;
+}
+
+void Copier::plan(CopiedFile& file) {
+  file.by_pieces = request_.chunker != nullptr && !main_fork(file.source);
+  const repository::FileEntry* const earlier = find_in_base(file.source.path);
+  file.reads = reads_of(file.source, earlier);
+  pages_kept_ += total_size(complement(file.reads, file.source.size)) / postgres::kPageSize;
+  if (earlier == nullptr) return;
+  if (file.by_pieces) file.base_pieces = pieces_of(*earlier);
+  if (!file.by_pieces || !file.base_pieces.empty()) file.earlier = *earlier;
+}
+
+/// What was taken over from the base by now is in its packs, which the sample has seen.
+const repository::FileEntry* Copier::find_in_base(const std::string& path) {
+  if (!base_) return nullptr;
+  try {
+    return base_->find(path);
+  } catch (const core::Error& e) {
+    if (!is_store_damage(e.code())) throw;
+    late_damage_ = e.message();
+    base_.reset();
+    return nullptr;
+  }
 }
 
 void Copier::work(std::stop_token stop) {
+  const std::stop_callback abort(stop, [this] { queue_.abort(); });
   repository::PackWriter writer(uploader_);
-  for (std::size_t i = next_item_++; i < items_.size() && !stop.stop_requested(); i = next_item_++) {
-    const Item& item = items_[i];
-    for (std::size_t f = item.first; f < item.last; ++f) {
-      CopiedFile& file = files_[f];
-      if (!is_copied_now(file.source) || file.reads.empty()) continue;
-      copy_file(writer, file, {item.from, item.to > 0 ? item.to : file.source.size}, stop);
+  while (const auto item = queue_.take()) {
+    for (CopiedFile* const file : item->files) {
+      if (!is_copied_now(file->source) || file->reads.empty()) continue;
+      copy_file(writer, *file, item->part.value_or(ByteRange{0, file->source.size}), stop);
     }
+    if (stop.stop_requested()) return;
+    queue_.finish(*item);
   }
   writer.finish();
 }
@@ -277,27 +270,6 @@ void Copier::note_damage(const std::string& file, const std::vector<std::uint32_
 
 ClusterCopy Copier::take() {
   ClusterCopy copy;
-  for (CopiedFile& file : files_) {
-    const core::LockGuard lock(file.mutex);
-    if (file.vanished) continue;
-    const bool is_file =
-        file.source.type == postgres::EntryType::kFile && file.source.path != postgres::kControlFilePath;
-    CopiedEntry& entry = copy.entries.emplace_back();
-    entry.file.path = std::move(file.source.path);
-    entry.file.type = file.source.type == postgres::EntryType::kFile        ? repository::EntryType::kFile
-                      : file.source.type == postgres::EntryType::kDirectory ? repository::EntryType::kDirectory
-                                                                            : repository::EntryType::kSymlink;
-    entry.file.mode = file.source.mode;
-    entry.file.modified = file.source.modified;
-    entry.file.link_target = std::move(file.source.link_target);
-    if (!is_file) continue;
-    entry.file.size = std::min(file.source.size, file.cut_at);
-    std::ranges::sort(file.extents, {}, &repository::Extent::file_offset);
-    // Another worker may have read on where this one found the end.
-    entry.file.extents = clip(file.extents, {0, entry.file.size});
-    entry.kept = file.by_pieces ? std::move(file.kept) : complement(file.reads, entry.file.size);
-    entry.pieces = std::move(file.pieces);
-  }
   const core::LockGuard lock(mutex_);
   copy.bytes = done_;
   copy.pages_checked = pages_checked_;
@@ -306,17 +278,19 @@ ClusterCopy Copier::take() {
   copy.pages_kept = pages_kept_;
   copy.mismatch = std::move(mismatch_);
   copy.base_damaged = base_damaged_;
+  copy.late_damage = std::move(late_damage_);
   return copy;
 }
 
 }  // namespace
 
 ClusterCopy copy_cluster(const Environment& environment, const CopyRequest& request, repository::PackUploader& uploader,
-                         const ProgressCallback& progress, std::stop_token stop) {
-  Copier copier(environment, request, uploader);
+                         EntryList& copied, const ProgressCallback& progress, std::stop_token stop) {
+  Copier copier(environment, request, uploader, copied);
   copier.walk(stop);
   const auto tick = [&] {
-    if (progress) progress({.phase = "copy", .done = copier.done(), .total = copier.total()});
+    const std::uint64_t done = copier.done();
+    if (progress) progress({.phase = "copy", .done = done, .total = std::max(done, copier.total())});
   };
   tick();
   run_parallel(request.workers, stop, [&](std::stop_token token) { copier.work(token); }, tick);

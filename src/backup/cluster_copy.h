@@ -11,6 +11,7 @@
 #include "backup/environment.h"
 #include "backup/pace.h"
 #include "backup/page_changes.h"
+#include "backup/scratch_list.h"
 #include "postgres/control_file.h"
 #include "postgres/lsn.h"
 #include "repository/content_chunks.h"
@@ -35,6 +36,8 @@ struct CopyBase {
 
 struct CopyRequest {
   std::filesystem::path data_directory = {};
+  /// Where a list of very many files lies meanwhile.
+  std::filesystem::path scratch_directory = {};
   /// Pages older than this must have a right checksum, if the cluster has checksums at all.
   postgres::Lsn start = {};
   bool checksums = true;
@@ -48,8 +51,6 @@ struct CopyRequest {
 };
 
 struct ClusterCopy {
-  /// In path order; global/pg_control without its content, which is read later.
-  std::vector<CopiedEntry> entries = {};
   /// What was read.
   std::uint64_t bytes = 0;
   std::uint64_t pages_kept = 0;
@@ -57,21 +58,26 @@ struct ClusterCopy {
   std::string mismatch = {};
   /// It is the base itself that was found damaged.
   bool base_damaged = false;
+  /// What the base's manifest was found to be after files had been taken upon it; those behind were copied whole.
+  std::string late_damage = {};
   std::uint64_t pages_checked = 0;
   std::uint64_t pages_failed = 0;
   /// The first of them.
   std::vector<DamagedPage> damaged = {};
 };
 
-/// Walks the directory and copies every file but pg_control. A file that vanished meanwhile has no entry; one that
-/// shrank is as short as it was found. Only the cluster's own files are read, whatever its superuser puts in their
-/// place meanwhile (see walk_cluster). Every writer is finished on return; the uploader is not.
+/// Walks the directory and copies every file but pg_control; `copied` gets what the manifest says of them, in its
+/// order, and pg_control without its content, which is read later. However many files there are, a few thousand are
+/// held at once. A file that vanished meanwhile has no entry; one that shrank is as short as it was found. Only the
+/// cluster's own files are read, whatever its superuser puts in their place meanwhile (see walk_cluster). Every writer
+/// is finished on return; the uploader is not.
 ///
-/// With a base, pages that the WAL proves unchanged are not read: `kept` of their file names them. A sample of them is
-/// compared with what the base holds; if they differ, or if the base cannot be read, everything is copied, and
-/// `mismatch` says so.
+/// With a base, pages that the WAL proves unchanged are not read: their file has the base's extents of them. A sample
+/// of them is compared with what the base holds; if they differ, or if the base cannot be read, everything is copied,
+/// and `mismatch` says so. If its manifest is damaged meanwhile, files are copied whole from there on, and
+/// `late_damage` says so.
 ClusterCopy copy_cluster(const Environment& environment, const CopyRequest& request, repository::PackUploader& uploader,
-                         const ProgressCallback& progress, std::stop_token stop);
+                         EntryList& copied, const ProgressCallback& progress, std::stop_token stop);
 
 /// The bytes of global/pg_control, read again until its checksum holds: the server may be writing it.
 core::Bytes read_control_file(core::Clock& clock, const std::filesystem::path& data_directory, std::stop_token stop);

@@ -48,7 +48,7 @@ core::Bytes page(std::uint32_t block, std::uint32_t lsn, std::byte filling) {
 }
 
 class ClusterCopyTest : public repository::testing::RepositoryFixture {
- protected:
+ public:
   ClusterCopyTest() : root_("/tmp/backstay-copy-" + random_.token(12)) {
     files_.make_directories(root_ / "base/1", 0700);
   }
@@ -56,6 +56,7 @@ class ClusterCopyTest : public repository::testing::RepositoryFixture {
   ClusterCopyTest(const ClusterCopyTest&) = delete;
   ClusterCopyTest& operator=(const ClusterCopyTest&) = delete;
 
+ protected:
   void write(const std::filesystem::path& file, core::ByteSpan content) {
     files_.write_file_durably(root_ / file, content, 0600);
   }
@@ -92,15 +93,16 @@ TEST_F(ClusterCopyTest, APageThatStaysTornCountsOnlyIfReplayDoesNotWriteItAnew) 
   EXPECT_TRUE(PageVerifier(clock, postgres::Lsn{100}).verify(fd.get(), read, 0, 7, {}).empty());
 }
 
+core::Bytes blocks(unsigned count) {
+  core::Bytes bytes;
+  for (unsigned i = 0; i < count; ++i) {
+    const auto one = page(i, 1, std::byte{'p'});
+    bytes.insert(bytes.end(), one.begin(), one.end());
+  }
+  return bytes;
+}
+
 TEST_F(ClusterCopyTest, FilesThatVanishOrShrinkAreNormal) {
-  const auto blocks = [](unsigned count) {
-    core::Bytes bytes;
-    for (unsigned i = 0; i < count; ++i) {
-      const auto one = page(i, 1, std::byte{'p'});
-      bytes.insert(bytes.end(), one.begin(), one.end());
-    }
-    return bytes;
-  };
   write("PG_VERSION", core::as_bytes("15\n"));
   write("base/1/1000", blocks(4));
   write("base/1/2000", blocks(4));
@@ -115,16 +117,81 @@ TEST_F(ClusterCopyTest, FilesThatVanishOrShrinkAreNormal) {
     files_.remove(root_ / "base/1/1000");
     std::filesystem::resize_file(root_ / "base/1/2000", kPage);
   };
-  const auto copy =
-      copy_cluster(environment, {.data_directory = root_, .start = postgres::Lsn{100}}, uploader, after_the_walk, {});
+  EntryList copied(environment, root_ / "scratch");
+  const auto copy = copy_cluster(environment, {.data_directory = root_, .start = postgres::Lsn{100}}, uploader, copied,
+                                 after_the_walk, {});
   uploader.finish();
   std::map<std::string, std::uint64_t> sizes;
-  for (const auto& entry : copy.entries) {
-    if (entry.file.type == repository::EntryType::kFile) sizes[entry.file.path] = entry.file.size;
+  copied.rewind();
+  while (const auto entry = copied.next()) {
+    if (entry->type == repository::EntryType::kFile) sizes[entry->path] = entry->size;
   }
   EXPECT_EQ(sizes, (std::map<std::string, std::uint64_t>{
                        {"PG_VERSION", 3}, {"base/1/2000", kPage}, {"base/1/3000", 4 * kPage}}));
   EXPECT_EQ(copy.pages_failed, 0U);
+}
+
+/// More than a reader of manifests asks for at once.
+std::vector<repository::FileEntry> many_extents(std::mt19937_64& engine, const repository::ObjectId& pack) {
+  std::vector<repository::FileEntry> entries;
+  for (int i = 0; i < 100; ++i) {
+    repository::FileEntry entry{.path = fmt::format("base/1/{}", 2000 + i)};
+    for (int j = 0; j < 10'000; ++j) {
+      const auto chance = engine();
+      entry.extents.push_back({.file_offset = entry.size,
+                               .length = 1 + chance % (1U << 20),
+                               .position = {pack, static_cast<std::uint32_t>(chance >> 20U) % 1'000'000,
+                                            static_cast<std::uint32_t>(chance >> 40U) % 100'000}});
+      entry.size += entry.extents.back().length;
+    }
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+TEST_F(ClusterCopyTest, ABaseThatIsDamagedMeanwhileCostsTimeOnly) {
+  core::SystemClock clock;
+  os::SystemProcessRunner runner;
+  const Environment environment{clock, random_, files_, runner};
+  repository::PackUploader uploader(*repository_);
+  repository::PackWriter writer(uploader);
+  repository::FileEntry first{.path = "base/1/1000", .size = 4 * kPage};
+  writer.add(0, blocks(4), first.extents);
+  repository::FileEntry last{.path = "base/1/3000", .size = 4 * kPage, .extents = {}};
+  writer.add(0, blocks(4), last.extents);
+  writer.finish();
+  const auto first_extents = first.extents;
+  repository::ManifestWriter manifest(*repository_, repository::testing::kInstance, repository::testing::kBackup, {});
+  manifest.add(first);
+  for (const auto& entry : many_extents(engine_, first.extents.front().position.pack)) manifest.add(entry);
+  manifest.add(last);
+  const auto written = manifest.finish();
+  ASSERT_GT(written.stored_size, 5U << 20);
+  CopyBase base{.repository = *repository_};
+  base.record.instance = repository::testing::kInstance;
+  base.record.backup = repository::testing::kBackup;
+  base.record.manifest_id = written.id;
+  base.record.start_lsn = 50;
+  write("PG_VERSION", core::as_bytes("15\n"));
+  write(first.path, blocks(4));
+  write(last.path, blocks(4));
+  EntryList copied(environment, root_ / "scratch");
+  const auto after_the_walk = [&](const Progress&) {
+    store_->remove(std::vector{repository::manifest_name(base.record).key});
+  };
+  const auto copy = copy_cluster(environment, {.data_directory = root_, .start = postgres::Lsn{100}, .base = &base},
+                                 uploader, copied, after_the_walk, {});
+  uploader.finish();
+  EXPECT_EQ(copy.mismatch, "");
+  EXPECT_NE(copy.late_damage, "");
+  EXPECT_EQ(copy.pages_kept, 4U);
+  EXPECT_EQ(copy.bytes, 3 + 4 * kPage);
+  std::map<std::string, std::vector<repository::Extent>> found;
+  copied.rewind();
+  while (const auto entry = copied.next()) found[entry->path] = entry->extents;
+  EXPECT_EQ(found[first.path], first_extents);
+  EXPECT_FALSE(found[last.path].empty());
+  EXPECT_NE(found[last.path], last.extents);
 }
 
 TEST_F(ClusterCopyTest, PgControlIsReadUntilItsChecksumHolds) {

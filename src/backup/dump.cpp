@@ -136,11 +136,11 @@ repository::BackupRecord Dump::take() {
   record_.stop_time = record_.start_time;
   record_.details = {{"database", request_.connection.database},
                      {"extensions", source_.extensions},
+                     {"timeZone", "UTC"},
                      {"reusedBytes", std::to_string(reused_.load())}};
   record_.stored = environment_.clock.now();
   if (stop_.stop_requested()) throw core::Error(core::Code::kCancelled, "the backup was stopped");
-  mark_.check();
-  request_.repository.put_backup(record_);
+  mark_.publish(record_);
   core::log_info("backup.stored", "a logical backup is stored",
                  {{"instance", request_.instance},
                   {"backup", request_.backup_id},
@@ -177,7 +177,7 @@ void Dump::run_program(const std::stop_token& stop) {
                                 .identity = request_.identity,
                                 .jobs = request_.workers};
   const auto result = environment_.processes.run(postgres::dump_command(task), stop);
-  if (result.exit_code != 0) throw postgres::dump_error(result.error, core::Code::kDatabaseError);
+  if (result.exit_code != 0) throw postgres::dump_error(result, core::Code::kDatabaseError);
   ended_ = true;
 }
 
@@ -219,9 +219,10 @@ void Dump::take_files(const std::stop_token& stop) {
 void Dump::write_manifest() {
   const core::LockGuard lock(mutex_);
   std::ranges::sort(entries_, repository::path_less, &repository::FileEntry::path);
-  repository::ManifestWriter manifest(request_.repository, request_.instance, request_.backup_id);
+  repository::ManifestWriter manifest(request_.repository, request_.instance, request_.backup_id, mark_.attempt());
   for (const repository::FileEntry& entry : entries_) manifest.add(entry);
   const auto result = manifest.finish();
+  record_.attempt = mark_.attempt();
   record_.manifest_id = result.id;
   record_.file_count = result.files;
   record_.data_size = result.data_size;

@@ -22,8 +22,9 @@ repository::KnownChunks chunks_of_last_dump(repository::Repository& repository, 
   const auto records = repository.backups(instance);
   const auto last =
       std::find_if(records.rbegin(), records.rend(), [](const auto& record) { return record.mechanism == "logical"; });
-  if (last == records.rend() || !repository::is_sound(*last)) return {};
-  return {repository, instance, last->backup};
+  // What a restore of it found is said of the database, not of what lies in the store.
+  if (last == records.rend() || !last->confirmed || !last->problem.empty()) return {};
+  return {repository, *last};
 }
 
 DumpFileTaker::DumpFileTaker(const repository::ContentChunker& chunker, const repository::KnownChunks& known,

@@ -1,99 +1,17 @@
 #include "backup/dump_restore.h"
 
-#include <algorithm>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "backup/laid_dump.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/text.h"
-#include "os/file.h"
-#include "os/untrusted_directory.h"
 #include "postgres/dump_programs.h"
-#include "repository/manifest.h"
-#include "repository/pack_reader.h"
 
 namespace backstay::backup {
 namespace {
-
-constexpr std::size_t kWriteSize = 1U << 20;
-constexpr std::string_view kContentsFile = "contents.list";
-
-/// A dump's files in scratch space.
-class LaidDump {
- public:
-  LaidDump(const Environment& environment, const StoredDump& from)
-      : environment_(environment),
-        from_(from),
-        record_(require_dump(from.repository, from.instance, from.backup_id, from.installation.major)),
-        scratch_(environment, from.scratch, record_.data_size, from.identity),
-        files_(scratch_.path()) {
-    if (const auto problem = postgres::dump_problem(from.installation)) {
-      throw core::Error(core::Code::kNotSupported, *problem).with_hint("install the client programs of that version");
-    }
-  }
-
-  void lay(const ProgressCallback& progress, const std::stop_token& stop);
-  /// The entries to restore, without what was made before.
-  std::filesystem::path put_contents(std::span<const std::string> extensions, std::span<const std::string> schemas,
-                                     const std::stop_token& stop);
-
-  [[nodiscard]] postgres::DumpTask task() const {
-    return {.installation = from_.installation, .directory = scratch_.path(), .identity = from_.identity};
-  }
-  [[nodiscard]] const repository::BackupRecord& record() const { return record_; }
-
- private:
-  void write(repository::PackReader& reader, const repository::FileEntry& entry);
-
-  const Environment& environment_;
-  const StoredDump& from_;
-  const repository::BackupRecord record_;
-  ScratchDirectory scratch_;
-  const os::UntrustedDirectory files_;
-  core::Bytes buffer_;
-  std::uint64_t laid_ = 0;
-};
-
-void LaidDump::lay(const ProgressCallback& progress, const std::stop_token& stop) {
-  repository::ManifestReader manifest(from_.repository, from_.instance, from_.backup_id);
-  manifest.check_belongs_to(record_);
-  repository::PackCache packs(from_.repository);
-  repository::PackReader reader(packs);
-  buffer_.resize(kWriteSize);
-  while (const auto entry = manifest.next()) {
-    if (stop.stop_requested()) throw core::Error(core::Code::kCancelled, "the work was stopped");
-    if (entry->type != repository::EntryType::kFile || entry->path.find('/') != std::string::npos) {
-      throw core::Error(core::Code::kCorruptData, fmt::format("a dump cannot have '{}'", entry->path));
-    }
-    write(reader, *entry);
-    if (progress) progress({.phase = "restore", .done = laid_, .total = record_.data_size});
-  }
-}
-
-void LaidDump::write(repository::PackReader& reader, const repository::FileEntry& entry) {
-  const os::Descriptor file = files_.create(entry.path, from_.identity);
-  for (std::uint64_t at = 0; at < entry.size;) {
-    const core::MutableByteSpan piece(buffer_.data(), std::min<std::uint64_t>(buffer_.size(), entry.size - at));
-    reader.read_file(entry.extents, at, piece);
-    os::write_at(file.get(), at, piece);
-    at += piece.size();
-    laid_ += piece.size();
-    scratch_.check_room(laid_);
-  }
-}
-
-std::filesystem::path LaidDump::put_contents(std::span<const std::string> extensions,
-                                             std::span<const std::string> schemas, const std::stop_token& stop) {
-  const std::string contents =
-      postgres::whole_contents(environment_.processes.run(postgres::contents_command(task()), stop));
-  const std::string kept = postgres::without_made(contents, extensions, schemas);
-  const os::Descriptor file = files_.create(std::string(kContentsFile), from_.identity);
-  os::write_all(file.get(), core::as_bytes(kept));
-  return scratch_.path() / kContentsFile;
-}
 
 /// What the application's role could not make itself, made for it.
 struct Prepared {
@@ -164,24 +82,28 @@ repository::BackupRecord require_dump(repository::Repository& repository, const 
   return *std::move(record);
 }
 
+void load_laid_dump(const Environment& environment, const LaidDump& dump, const DumpRestoreRequest& request,
+                    std::stop_token stop) {
+  const Prepared prepared = prepare_extensions(request, dump.record());
+  postgres::DumpTask task = dump.task();
+  task.connection = request.connection;
+  task.jobs = request.workers;
+  const auto contents = dump.put_contents(prepared.extensions, prepared.schemas, stop);
+  const auto result = environment.processes.run(postgres::restore_command(task, contents), stop);
+  if (result.exit_code == 0) return;
+  throw postgres::dump_error(result, core::Code::kRecoveryFailed)
+      .with_hint(
+          "a role that is no superuser restores the dump: what needs more must be left out at the source, "
+          "or recovered from a physical backup");
+}
+
 void restore_dump(const Environment& environment, const DumpRestoreRequest& request, const ProgressCallback& progress,
                   std::stop_token stop) {
   try {
     LaidDump dump(environment, request.from);
     dump.lay(progress, stop);
     if (progress) progress({.phase = "load", .done = 0, .total = dump.record().data_size});
-    const Prepared prepared = prepare_extensions(request, dump.record());
-    postgres::DumpTask task = dump.task();
-    task.connection = request.connection;
-    task.jobs = request.workers;
-    const auto contents = dump.put_contents(prepared.extensions, prepared.schemas, stop);
-    const auto result = environment.processes.run(postgres::restore_command(task, contents), stop);
-    if (result.exit_code != 0) {
-      throw postgres::dump_error(result.error, core::Code::kRecoveryFailed)
-          .with_hint(
-              "a role that is no superuser restores the dump: what needs more must be left out at the source, "
-              "or recovered from a physical backup");
-    }
+    load_laid_dump(environment, dump, request, stop);
   } catch (core::Error& e) {
     throw std::move(e).add_context(fmt::format("restoring the logical backup '{}'", request.from.backup_id));
   }
@@ -195,7 +117,7 @@ void write_dump_as_sql(const Environment& environment, const StoredDump& from, c
     os::Command command = postgres::script_command(dump.task());
     command.on_output = sink;
     const auto result = environment.processes.run(command, stop);
-    if (result.exit_code != 0) throw postgres::dump_error(result.error, core::Code::kRecoveryFailed);
+    if (result.exit_code != 0) throw postgres::dump_error(result, core::Code::kRecoveryFailed);
   } catch (core::Error& e) {
     throw std::move(e).add_context(fmt::format("writing the logical backup '{}' as SQL", from.backup_id));
   }

@@ -56,6 +56,11 @@ struct DumpRestoreRequest {
 void restore_dump(const Environment& environment, const DumpRestoreRequest& request, const ProgressCallback& progress,
                   std::stop_token stop);
 
+class LaidDump;
+/// The same with a dump that lies there, whole, already (laid_dump.h); `request.from` plays no part.
+void load_laid_dump(const Environment& environment, const LaidDump& dump, const DumpRestoreRequest& request,
+                    std::stop_token stop);
+
 /// Gets the SQL piece by piece; an exception ends the work and comes out of it.
 using SqlSink = std::function<void(std::string_view)>;
 

@@ -1,11 +1,10 @@
 // Logical backups on a real server: there and back, twice, and what is in the way.
 #include "backup/dump.h"
 
-#include <regex>
-
 #include "backup/confirm.h"
 #include "backup/dump_restore.h"
 #include "backup/testing/archive_fixture.h"
+#include "backup/testing/dump_text.h"
 #include "core/error.h"
 #include "repository/prune.h"
 
@@ -13,6 +12,7 @@ namespace backstay::backup {
 namespace {
 
 using testing::ArchiveFixture;
+using testing::comparable_dump;
 
 constexpr const char* kSchema = R"(
 SET ROLE app;
@@ -65,9 +65,8 @@ class DumpTest : public ArchiveFixture {
   }
   /// Everything in a database as SQL, without what a restore leaves behind.
   std::string text_of(const postgres::ConnectionTarget& target) {
-    const std::string text =
-        run_program("pg_dump", target, {"--no-owner", "--no-privileges", "-d", "dbname='" + target.database + "'"});
-    return std::regex_replace(text, std::regex("\\\\(un)?restrict [A-Za-z0-9]+\n"), "");
+    return comparable_dump(
+        run_program("pg_dump", target, {"--no-owner", "--no-privileges", "-d", "dbname='" + target.database + "'"}));
   }
   DumpRequest request(const std::string& id) {
     DumpRequest request{.repository = *repository_,

@@ -274,7 +274,7 @@ void Import::convert() {
   };
   const auto result = environment_.processes.run(command, stop_);
   if (result.exit_code == 0) return;
-  throw postgres::dump_error(result.error, core::Code::kImportRefused)
+  throw postgres::dump_error(result, core::Code::kImportRefused)
       .with_hint(fmt::format("the pg_restore of PostgreSQL {} must be able to read it: make it with a pg_dump that is "
                              "not newer",
                              request_.load.installation.major));

@@ -109,7 +109,7 @@ TEST_F(DumpImportTest, ToldTwiceItIsLoadedOnce) {
 }
 
 TEST_F(DumpImportTest, ABombIsRefusedBeforeItIsLarge) {
-  put("bomb", gzipped("--" + std::string(50'000'000, '-') + "\n"));
+  put("bomb", gzipped("--" + std::string(8'000'000, '-') + "\n"));
   EXPECT_LT(std::filesystem::file_size(directory_.path() / "bomb"), 100'000u);
   EXPECT_NE(refusal("bomb", {}, 1'000'000).find("longer than"), std::string::npos);
   put("twice", gzipped(gzipped("SELECT 1;\n")));
@@ -133,7 +133,7 @@ std::string tar_entry(const std::string& name, const std::string& content) {
 
 TEST_F(DumpImportTest, ABombInWhatIsPassedOverIsOneToo) {
   if (!identity_) GTEST_SKIP() << "tars are for services with a user of their own";
-  put("bomb", gzipped(tar_entry("holiday.jpg", std::string(50'000'000, 'x')) + std::string(1024, '\0')));
+  put("bomb", gzipped(tar_entry("holiday.jpg", std::string(8'000'000, 'x')) + std::string(1024, '\0')));
   EXPECT_NE(refusal("bomb", {}, 1'000'000).find("longer than"), std::string::npos);
 }
 

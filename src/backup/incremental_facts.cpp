@@ -21,6 +21,8 @@ void put_facts(repository::BackupRecord& record, const IncrementalFacts& facts) 
                             {"keptPages", std::to_string(facts.kept_pages)},
                             {"checksums", facts.checksums}};
   if (!facts.base.empty()) object["base"] = facts.base;
+  if (facts.compared_wal > 0) object["comparedWal"] = std::to_string(facts.compared_wal);
+  if (!facts.not_compared.empty()) object["notCompared"] = facts.not_compared;
   if (!facts.reason.empty()) object["unproven"] = facts.reason;
   if (!facts.mismatch.empty()) object["mismatch"] = facts.mismatch;
   record.details[kKey] = std::move(object);
@@ -37,6 +39,8 @@ IncrementalFacts facts_of(const repository::BackupRecord& record) {
   facts.full_time = core::parse_time(core::require_string(*object, "fullTime"));
   facts.read_bytes = number_of(*object, "readBytes");
   facts.kept_pages = number_of(*object, "keptPages");
+  facts.compared_wal = number_of(*object, "comparedWal");
+  facts.not_compared = core::find_string(*object, "notCompared").value_or("");
   facts.reason = core::find_string(*object, "unproven").value_or("");
   facts.mismatch = core::find_string(*object, "mismatch").value_or("");
   facts.checksums = core::find_bool(*object, "checksums").value_or(false);

@@ -23,6 +23,10 @@ struct IncrementalFacts {
   std::string reason = {};
   /// What was found otherwise than the WAL since the base says; empty if nothing was.
   std::string mismatch = {};
+  /// How many bytes of the WAL since the base the server's own summaries agree about with the map of changed pages, and
+  /// why not about all of them; both empty for a full one.
+  std::uint64_t compared_wal = 0;
+  std::string not_compared = {};
   /// Whether the cluster's pages carried checksums.
   bool checksums = false;
 };

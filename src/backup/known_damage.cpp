@@ -6,6 +6,7 @@
 
 #include "backup/incremental_facts.h"
 #include "repository/manifest.h"
+#include "repository/record_update.h"
 
 namespace backstay::backup {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 std::string problem_of(repository::Repository& repository, const repository::BackupRecord& record,
                        const std::map<std::string, std::string>& problems) {
   try {
-    const repository::ManifestReader manifest(repository, record.instance, record.backup);
+    const repository::ManifestReader manifest(repository, record);
     for (const repository::ObjectId& pack : manifest.packs()) {
       const auto found = problems.find(repository::pack_key(pack));
       if (found != problems.end()) return fmt::format("{}: {}", found->first, found->second);
@@ -40,14 +41,13 @@ bool is_doubtful(const std::vector<repository::BackupRecord>& records, const rep
   });
 }
 
-void note_problem(repository::Repository& repository, const std::string& instance, const std::string& backup,
+void note_problem(repository::Repository& repository, const repository::BackupRecord& backup,
                   const std::string& problem) {
-  // What is being removed must not come back.
-  if (repository.store().head(repository::condemned_name(instance, backup).key)) return;
-  auto record = repository.backup(instance, backup);
-  if (!record || !record->problem.empty()) return;
-  record->problem = problem;
-  repository.put_backup(*record);
+  update_backup(repository, backup, [&](repository::BackupRecord& record) {
+    if (!record.problem.empty()) return false;
+    record.problem = problem;
+    return true;
+  });
 }
 
 void note_damaged_packs(repository::Repository& repository, const std::string& instance,
@@ -55,7 +55,7 @@ void note_damaged_packs(repository::Repository& repository, const std::string& i
   if (problems.empty()) return;
   for (const repository::BackupRecord& record : repository.backups(instance)) {
     const std::string problem = problem_of(repository, record, problems);
-    if (!problem.empty()) note_problem(repository, instance, record.backup, problem);
+    if (!problem.empty()) note_problem(repository, record, problem);
   }
 }
 

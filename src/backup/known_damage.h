@@ -17,9 +17,9 @@ bool is_store_damage(core::Code code);
 /// the same full one, all of which may share what was found to be damaged. `records` are those of its instance.
 bool is_doubtful(const std::vector<repository::BackupRecord>& records, const repository::BackupRecord& backup);
 
-/// Writes the problem into the backup's record, unless the backup is condemned or has a problem already. Throws the
-/// store's errors.
-void note_problem(repository::Repository& repository, const std::string& instance, const std::string& backup,
+/// Writes the problem into the backup's record, unless the backup is condemned or has a problem already, or another
+/// attempt at it counts by now. Throws the store's errors.
+void note_problem(repository::Repository& repository, const repository::BackupRecord& backup,
                   const std::string& problem);
 
 /// The same for every backup of the instance whose manifest has one of the packs; `problems` are by the packs' keys. A

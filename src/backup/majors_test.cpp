@@ -1,6 +1,7 @@
 // The main job on each major: backup, WAL, a point in time, and all of it back. No client programs: SQL is the judge.
 #include <gtest/gtest.h>
 
+#include "backup/incremental_facts.h"
 #include "backup/testing/archive_fixture.h"
 #include "os/file_system.h"
 
@@ -92,6 +93,27 @@ TEST_P(MajorsTest, ComesBackAsItWasAtATime) {
   EXPECT_EQ(recovered->query("SELECT count(*) FROM pg_class", "copied").size(), 1U);
   EXPECT_EQ(recovered->query("SELECT count(*) FROM public.fleeting").integer(0, 0), 0);
   EXPECT_EQ(recovered->query("SHOW data_checksums").text(0, 0), "on");
+  expect_sound(*recovered);
+}
+
+TEST_P(MajorsTest, AnIncrementalBackupComesBackAsItWas) {
+  const auto instance = add_instance(cluster_);
+  cluster_.connect().execute(kContent);
+  const auto receiver = receive(instance, cluster_.target());
+  const auto full = take_backup(instance, cluster_, &**receiver);
+  cluster_.connect().execute(
+      "UPDATE wide SET v = v || 'after' WHERE id % 2 = 0; DELETE FROM parts WHERE id % 7 = 0; DROP FUNCTION twice "
+      "CASCADE; CREATE TABLE later AS SELECT g FROM generate_series(1, 1000) g; TRUNCATE parts_2");
+  cluster_.query("CREATE DATABASE copied STRATEGY file_copy");
+  cluster_.query("VACUUM (FREEZE) parts");
+  const auto incremental = take_backup(instance, cluster_, &**receiver);
+  EXPECT_EQ(facts_of(incremental).base, full.backup) << facts_of(incremental).mismatch;
+  EXPECT_GT(facts_of(incremental).kept_pages, 500U);
+  const auto before = lines(cluster_.server().connect("postgres").query(content_query_));
+  cluster_.query("DROP TABLE wide CASCADE");
+  WalArchive archive(*repository_, instance);
+  const auto recovered = recover_to(archive.plan(ToBackup{incremental.backup}, clock_.now()), "recovered");
+  EXPECT_EQ(lines(recovered->query(content_query_)), before);
   expect_sound(*recovered);
 }
 

@@ -46,14 +46,65 @@ TEST(PaceRuleTest, ComesBackToFullSpeed) {
 
 TEST(PaceRuleTest, GathersRunsThatAreTooShortToTell) {
   Thread thread;
-  EXPECT_EQ(thread.go_on(milliseconds(4), milliseconds(4)), core::Duration{});
-  EXPECT_EQ(thread.go_on(milliseconds(4), milliseconds(4)), core::Duration{});
-  EXPECT_EQ(thread.go_on(milliseconds(4), milliseconds(4)), milliseconds(24));
+  EXPECT_EQ(thread.go_on(milliseconds(1), milliseconds(1)), core::Duration{});
+  EXPECT_EQ(thread.go_on(milliseconds(1), milliseconds(1)), milliseconds(4));
 }
 
 TEST(PaceRuleTest, NeverPausesForLong) {
   Thread thread;
   EXPECT_EQ(thread.go_on(milliseconds(10'000), milliseconds(10'000)), milliseconds(500));
+}
+
+TEST(PaceRuleTest, PausesNoLessThanItIsTold) {
+  PaceRule rule;
+  EXPECT_EQ(rule.pause_at({.ran = milliseconds(20)}, 4), milliseconds(80));
+}
+
+/// What the rule says after intervals of 100 ticks with so many idle ones each.
+double after(ReserveRule& rule, MachineTimes& times, std::uint64_t idle, int intervals) {
+  double multiple = 0;
+  for (int i = 0; i < intervals; ++i) {
+    times.idle += idle;
+    times.total += 100;
+    multiple = rule.multiple_at(times);
+  }
+  return multiple;
+}
+
+TEST(ReserveRuleTest, BeginsSlowlyAndGoesFasterWhereMuchIsIdle) {
+  ReserveRule rule;
+  MachineTimes times;
+  EXPECT_EQ(after(rule, times, 80, 1), 8);
+  EXPECT_LT(after(rule, times, 80, 1), 8);
+  EXPECT_EQ(after(rule, times, 80, 20), 0);
+}
+
+TEST(ReserveRuleTest, GoesSlowlyWhereNothingIsIdle) {
+  ReserveRule rule;
+  MachineTimes times;
+  after(rule, times, 80, 20);
+  EXPECT_EQ(after(rule, times, 5, 1), 2);
+  EXPECT_EQ(after(rule, times, 5, 10), 12);
+}
+
+TEST(ReserveRuleTest, StaysWhereSomeIsLeft) {
+  ReserveRule rule;
+  MachineTimes times;
+  EXPECT_EQ(after(rule, times, 18, 10), 8);
+}
+
+TEST(ReserveRuleTest, LeavesAMachineThatDoesNotTellToTheThreads) {
+  ReserveRule rule;
+  EXPECT_EQ(rule.multiple_at({}), 0);
+}
+
+TEST(MachineTimesTest, Grow) {
+  const auto before = machine_times();
+  if (before.total == 0) GTEST_SKIP() << "this kernel does not tell";
+  EXPECT_LE(before.idle, before.total);
+  while (machine_times().total == before.total) {
+  }
+  EXPECT_GT(machine_times().total, before.total);
 }
 
 TEST(ThreadTimesTest, GrowWithWork) {

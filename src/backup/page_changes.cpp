@@ -71,8 +71,16 @@ void PageChanges::merge(const PageChanges& other) {
   if (!other.unproven_.empty()) note_unproven(other.unproven_);
 }
 
-bool PageChanges::all_new(const Relation& of) const {
-  return databases_.contains({of.tablespace, of.database}) || databases_.contains({of.tablespace, 0});
+bool PageChanges::has_database(std::uint32_t tablespace, std::uint32_t database) const {
+  return databases_.contains({tablespace, database}) || databases_.contains({tablespace, 0});
+}
+
+bool PageChanges::has(const RelationFork& of, std::uint32_t block) const { return !changed(of, block, 1).empty(); }
+
+bool PageChanges::is_new_from(const RelationFork& of, std::uint32_t first) const {
+  if (of.fork != 0 || !unproven_.empty() || has_database(of.tablespace, of.database)) return true;
+  const auto found = relations_.find({of.tablespace, of.database, of.relation});
+  return found != relations_.end() && found->second.new_from <= first;
 }
 
 std::vector<std::uint32_t> PageChanges::changed(const RelationFork& of, std::uint32_t first,
@@ -81,7 +89,7 @@ std::vector<std::uint32_t> PageChanges::changed(const RelationFork& of, std::uin
   const Relation relation{of.tablespace, of.database, of.relation};
   std::uint64_t new_from = end;
   std::vector<std::uint32_t> result;
-  if (of.fork != 0 || !unproven_.empty() || all_new(relation)) {
+  if (of.fork != 0 || !unproven_.empty() || has_database(of.tablespace, of.database)) {
     new_from = first;
   } else if (const auto found = relations_.find(relation); found != relations_.end()) {
     if (found->second.new_from != kNoLimit) new_from = std::clamp<std::uint64_t>(found->second.new_from, first, end);

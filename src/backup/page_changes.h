@@ -40,6 +40,10 @@ class PageChanges {
   /// one, and when unproven() says so.
   [[nodiscard]] std::vector<std::uint32_t> changed(const RelationFork& of, std::uint32_t first,
                                                    std::uint32_t count) const;
+  /// The same of one block, of a fork from a block on, and of all that is in a database's directory.
+  [[nodiscard]] bool has(const RelationFork& of, std::uint32_t block) const;
+  [[nodiscard]] bool is_new_from(const RelationFork& of, std::uint32_t first) const;
+  [[nodiscard]] bool has_database(std::uint32_t tablespace, std::uint32_t database) const;
   /// Why nothing is proven unchanged; empty if the map is good.
   [[nodiscard]] const std::string& unproven() const { return unproven_; }
   [[nodiscard]] bool empty() const { return relations_.empty() && databases_.empty() && unproven_.empty(); }
@@ -74,7 +78,6 @@ class PageChanges {
     bool operator==(const Changed&) const = default;
   };
   void note_new_from(Changed& changed, std::uint32_t first);
-  [[nodiscard]] bool all_new(const Relation& of) const;
 
   std::unordered_map<Relation, Changed, Hash> relations_;
   /// (tablespace, database); (tablespace, 0) is all of the tablespace.

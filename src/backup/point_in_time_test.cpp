@@ -518,11 +518,13 @@ TEST_F(PointInTimeTest, ReplayThatOnlyWaitsIsAFailure) {
 
 TEST_F(PointInTimeTest, WalThatCannotBeFetchedStopsTheRecoveryInsteadOfEndingItShort) {
   start_archiving();
+  // More than are fetched before the server asks for the first.
+  fill_segments(8);
   cluster_.query("INSERT INTO t SELECT generate_series(1, 10)");
   ASSERT_TRUE(send_all());
   const RecoverRequest request = recover_request(plan(ToLatest{}), "recovered");
   const auto lose_store = [&](const Progress& progress) {
-    // When the files are there: WAL is fetched before the server asks for it.
+    // When the files are there: the first WAL is fetched before.
     if (progress.phase == "restore" && progress.done == progress.total) store_->go_away();
   };
   try {

@@ -1,5 +1,6 @@
 #include "backup/previous_segment.h"
 
+#include "backup/known_damage.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "postgres/timeline_history.h"
@@ -21,7 +22,8 @@ std::optional<core::Bytes> read_previous_segment(repository::WalStore& wal, post
     if (!data || data->bytes.size() != wal.segment_size()) return std::nullopt;
     return std::move(data->bytes);
   } catch (const core::Error& e) {
-    if (e.code() != core::Code::kCorruptData) throw;
+    // A store that is away may have it later; what is damaged or contradicts itself is so for good.
+    if (!is_store_damage(e.code()) && e.code() != core::Code::kStoreConflict) throw;
     core::log_warning("wal.segment_damaged", "a segment that only completes a record of the next one is passed over",
                       {{"instance", wal.instance()}, {"error", e.what()}});
     return std::nullopt;

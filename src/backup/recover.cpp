@@ -48,6 +48,7 @@ class Recovery {
   void end();
   [[nodiscard]] bool is_promoted();
   [[nodiscard]] bool can_replay();
+  void serve_wal();
   void write_config(bool recovering);
   void wait_for_promotion(const RecoveryWalServer& wal, os::ProcessId process);
   [[noreturn]] void replay_failed(const RecoveryWalServer& wal, const std::string& what);
@@ -66,6 +67,8 @@ class Recovery {
   std::stop_token stop_;
   postgres::Server server_;
   RecoveryState state_;
+  /// From the restore of the files on, so that the first WAL is there when the server asks for it.
+  std::optional<RecoveryWalServer> wal_;
 };
 
 postgres::ServerDescription Recovery::describe(const RecoverRequest& request) {
@@ -125,9 +128,11 @@ void Recovery::restore() {
   environment_.files.remove_all(request_.paths.data());
   environment_.files.remove_all(request_.paths.tablespaces());
   postgres::prepare_directories(environment_.files, request_.paths, request_.identity);
+  serve_wal();
   RestoreRequest restore{.repository = request_.repository,
                          .instance = request_.plan.instance,
                          .backup_id = request_.plan.base.backup,
+                         .record = request_.plan.base,
                          .data_directory = request_.paths.data(),
                          .tablespace_directory = request_.paths.tablespaces(),
                          .identity = request_.identity,
@@ -166,6 +171,19 @@ void Recovery::write_config(bool recovering) {
   postgres::write_server_config(environment_.files, request_.paths, config, request_.identity);
 }
 
+void Recovery::serve_wal() {
+  RecoveryWalServerConfig config;
+  config.instance = request_.plan.instance;
+  config.directory = request_.paths.recovery();
+  config.identity = request_.identity;
+  config.timeline = request_.plan.timeline;
+  config.from = request_.plan.wal_from;
+  config.to = request_.plan.wal_to;
+  config.stop = request_.plan.stop.lsn;
+  config.segment_size = request_.plan.base.wal_segment_size;
+  wal_.emplace(environment_, request_.repository, config);
+}
+
 void Recovery::replay() {
   const core::SteadyTime begin = environment_.clock.steady_now();
   server_.stop(postgres::StopMode::kImmediate, kStopDeadline, stop_);
@@ -174,20 +192,12 @@ void Recovery::replay() {
       enter(RecoveryPhase::kRestore);
       restore();
     }
-    RecoveryWalServerConfig config;
-    config.instance = request_.plan.instance;
-    config.directory = request_.paths.recovery();
-    config.identity = request_.identity;
-    config.timeline = request_.plan.timeline;
-    config.from = request_.plan.wal_from;
-    config.to = request_.plan.wal_to;
-    config.stop = request_.plan.stop.lsn;
-    config.segment_size = request_.plan.base.wal_segment_size;
-    const RecoveryWalServer wal(environment_, request_.repository, config);
+    if (!wal_) serve_wal();
     write_config(true);
-    wait_for_promotion(wal, server_.start(request_.launcher));
-    state_.result.wal_bytes = wal.bytes_served();
+    wait_for_promotion(*wal_, server_.start(request_.launcher));
+    state_.result.wal_bytes = wal_->bytes_served();
   }
+  wal_.reset();
   state_.result.replay_time = since(begin);
   enter(RecoveryPhase::kHandOver);
 }

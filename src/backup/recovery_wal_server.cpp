@@ -100,6 +100,8 @@ void RecoveryWalServer::Impl::listen() {
 }
 
 void RecoveryWalServer::Impl::serve(const std::stop_token& stop) {
+  // Wakes the wait below.
+  const std::stop_callback wake(stop, [this] { shutdown(listener_.get(), SHUT_RDWR); });
   while (!stop.stop_requested()) {
     if (!wait_readable(listener_.get())) continue;
     const os::Descriptor client(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));

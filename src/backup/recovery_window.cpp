@@ -73,15 +73,17 @@ void WalArchive::Impl::load_timeline(repository::WalStore& wal, std::uint32_t ti
         fmt::format("the history of timeline {} cannot be read, so only what lies on it is known of its branch: {}",
                     timeline, e.what()));
   }
-  if (const auto end = wal.window_end(timeline)) state.ends.push_back({id, {end->lsn}, end->time});
+  const auto end = wal.window_end(timeline);
+  if (end) state.ends.push_back({id, {end->lsn}, end->time});
   // The listing comes last, so that it holds what the proof speaks of.
   auto& segments = state.segments[id];
-  for (const auto& stored : wal.list(timeline)) {
+  const std::vector<repository::StoredSegment> listed = wal.list_expected(timeline, 0, UINT64_MAX, end ? end->lsn : 0);
+  for (const auto& stored : listed) {
     segments.push_back(
         {.name = {id, stored.segment}, .contiguous = stored.contiguous(state.segment_size), .index = {}});
   }
   if (segments.empty()) return;
-  for (auto& index : wal.segment_indexes(timeline, segments.front().name.segment, segments.back().name.segment)) {
+  for (auto& index : wal.segment_indexes(timeline, listed)) {
     const auto at =
         std::ranges::lower_bound(segments, index.segment, {}, [](const ArchivedSegment& s) { return s.name.segment; });
     if (at != segments.end() && at->name.segment == index.segment) at->index = std::move(index);

@@ -58,7 +58,7 @@ class RecoveryWindowTest : public repository::testing::RepositoryFixture {
 TEST_F(RecoveryWindowTest, ADamagedRecordCostsOnlyItsBackup) {
   const std::string good = put_backup(2);
   const std::string bad = put_backup(5);
-  memory_->corrupt(repository::backup_record_name(kInstance, bad).key, 40);
+  memory_->corrupt(repository::backup_record_name(kInstance, bad, {}).key, 40);
   const RecoveryPlan planned = plan(ToLatest{});
   EXPECT_EQ(planned.base.backup, good);
   ASSERT_EQ(planned.warnings.size(), 1U);
@@ -94,7 +94,7 @@ class ConfirmTest : public RecoveryWindowTest {
 
 TEST_F(ConfirmTest, ADamagedRecordIsAProblemAndStaysAsItIs) {
   const std::string backup = put_backup(2);
-  const std::string record = repository::backup_record_name(kInstance, backup).key;
+  const std::string record = repository::backup_record_name(kInstance, backup, {}).key;
   memory_->corrupt(record, 40);
   const auto report = confirm(backup);
   ASSERT_FALSE(report.ok());
@@ -104,7 +104,7 @@ TEST_F(ConfirmTest, ADamagedRecordIsAProblemAndStaysAsItIs) {
 
 TEST_F(ConfirmTest, AFactThatBecameKnownMeanwhileIsKept) {
   const std::string backup = put_backup(2);
-  repository::ManifestWriter manifest(*repository_, kInstance, backup);
+  repository::ManifestWriter manifest(*repository_, kInstance, backup, {});
   auto record = *repository_->backup(kInstance, backup);
   record.manifest_id = manifest.finish().id;
   repository_->put_backup(record);

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -27,8 +28,8 @@
 namespace backstay::backup {
 namespace {
 
-constexpr std::uint64_t kItemSize = 32U << 20;
-constexpr std::uint64_t kSmallItemSize = 4U << 20;
+/// What a worker takes at a time: small, so that all together are at few packs at once.
+constexpr std::uint64_t kItemSize = 4U << 20;
 constexpr std::size_t kSmallItemFiles = 256;
 constexpr std::size_t kWriteSize = 1U << 20;
 constexpr std::size_t kQueuedItems = 16;
@@ -38,7 +39,8 @@ constexpr std::size_t kFewPacks = 6;
 /// A pack of a full backup holds what lies together in the order of files, but for what other workers took meanwhile.
 constexpr std::uint64_t kPackReach = 256U << 20;
 constexpr std::uint64_t kLittle = 2U << 20;
-constexpr std::size_t kCapacityBesideScattered = 48U << 20;
+constexpr std::uint64_t kLittleData = 128U << 20;
+constexpr std::size_t kCapacity = 80U << 20;
 constexpr std::string_view kTablespaces = "pg_tblspc/";
 
 /// A file to write, and where: in the data directory or in that of the tablespaces.
@@ -64,10 +66,15 @@ struct Wanted {
   std::uint64_t last = 0;
 };
 
+/// All of it may be in memory at once.
+bool is_little(const repository::ManifestReader& manifest) {
+  return manifest.packs().size() <= kFewPacks && manifest.data_size() <= kLittleData;
+}
+
 /// Packs of which the restore wants little, or something now and then, all the time: such as those of a backup that was
 /// taken upon many others. The manifest is at its begin again afterwards.
 std::set<repository::ObjectId> scattered_packs(repository::ManifestReader& manifest) {
-  if (manifest.packs().size() <= kFewPacks) return {};
+  if (is_little(manifest)) return {};
   std::map<repository::ObjectId, Wanted> packs;
   std::uint64_t at = 0;
   while (const auto entry = manifest.next()) {
@@ -90,7 +97,7 @@ std::set<repository::ObjectId> scattered_packs(repository::ManifestReader& manif
 repository::PackCacheOptions cache_options(repository::ManifestReader& manifest) {
   repository::PackCacheOptions options;
   options.scattered = scattered_packs(manifest);
-  if (!options.scattered.empty()) options.capacity = kCapacityBesideScattered;
+  if (!is_little(manifest)) options.capacity = kCapacity;
   return options;
 }
 
@@ -99,15 +106,16 @@ class Restorer {
   Restorer(const Environment& environment, const RestoreRequest& request, const repository::BackupRecord& record)
       : environment_(environment),
         request_(request),
-        manifest_(request.repository, request.instance, request.backup_id),
+        manifest_(request.repository, record),
         packs_(request.repository, cache_options(manifest_)),
         items_(kQueuedItems) {
-    manifest_.check_belongs_to(record);
+    begin_packs();
   }
 
   RestoreResult restore(const ProgressCallback& progress, std::stop_token stop);
 
  private:
+  void begin_packs();
   void prepare_target();
   void read_manifest(const std::stop_token& stop);
   void take_entry(repository::FileEntry entry);
@@ -130,6 +138,7 @@ class Restorer {
   repository::ManifestReader manifest_;
   repository::PackCache packs_;
   core::BoundedQueue<Item> items_;
+  std::vector<std::jthread> ahead_;
   Item batch_;
   std::uint64_t batch_size_ = 0;
   /// What a manifest says is not trusted to stay in these.
@@ -140,6 +149,19 @@ class Restorer {
   RestoreResult result_;
   std::atomic<std::uint64_t> written_{0};
 };
+
+/// Where there are few packs and little in them, all are on their way before the first file is made.
+void Restorer::begin_packs() {
+  if (!is_little(manifest_)) return;
+  for (const repository::ObjectId& pack : manifest_.packs()) {
+    ahead_.emplace_back([this, pack] {
+      try {
+        packs_.get(pack);
+      } catch (...) {  // NOLINT(bugprone-empty-catch): who needs it asks again, and hears why
+      }
+    });
+  }
+}
 
 RestoreResult Restorer::restore(const ProgressCallback& progress, std::stop_token stop) {
   const auto tick = [&] {
@@ -204,7 +226,7 @@ void Restorer::take_entry(repository::FileEntry entry) {
   if (size <= kItemSize) {
     batch_size_ += size;
     batch_.files.push_back(std::move(file));
-    if (batch_size_ >= kSmallItemSize || batch_.files.size() >= kSmallItemFiles) flush_batch();
+    if (batch_size_ >= kItemSize || batch_.files.size() >= kSmallItemFiles) flush_batch();
     return;
   }
   file->directory->create(file->path, request_.identity);
@@ -322,7 +344,7 @@ void Restorer::finish() {
 
 RestoreResult restore_files(const Environment& environment, const RestoreRequest& request,
                             const ProgressCallback& progress, std::stop_token stop) {
-  const auto record = request.repository.backup(request.instance, request.backup_id);
+  const auto record = request.record ? request.record : request.repository.backup(request.instance, request.backup_id);
   if (!record) {
     throw core::Error(core::Code::kNotFound,
                       fmt::format("no backup '{}' of instance '{}' is stored", request.backup_id, request.instance));

@@ -17,6 +17,8 @@ struct RestoreRequest {
   repository::Repository& repository;
   std::string instance = {};
   std::string backup_id = {};
+  /// Its record, if it has just been read.
+  std::optional<repository::BackupRecord> record = {};
   /// The data directory to make; it must not exist or be empty. Made with mode 0700.
   std::filesystem::path data_directory = {};
   /// Tablespaces go to `<this>/<oid>` and are linked from pg_tblspc, wherever they lay at the source.

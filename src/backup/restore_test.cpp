@@ -2,12 +2,12 @@
 #include "backup/restore.h"
 
 #include <atomic>
-#include <regex>
 
 #include <unistd.h>
 
 #include "backup/confirm.h"
 #include "backup/testing/archive_fixture.h"
+#include "backup/testing/dump_text.h"
 #include "core/error.h"
 #include "repository/container_writer.h"
 #include "repository/manifest.h"
@@ -16,7 +16,7 @@ namespace backstay::backup {
 namespace {
 
 using testing::ArchiveFixture;
-using testing::RecoveredServer;
+using testing::comparable_dump;
 
 constexpr auto kDeadline = std::chrono::seconds(60);
 
@@ -55,8 +55,7 @@ class RestoreTest : public ArchiveFixture {
   }
   /// Everything in the server as SQL, without what differs from run to run.
   std::string dump(const postgres::ConnectionTarget& target) {
-    const std::string text = run_program("pg_dumpall", target, {"--no-role-passwords"});
-    return std::regex_replace(text, std::regex("\\\\(un)?restrict [A-Za-z0-9]+\n| VALID UNTIL 'infinity'"), "");
+    return comparable_dump(run_program("pg_dumpall", target, {"--no-role-passwords"}));
   }
   void check_indexes(const postgres::ConnectionTarget& target) {
     run_program("pg_amcheck", target, {"--all", "--install-missing", "--heapallindexed"});
@@ -214,7 +213,7 @@ TEST_F(RestoreTest, ForgedManifestDoesNotReachOtherFiles) {
                                   std::string("../outside/new"), std::string("../outside/file"), outside.string()}) {
     const auto type = path == outside ? repository::EntryType::kDirectory : repository::EntryType::kFile;
     repository::ContainerWriter container(repository_->data_key(), random_);
-    container.begin(repository::manifest_name(instance_, backup.backup));
+    container.begin(repository::manifest_name(backup));
     container.add_group(forged_entry(path, type, 077));
     container.finish(core::Bytes{std::byte{1}, std::byte{0}, std::byte{0}});
     memory_.put(container.name().key, container.buffer());
@@ -242,7 +241,7 @@ TEST_F(RestoreTest, ForgedManifestDoesNotReachOtherFiles) {
 
 TEST_F(RestoreTest, AnotherAttemptsManifestIsRefused) {
   const auto backup = take_backup(instance_, cluster_);
-  repository::ManifestWriter other(*repository_, instance_, backup.backup);
+  repository::ManifestWriter other(*repository_, instance_, backup.backup, backup.attempt);
   other.finish();
   const RestoreRequest request{.repository = *repository_,
                                .instance = instance_,

@@ -10,16 +10,16 @@ namespace {
 
 /// The record is written anew with each fact; the manifest never is.
 void add_store_stamp(repository::Repository& repository, model::RetainedBackup& backup) {
-  const auto manifest = repository.store().head(repository::manifest_name(backup.instance_id, backup.id).key);
-  if (manifest) backup.stamps.push_back(manifest->modified);
+  for (const auto& stored : repository.attempts(backup.instance_id, backup.id)) {
+    if (stored.manifest_size > 0) backup.stamps.push_back(stored.manifest_time);
+  }
 }
 
 /// Stored no more, and not on its way out either.
 bool is_gone(repository::Repository& repository, const model::RetainedBackup& backup,
              const repository::PruneReport& report) {
   if (!backup.stored) return true;
-  return !report.backups_condemned.contains(backup.id) &&
-         !repository.store().head(repository::backup_record_name(backup.instance_id, backup.id).key);
+  return !report.backups_condemned.contains(backup.id) && repository.attempts(backup.instance_id, backup.id).empty();
 }
 
 bool is_empty(repository::Repository& repository, const std::string& instance) {

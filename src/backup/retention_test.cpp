@@ -17,7 +17,6 @@ namespace {
 
 using std::chrono::hours;
 using testing::ArchiveFixture;
-using testing::RecoveredServer;
 
 constexpr auto kDeadline = std::chrono::seconds(60);
 
@@ -167,7 +166,7 @@ TEST_F(RetentionTest, ABackupThatFailsLeavesNothingThatStays) {
   EXPECT_THROW(take_base_backup(environment_, failing, stop_late, stop.get_token()), core::Error);
   EXPECT_GT(packs(), before);
   repository::PruneRequest garbage;
-  garbage.grace = {};
+  garbage.grace = garbage.late_write = {};
   for (int i = 0; i < 4; ++i) prune(*repository_, garbage, {});
   EXPECT_EQ(packs(), before);
   EXPECT_EQ(repository_->backup_ids(instance_).size(), 1U);
@@ -206,7 +205,7 @@ class ManyWeeksTest : public repository::testing::RepositoryFixture {
     repository::BackupRecord record;
     record.backup = random_.uuid();
     record.instance = repository::testing::kInstance;
-    repository::ManifestWriter manifest(*repository_, record.instance, record.backup);
+    repository::ManifestWriter manifest(*repository_, record.instance, record.backup, {});
     manifest.add(entry);
     record.manifest_id = manifest.finish().id;
     record.wal_segment_size = kSize;

@@ -12,12 +12,6 @@
 #include "os/file_system.h"
 
 namespace backstay::backup {
-namespace {
-
-/// Programs under other users pass through to their own directory, whose name is not to be guessed.
-constexpr mode_t kParentMode = 0711;
-
-}  // namespace
 
 bool ScratchClaims::take(std::uint64_t needed, std::uint64_t room) {
   const core::LockGuard lock(mutex_);
@@ -38,7 +32,7 @@ ScratchDirectory::ScratchDirectory(const Environment& environment, ScratchSpace 
       path_(space_.parent / environment.random.uuid()),
       needed_(needed),
       claimed_(needed) {
-  files_.make_directories(space_.parent, kParentMode);
+  files_.make_directories(space_.parent, kScratchParentMode);
   const std::uint64_t free = files_.free_space(space_.parent);
   if (free < space_.reserve || !space_.claims->take(needed, free - space_.reserve)) throw full(needed, free);
   try {

@@ -16,6 +16,9 @@
 
 namespace backstay::backup {
 
+/// Programs under other users pass through to their own directory, whose name is not to be guessed.
+inline constexpr mode_t kScratchParentMode = 0711;
+
 /// What the directories of one disk still need, so that none is promised what another one will take. Thread-safe.
 class ScratchClaims {
  public:

@@ -2,14 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "core/random.h"
-#include "core/time.h"
-#include "os/testing/memory_file_system.h"
+#include "backup/testing/memory_fixture.h"
 
 namespace backstay::backup {
 namespace {
 
-class ScratchTest : public ::testing::Test {
+class ScratchTest : public testing::MemoryFixture {
  protected:
   ScratchTest() { files_.set_capacity(1000); }
   bool fits(std::uint64_t needed) {
@@ -22,11 +20,6 @@ class ScratchTest : public ::testing::Test {
     }
   }
 
-  core::SystemClock clock_;
-  core::SystemRandom random_;
-  os::testing::MemoryFileSystem files_;
-  os::SystemProcessRunner processes_;
-  Environment environment_{clock_, random_, files_, processes_};
   ScratchSpace space_{.parent = "/scratch", .reserve = 100};
 };
 

@@ -1,10 +1,13 @@
-// One WAL segment that is being received, in a file of its own.
+// WAL segments that are being received, each in a file of its own.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <vector>
 
 #include "core/bytes.h"
+#include "core/mutex.h"
 #include "os/file.h"
 #include "postgres/lsn.h"
 
@@ -19,6 +22,9 @@ class SpoolSegment {
   SpoolSegment(const SpoolSegment&) = delete;
   SpoolSegment& operator=(const SpoolSegment&) = delete;
 
+  /// Becomes another segment, of the same size; what was written stays until it is written over. False if its file is
+  /// not in the directory any more.
+  [[nodiscard]] bool rename(postgres::SegmentName name);
   void write(std::uint64_t at, core::ByteSpan bytes);
 
   [[nodiscard]] postgres::SegmentName name() const { return name_; }
@@ -27,11 +33,28 @@ class SpoolSegment {
   [[nodiscard]] core::ByteSpan bytes(std::uint64_t from, std::uint64_t to) const;
 
  private:
-  const postgres::SegmentName name_;
+  postgres::SegmentName name_;
   const std::uint64_t size_;
-  const std::filesystem::path path_;
+  std::filesystem::path path_;
   os::Descriptor file_;
   const std::byte* mapped_ = nullptr;
+};
+
+/// Files are used again: memory and disk that were found for one segment need not be found for the next, which is half
+/// of what a spool costs. Safe for any thread.
+class Spool {
+ public:
+  Spool(std::filesystem::path directory, std::uint64_t segment_size);
+
+  /// Errors as those of SpoolSegment.
+  [[nodiscard]] std::unique_ptr<SpoolSegment> take(postgres::SegmentName name);
+  void give_back(std::unique_ptr<SpoolSegment> segment) noexcept;
+
+ private:
+  const std::filesystem::path directory_;
+  const std::uint64_t segment_size_;
+  core::Mutex mutex_;
+  std::vector<std::unique_ptr<SpoolSegment>> free_ GUARDED_BY(mutex_);
 };
 
 }  // namespace backstay::backup

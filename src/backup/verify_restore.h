@@ -16,6 +16,7 @@
 #include "postgres/cluster_checks.h"
 #include "postgres/installation.h"
 #include "postgres/launcher.h"
+#include "postgres/roles.h"
 #include "postgres/server_config.h"
 #include "repository/repository.h"
 
@@ -36,6 +37,8 @@ struct VerifyRestoreRequest {
   std::filesystem::path restore_helper = {};
   /// Ends whatever the copy's server left running; called before its files are removed.
   std::function<void()> end_processes = {};
+  /// Of a dump: the role that it becomes the property of, and its database, as a recovery would make them.
+  postgres::Access access = {};
   unsigned workers = 2;
 };
 
@@ -51,14 +54,16 @@ struct RestoreProof {
 };
 
 /// Restores the backup, recovers it to its own consistent point as a recovery would, and looks at the copy: page
-/// checksums of all its files, and what postgres::check_cluster looks at. The backup's record in the repository is told
+/// checksums of all its files, and what postgres::check_cluster looks at. A dump is loaded into a new cluster, which is
+/// dumped again: all that was listed must be listed, with the same rows. The backup's record in the repository is told
 /// (*verified* with the times, or restore_problem). Nothing of the copy is left, whatever happens; what a crash leaves,
 /// clear_restores removes.
 ///
 /// What is wrong with the backup is in the answer. Throws Error where that cannot be said: not_found if it is not
-/// stored, not_supported for a logical one, disk_full before anything is written or as soon as the reserve is touched,
-/// unavailable if the machine ended the copy's server, cancelled on stop, the store's errors. Progress phases: those of
-/// a recovery, then "pages" (bytes) and "check" (relations).
+/// stored, conflict if it was removed or taken once more meanwhile, not_supported for a dump without the programs to
+/// load it, disk_full before anything is written or as soon as the reserve is touched, unavailable if the machine ended
+/// the copy's server, cancelled on stop, the store's errors. Progress phases: those of a recovery, then "pages" (bytes)
+/// and "check" (relations); of a dump "restore", "load", "dump" and "check" (bytes).
 RestoreProof verify_restore(const Environment& environment, const VerifyRestoreRequest& request,
                             const ProgressCallback& progress, std::stop_token stop);
 

@@ -17,6 +17,11 @@ namespace backstay::backup {
 namespace {
 
 constexpr auto kPoll = std::chrono::milliseconds(100);
+/// Segments that one listing looks for; it has room for more names.
+constexpr postgres::SegmentNumber kListed = 256;
+constexpr std::size_t kMostKept = 16U << 20;
+/// Fetched before the server asks for the first.
+constexpr unsigned kAtOnce = 4;
 
 }  // namespace
 
@@ -39,9 +44,11 @@ WalPrefetcher::WalPrefetcher(const Environment& environment, repository::Reposit
     history_ = postgres::parse_timeline_history(core::as_text(*history));
   }
   {
-    // The server asks for this one first, a while from now.
+    // The server asks for the first of these a while from now. What follows them may wait until then: the files of
+    // the backup may be on their way at the same time.
+    const postgres::SegmentNumber first = postgres::segment_of(config_.from, config_.segment_size);
     const core::LockGuard lock(mutex_);
-    want_from(postgres::segment_of(config_.from, config_.segment_size));
+    want_from(first, kAtOnce);
   }
   for (unsigned i = 0; i < config_.workers; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
@@ -51,6 +58,7 @@ WalPrefetcher::WalPrefetcher(const Environment& environment, repository::Reposit
 
 WalPrefetcher::~WalPrefetcher() {
   for (auto& thread : threads_) thread.request_stop();
+  const core::LockGuard lock(mutex_);
   changed_.notify_all();
 }
 
@@ -110,9 +118,9 @@ FetchAnswer WalPrefetcher::fetch_segment(postgres::SegmentName name, core::Durat
     pieces_.erase(it);
   }
   want(name);
-  want_from(name.segment + 1);
+  want_from(name.segment + 1, config_.ahead);
   changed_.notify_all();
-  while (pieces_[name].state != Piece::State::kDone) {
+  while (!is_done(name)) {
     if (stop.stop_requested() || environment_.clock.steady_now() >= end) {
       return {.kind = FetchAnswer::Kind::kUnknown,
               .error = "the WAL did not arrive in time",
@@ -125,13 +133,26 @@ FetchAnswer WalPrefetcher::fetch_segment(postgres::SegmentName name, core::Durat
   // The server takes the file with it; if it asks once more it gets a new one.
   pieces_.erase(name);
   // At the end of its recovery it does so with the last one.
-  const bool last = is_needed(name) && !is_needed({timeline_of(name.segment + 1), name.segment + 1});
-  if (last && answer.kind == FetchAnswer::Kind::kReady) want(name);
+  if (is_last(name) && answer.kind == FetchAnswer::Kind::kReady) want(name);
   return answer;
 }
 
-void WalPrefetcher::want_from(postgres::SegmentNumber first) {
-  for (postgres::SegmentNumber segment = first; segment < first + config_.ahead; ++segment) {
+/// What was brought once more may be what the helper of the request before has moved: it may be slow to do so, and the
+/// two are one file.
+bool WalPrefetcher::is_done(postgres::SegmentName name) {
+  Piece& piece = pieces_[name];
+  if (piece.state != Piece::State::kDone) return false;
+  const auto file = postgres::segment_name(name.timeline, name.segment, config_.segment_size);
+  if (piece.answer.kind != FetchAnswer::Kind::kReady || environment_.files.stat(config_.directory / "wal" / file)) {
+    return true;
+  }
+  piece = {};
+  changed_.notify_all();
+  return false;
+}
+
+void WalPrefetcher::want_from(postgres::SegmentNumber first, unsigned count) {
+  for (postgres::SegmentNumber segment = first; segment < first + count; ++segment) {
     const postgres::SegmentName name{timeline_of(segment), segment};
     if (is_needed(name)) want(name);
   }
@@ -148,6 +169,10 @@ bool WalPrefetcher::is_needed(postgres::SegmentName name) const {
   const postgres::Lsn start = postgres::segment_start(name.segment, config_.segment_size);
   return start + config_.segment_size > config_.from && start < config_.to &&
          timeline_of(name.segment) == name.timeline;
+}
+
+bool WalPrefetcher::is_last(postgres::SegmentName name) const {
+  return is_needed(name) && !is_needed({timeline_of(name.segment + 1), name.segment + 1});
 }
 
 void WalPrefetcher::want(postgres::SegmentName name) { pieces_.try_emplace(name); }
@@ -172,7 +197,7 @@ void WalPrefetcher::work(const std::stop_token& stop) {
         name = wanted;
         break;
       }
-      if (!name) changed_.wait_for(mutex_, kPoll);
+      if (!name && !stop.stop_requested()) changed_.wait_for(mutex_, kPoll);
     }
     if (!name) continue;
     const FetchAnswer answer = bring(*name);
@@ -198,7 +223,7 @@ void WalPrefetcher::check_in_order(const std::stop_token& stop) {
       name = next_to_check();
       if (name) {
         pieces_[*name].state = Piece::State::kChecking;
-      } else {
+      } else if (!stop.stop_requested()) {
         changed_.wait_for(mutex_, kPoll);
       }
     }
@@ -215,17 +240,19 @@ FetchAnswer WalPrefetcher::check(postgres::SegmentName name) {
     auto reason = find_tablespace(name);
     if (!reason) return {.kind = FetchAnswer::Kind::kReady, .error = {}, .code = {}};
     return {.kind = FetchAnswer::Kind::kUnknown, .error = *std::move(reason), .code = core::Code::kRecoveryFailed};
-  } catch (const core::Error& e) {
-    return {.kind = FetchAnswer::Kind::kUnknown, .error = e.what(), .code = e.code()};
+  } catch (...) {
+    const auto error = core::as_error(std::current_exception());
+    // A slow helper took what was brought once more: is_done() sees that it is not there.
+    const auto kind = error.code() == core::Code::kNotFound ? FetchAnswer::Kind::kReady : FetchAnswer::Kind::kUnknown;
+    return {.kind = kind, .error = error.what(), .code = error.code()};
   }
 }
 
 FetchAnswer WalPrefetcher::bring(postgres::SegmentName name) {
   const std::string file = postgres::segment_name(name.timeline, name.segment, config_.segment_size);
   try {
-    const auto data = wal_.read_segment(name.timeline.value, name.segment);
-    if (data) {
-      lay_down(file, data->bytes, config_.segment_size);
+    if (const auto content = read(name)) {
+      lay_down(file, *content, config_.segment_size);
       return {.kind = FetchAnswer::Kind::kReady, .error = {}, .code = {}};
     }
     if (!is_needed(name)) return {.kind = FetchAnswer::Kind::kMissing, .error = {}, .code = {}};
@@ -244,6 +271,44 @@ FetchAnswer WalPrefetcher::bring(postgres::SegmentName name) {
   }
 }
 
+std::optional<core::Bytes> WalPrefetcher::read(postgres::SegmentName name) {
+  {
+    const core::LockGuard lock(mutex_);
+    if (last_ && is_last(name)) return last_;
+  }
+  const auto stored = listed(name);
+  if (!stored) return std::nullopt;
+  auto data = wal_.read_segment(name.timeline.value, *stored);
+  if (!data) return std::nullopt;
+  if (is_last(name) && data->bytes.size() <= kMostKept) {
+    const core::LockGuard lock(mutex_);
+    last_ = data->bytes;
+  }
+  return std::move(data->bytes);
+}
+
+std::optional<repository::StoredSegment> WalPrefetcher::listed(postgres::SegmentName name) {
+  {
+    const core::LockGuard lock(mutex_);
+    const bool known =
+        listing_.timeline == name.timeline && listing_.from <= name.segment && name.segment < listing_.to;
+    const auto found = known ? find_listed(name.segment) : std::nullopt;
+    // What is needed and was not there may have come since.
+    if (known && (found || !is_needed(name))) return found;
+  }
+  const postgres::SegmentNumber to = name.segment + kListed;
+  auto segments = wal_.list_expected(name.timeline.value, name.segment, to - 1, config_.to.value);
+  const core::LockGuard lock(mutex_);
+  listing_ = {.timeline = name.timeline, .from = name.segment, .to = to, .segments = std::move(segments)};
+  return find_listed(name.segment);
+}
+
+std::optional<repository::StoredSegment> WalPrefetcher::find_listed(postgres::SegmentNumber segment) const {
+  const auto at = std::ranges::lower_bound(listing_.segments, segment, {}, &repository::StoredSegment::segment);
+  if (at == listing_.segments.end() || at->segment != segment) return std::nullopt;
+  return *at;
+}
+
 /// Shorter content is padded with zeros, which PostgreSQL takes for the end of the WAL.
 void WalPrefetcher::lay_down(const std::string& name, core::ByteSpan content, std::uint64_t size) const {
   const os::UntrustedDirectory directory(config_.directory);
@@ -256,6 +321,8 @@ void WalPrefetcher::lay_down(const std::string& name, core::ByteSpan content, st
     if (ftruncate(file.get(), static_cast<off_t>(size)) != 0) {
       throw core::system_error(fmt::format("cannot extend '{}'", temporary), errno);
     }
+    // The server syncs what it is given before it replays it, and would wait for the disk.
+    os::sync_file(file.get());
   }
   directory.rename(temporary, path);
 }

@@ -61,9 +61,12 @@ class WalPrefetcher {
   static bool is_under_way(Piece::State state) {
     return state == Piece::State::kFetching || state == Piece::State::kChecking;
   }
+  /// The one that the plan ends in: the server asks for it again and again.
+  [[nodiscard]] bool is_last(postgres::SegmentName name) const;
   void want(postgres::SegmentName name) REQUIRES(mutex_);
-  /// So many as are fetched ahead.
-  void want_from(postgres::SegmentNumber first) REQUIRES(mutex_);
+  bool is_done(postgres::SegmentName name) REQUIRES(mutex_);
+  /// Those of them that are needed.
+  void want_from(postgres::SegmentNumber first, unsigned count) REQUIRES(mutex_);
   void forget_before(postgres::SegmentNumber segment) REQUIRES(mutex_);
   void work(const std::stop_token& stop);
   void check_in_order(const std::stop_token& stop);
@@ -71,6 +74,11 @@ class WalPrefetcher {
   /// The first one that is not done, if it has been fetched.
   std::optional<postgres::SegmentName> next_to_check() REQUIRES(mutex_);
   FetchAnswer bring(postgres::SegmentName name);
+  std::optional<core::Bytes> read(postgres::SegmentName name) EXCLUDES(mutex_);
+  /// What the archive has of it, as of not long before.
+  std::optional<repository::StoredSegment> listed(postgres::SegmentName name) EXCLUDES(mutex_);
+  [[nodiscard]] std::optional<repository::StoredSegment> find_listed(postgres::SegmentNumber segment) const
+      REQUIRES(mutex_);
   void lay_down(const std::string& name, core::ByteSpan content, std::uint64_t size) const;
 
   const Environment environment_;
@@ -84,6 +92,16 @@ class WalPrefetcher {
   core::Condition changed_;
   std::map<postgres::SegmentName, Piece> pieces_ GUARDED_BY(mutex_);
   std::uint64_t bytes_served_ GUARDED_BY(mutex_) = 0;
+  /// Of segments [from, to) of one timeline.
+  struct Listing {
+    postgres::TimelineId timeline = {};
+    postgres::SegmentNumber from = 0;
+    postgres::SegmentNumber to = 0;
+    std::vector<repository::StoredSegment> segments = {};
+  };
+  Listing listing_ GUARDED_BY(mutex_);
+  /// The content of the last one, unless it is large.
+  std::optional<core::Bytes> last_ GUARDED_BY(mutex_);
   std::vector<std::jthread> threads_;
 };
 

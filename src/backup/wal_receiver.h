@@ -32,7 +32,8 @@ struct WalReceiverConfig {
   /// Part of every object's name, so that a receiver that lost its lease never overwrites its successor's objects.
   std::uint64_t lease_epoch = 1;
   /// Where segments are put together. Emptied at start: until a byte is in the store, the slot keeps it on the server,
-  /// so nothing here is the only copy as long as the server's own disk lives.
+  /// so nothing here is the only copy as long as the server's own disk lives. What stays is the map of changed pages of
+  /// WAL that was let go, until the store has it.
   std::filesystem::path spool_directory = {};
   /// Segments in the spool before the receiver stops reading from the server.
   unsigned spool_segments = 8;
@@ -46,6 +47,8 @@ struct WalReceiverConfig {
   /// How long each upload is retried by the next one: back-off grows from the first to the second.
   core::Duration first_retry = std::chrono::seconds(1);
   core::Duration longest_retry = std::chrono::seconds(30);
+  /// How long the end of run() waits for the store.
+  core::Duration drain_time = std::chrono::seconds(10);
 };
 
 /// WAL that was acknowledged without being stored, because the store took nothing and the server could not keep more.
@@ -87,7 +90,8 @@ struct WalReceiverStatus {
 
 /// With the store away the spool fills, and then the server keeps the WAL, up to its max_slot_wal_keep_size. Shortly
 /// before that the receiver lets WAL go: it goes on receiving, acknowledges without storing, and notes what changed; it
-/// stores again, from the start of the segment that is filling then, as soon as the store takes something.
+/// stores again, from the start of the segment that is filling then, as soon as the store takes something. Nothing is
+/// acknowledged so before what it changed is on this disk: killed in between, the next receiver goes on from there.
 class WalReceiver {
  public:
   WalReceiver(const Environment& environment, repository::Repository& repository, WalReceiverConfig config);
@@ -95,8 +99,8 @@ class WalReceiver {
   WalReceiver(const WalReceiver&) = delete;
   WalReceiver& operator=(const WalReceiver&) = delete;
 
-  /// Receives until `stop`, then uploads what it holds (for at most ten seconds) and returns. A server or a store that
-  /// is away is retried with back-off for ever; what it means is in the status. Throws Error only for what a retry
+  /// Receives until `stop`, then uploads what it holds (for as long as was configured) and returns. A server or a store
+  /// that is away is retried with back-off for ever; what it means is in the status. Throws Error only for what a retry
   /// cannot mend: wrong_key, unsupported_format, and conflict if the server is not the instance's (another system id).
   void run(std::stop_token stop);
 

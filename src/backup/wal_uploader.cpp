@@ -15,14 +15,18 @@ constexpr auto kPoll = std::chrono::milliseconds(100);
 
 /// Everything but the spool is guarded by the uploader's mutex.
 struct WalUploader::Segment {
-  Segment(const std::filesystem::path& directory, postgres::SegmentName name, std::uint64_t size)
-      : spool(directory, name, size), start(postgres::segment_start(name.segment, size)) {
+  Segment(Spool& spool, postgres::SegmentName name, std::uint64_t size)
+      : from(spool), file(spool.take(name)), start(postgres::segment_start(name.segment, size)) {
     whole.timeline = name.timeline.value;
     whole.segment = name.segment;
     uncut = whole;
   }
+  ~Segment() { from.give_back(std::move(file)); }
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
 
-  SpoolSegment spool;
+  Spool& from;
+  std::unique_ptr<SpoolSegment> file;
   const postgres::Lsn start;
   std::uint64_t filled = 0;
   bool complete = false;  // full: goes up whole
@@ -40,7 +44,10 @@ struct WalUploader::Segment {
 };
 
 WalUploader::WalUploader(const Environment& environment, repository::WalStore& wal, WalUploaderConfig config)
-    : environment_(environment), wal_(wal), config_(std::move(config)) {
+    : environment_(environment),
+      wal_(wal),
+      config_(std::move(config)),
+      spool_(config_.spool_directory, wal_.segment_size()) {
   for (unsigned i = 0; i < config_.threads; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { upload(stop); });
   }
@@ -52,6 +59,7 @@ WalUploader::~WalUploader() {
 }
 
 void WalUploader::begin(postgres::TimelineId timeline, postgres::Lsn at, postgres::Lsn stored) {
+  begun_ = true;
   const core::LockGuard lock(mutex_);
   timeline_ = timeline;
   begun_at_ = at;
@@ -65,14 +73,15 @@ void WalUploader::open_segment(postgres::Lsn at) {
     const core::LockGuard lock(mutex_);
     name = {timeline_, postgres::segment_of(at, wal_.segment_size())};
   }
-  filling_ = std::make_shared<Segment>(config_.spool_directory, name, wal_.segment_size());
+  filling_ = std::make_shared<Segment>(spool_, name, wal_.segment_size());
   const core::LockGuard lock(mutex_);
   segments_.push_back(filling_);
 }
 
 void WalUploader::append(core::ByteSpan bytes, const std::function<repository::SegmentIndex()>& make_index) {
+  if (!begun_) throw core::Error(core::Code::kInternal, "WAL came of which it is not known where it belongs");
   if (!filling_) open_segment(received());
-  filling_->spool.write(filled_part().size(), bytes);
+  filling_->file->write(filled_part().size(), bytes);
   const repository::SegmentIndex index = make_index();
   const core::LockGuard lock(mutex_);
   if (filling_->filled == filling_->stored_to()) filling_->waiting_since = environment_.clock.steady_now();
@@ -80,7 +89,7 @@ void WalUploader::append(core::ByteSpan bytes, const std::function<repository::S
   filling_->uncut.merge(index);
   filling_->whole.merge(index);
   received_ = filling_->start + filling_->filled;
-  if (filling_->filled == filling_->spool.size()) {
+  if (filling_->filled == filling_->file->size()) {
     filling_->complete = true;
     filling_.reset();
   } else if (filling_->start + filling_->stored_to() >= wanted_) {
@@ -92,10 +101,11 @@ void WalUploader::append(core::ByteSpan bytes, const std::function<repository::S
 core::ByteSpan WalUploader::filled_part() const {
   if (!filling_) return {};
   const core::LockGuard lock(mutex_);
-  return filling_->spool.bytes(0, filling_->filled);
+  return filling_->file->bytes(0, filling_->filled);
 }
 
 void WalUploader::end() {
+  begun_ = false;
   const core::LockGuard lock(mutex_);
   if (filling_) {
     filling_->ended = true;
@@ -134,7 +144,7 @@ postgres::Lsn WalUploader::stored_now() const {
   const postgres::Lsn here = segments_.empty() ? received_ : segments_.front()->start + segments_.front()->stored_to();
   // What was begun before may still be on its way: nothing that follows it counts until then.
   if (!segments_.empty() &&
-      (segments_.front()->spool.name().timeline != timeline_ || segments_.front()->start < begun_at_)) {
+      (segments_.front()->file->name().timeline != timeline_ || segments_.front()->start < begun_at_)) {
     return here;
   }
   return std::max(here, std::min(known_stored_, received_));
@@ -164,14 +174,18 @@ WalUploaderStatus WalUploader::status() const {
 }
 
 void WalUploader::upload(const std::stop_token& stop) {
+  // Kept while one follows the other; a stream at rest needs no memory for it.
+  std::unique_ptr<repository::ContainerWriter> writer;
   while (!stop.stop_requested()) {
     std::optional<Job> job;
     {
       const core::LockGuard lock(mutex_);
       job = next_job();
-      if (!job) changed_.wait_for(mutex_, kPoll);
+      if (!job && !changed_.wait_for(mutex_, kPoll)) writer.reset();
     }
-    if (job) attempt(*job, stop);
+    if (!job) continue;
+    if (!writer) writer.reset(new repository::ContainerWriter(wal_.writer()));
+    attempt(*job, *writer, stop);
   }
 }
 
@@ -181,13 +195,15 @@ bool WalUploader::upload_next(const std::stop_token& stop) {
     const core::LockGuard lock(mutex_);
     job = next_job();
   }
-  if (job) attempt(*job, stop);
-  return job.has_value();
+  if (!job) return false;
+  repository::ContainerWriter once = wal_.writer();
+  attempt(*job, once, stop);
+  return true;
 }
 
-void WalUploader::attempt(const Job& job, const std::stop_token& stop) {
+void WalUploader::attempt(const Job& job, repository::ContainerWriter& writer, const std::stop_token& stop) {
   try {
-    perform(job);
+    perform(job, writer);
     note_success(job);
   } catch (...) {
     environment_.clock.wait(stop, note_failure(job, core::as_error(std::current_exception())));
@@ -226,10 +242,10 @@ std::optional<WalUploader::Job> WalUploader::tail_job(const std::shared_ptr<Segm
   return job;
 }
 
-void WalUploader::perform(const Job& job) {
-  const SpoolSegment& spool = job.segment->spool;
+void WalUploader::perform(const Job& job, repository::ContainerWriter& writer) {
+  const SpoolSegment& spool = *job.segment->file;
   if (job.whole) {
-    wal_.put_segment(spool.bytes(0, spool.size()), job.index, config_.lease_epoch);
+    wal_.put_segment(spool.bytes(0, spool.size()), job.index, config_.lease_epoch, writer);
   } else {
     wal_.put_tail(spool.bytes(job.tail.from, job.tail.to), job.tail.from, job.index, config_.lease_epoch);
   }

@@ -31,7 +31,7 @@ struct WalUploaderConfig {
   std::filesystem::path spool_directory = {};
   unsigned spool_segments = 8;
   /// Without any, the caller uploads by upload_next.
-  unsigned threads = 2;
+  unsigned threads = 3;
   std::uint64_t lease_epoch = 1;
   core::Duration tail_interval = std::chrono::seconds(2);
   core::Duration first_retry = std::chrono::seconds(1);
@@ -62,7 +62,7 @@ class WalUploader {
   /// Begins at the start of a segment; everything before `stored` is known to be in the store.
   void begin(postgres::TimelineId timeline, postgres::Lsn at, postgres::Lsn stored);
   /// Takes bytes that follow what came before and lie within one segment; `make_index` makes their index once they are
-  /// written. If it throws nothing was taken.
+  /// written. If it throws nothing was taken. Throws internal_error before begin() and after end().
   void append(core::ByteSpan bytes, const std::function<repository::SegmentIndex()>& make_index);
   /// What is here of the segment that is filling, for the receiving thread until its next call.
   [[nodiscard]] core::ByteSpan filled_part() const;
@@ -93,10 +93,10 @@ class WalUploader {
     core::SteadyTime cut;
   };
   void upload(const std::stop_token& stop);
-  void attempt(const Job& job, const std::stop_token& stop);
+  void attempt(const Job& job, repository::ContainerWriter& writer, const std::stop_token& stop);
   std::optional<Job> next_job() REQUIRES(mutex_);
   std::optional<Job> tail_job(const std::shared_ptr<Segment>& segment) REQUIRES(mutex_);
-  void perform(const Job& job);
+  void perform(const Job& job, repository::ContainerWriter& writer);
   void note_success(const Job& job) EXCLUDES(mutex_);
   /// How long to wait before the next try.
   core::Duration note_failure(const Job& job, const core::Error& error) EXCLUDES(mutex_);
@@ -106,6 +106,7 @@ class WalUploader {
   const Environment environment_;
   repository::WalStore& wal_;
   const WalUploaderConfig config_;
+  Spool spool_;
   mutable core::Mutex mutex_;
   mutable core::Condition changed_;
   std::deque<std::shared_ptr<Segment>> segments_ GUARDED_BY(mutex_);
@@ -117,6 +118,7 @@ class WalUploader {
   core::Duration retry_ GUARDED_BY(mutex_){};
   WalUploaderStatus status_ GUARDED_BY(mutex_);
   /// The receiving thread's own.
+  bool begun_ = false;
   std::shared_ptr<Segment> filling_;
   std::vector<std::jthread> threads_ = {};
 };

@@ -61,6 +61,18 @@ TEST_F(WalUploaderTest, NothingOfANewTimelineCountsBeforeWhatIsQueuedOfTheOld) {
   EXPECT_EQ(wal_.read_segment(2, 6)->bytes.size(), 3000U);
 }
 
+TEST_F(WalUploaderTest, TakesNothingThatWasNotBegun) {
+  WalUploader uploader(environment_, wal_, config());
+  const core::Bytes bytes = content(1000);
+  const auto append = [&] { uploader.append(bytes, [] { return index(1, 5); }); };
+  EXPECT_EQ(code_of(append), core::Code::kInternal);
+  uploader.begin({1}, start_of(5), start_of(5));
+  append();
+  uploader.end();
+  EXPECT_EQ(code_of(append), core::Code::kInternal);
+  EXPECT_EQ(uploader.received(), start_of(5) + 1000);
+}
+
 TEST(MaxSlotWalKeepTest, IsAPartOfHalfTheDiskButNeverLessThanFourSegments) {
   constexpr std::uint64_t kGiB = 1U << 30;
   constexpr std::uint64_t kSegment = 16U << 20;

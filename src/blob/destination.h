@@ -53,7 +53,7 @@ struct StorePolicy {
   RetryPolicy retry = {};
   std::chrono::milliseconds request_deadline = std::chrono::seconds(60);  // one request of one part
   std::chrono::seconds stall_time = std::chrono::seconds(30);             // a request that does not move is cut
-  std::uint64_t part_size = 16 * 1024 * 1024;                             // multipart above this; at least 5 MiB
+  std::uint64_t part_size = 16 * 1024 * 1024;                             // multipart well above this; at least 5 MiB
 };
 
 /// What a store is opened with. All must outlive the store; `metrics` may be null.

@@ -84,13 +84,15 @@ TEST(S3LocationTest, ChoosesTheAddressingStyle) {
 }
 
 class FileDestinationTest : public ::testing::Test {
- protected:
+ public:
   FileDestinationTest() {
     std::string pattern = (fs::temp_directory_path() / "backstay-destination-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
     root_ = fs::canonical(pattern);
   }
   ~FileDestinationTest() override { fs::remove_all(root_); }
+
+ protected:
   StoreContext context() { return {.clock = clock_, .random = random_, .metrics = &metrics_}; }
   DestinationConfig destination(const std::string& below) { return {.url = "file://" + root_.string() + below}; }
 

@@ -217,8 +217,10 @@ bool DirectoryStore::publish(TemporaryFile& file, std::string_view key, bool if_
   make_parents(target.parent_path());
   if (if_absent) {
     if (::link(file.path().c_str(), target.c_str()) != 0) {
-      if (errno == EEXIST) return false;
-      fail("create", target, errno);
+      if (errno != EEXIST) fail("create", target, errno);
+      // Whoever made it may have failed to sync it, and who hears that it is there goes on from that.
+      sync_directory(target.parent_path());
+      return false;
     }
   } else {
     if (::rename(file.path().c_str(), target.c_str()) != 0) fail("replace", target, errno);
@@ -319,11 +321,9 @@ void DirectoryStore::remove(std::span<const std::string> keys) {
   for (const auto& key : keys) check_own_key(key);
   for (const auto& key : keys) {
     const fs::path path = path_of(key);
-    if (::unlink(path.c_str()) == 0) {
-      changed.insert(path.parent_path());
-    } else if (errno != ENOENT && errno != ENOTDIR) {
-      fail("remove", path, errno);
-    }
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) fail("remove", path, errno);
+    // Also what is gone already: an attempt before this one may have failed to sync it.
+    if (fs::is_directory(path.parent_path())) changed.insert(path.parent_path());
   }
   for (const auto& directory : changed) sync_directory(directory);
 }

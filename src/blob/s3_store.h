@@ -12,7 +12,7 @@ namespace backstay::blob {
 
 class S3Store final : public Store, public StoreDiagnostics {
  public:
-  /// Content above `part_size` is sent in parts of that size. `random` must outlive the store.
+  /// Content more than a quarter above `part_size` is sent in parts of that size. `random` must outlive the store.
   S3Store(std::unique_ptr<http::Transport> transport, S3Location location, Credentials credentials,
           const StorePolicy& policy, const StoreContext& context);
 

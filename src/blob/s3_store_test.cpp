@@ -290,6 +290,14 @@ TEST_F(S3UploadTest, SendsPartsAndCompletesThem) {
             "<ETag>\"e3\"</ETag></Part></CompleteMultipartUpload>");
 }
 
+TEST_F(S3UploadTest, ASmallRestIsNoPartOfItsOwn) {
+  script_->answer(200);
+  store_->put("a", core::ByteSpan(large_).first(kPart + kPart / 4));
+  ASSERT_EQ(script_->requests.size(), 1U);
+  EXPECT_EQ(request(0).method, "PUT");
+  EXPECT_EQ(script_->bodies[0].size(), kPart + kPart / 4);
+}
+
 TEST_F(S3UploadTest, AbortsWhatWasNotFinished) {
   script_->answer(200, kBegun).answer(200, "", {{"ETag", "e1"}}).answer(500, error_body("InternalError")).answer(204);
   EXPECT_EQ(error_of([&] { store_->put("a", large_); }).code(), Code::kStoreUnreachable);

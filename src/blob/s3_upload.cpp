@@ -1,5 +1,7 @@
 #include "blob/s3_upload.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "blob/s3_xml.h"
@@ -25,6 +27,15 @@ S3Upload::~S3Upload() {
   } catch (const Error& error) {
     core::log_warning("store.abort_failed", error.message(), {{"key", key_}});
   }
+}
+
+void S3Upload::send_whole(core::ByteSpan content) {
+  while (!content.empty()) {
+    const auto part = content.first(std::min<std::size_t>(part_size_, content.size()));
+    send_part(part);
+    content = content.subspan(part.size());
+  }
+  complete();
 }
 
 void S3Upload::append(core::ByteSpan bytes) {

@@ -17,6 +17,8 @@ class S3Upload final : public Upload {
   S3Upload& operator=(const S3Upload&) = delete;
   ~S3Upload() override;
 
+  /// All of it, from where it lies; nothing else comes before or after.
+  void send_whole(core::ByteSpan content);
   void append(core::ByteSpan bytes) override;
   void finish() override;
 

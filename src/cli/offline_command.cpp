@@ -34,7 +34,7 @@ class SignalStop {
   }
   ~SignalStop() {
     thread_.request_stop();
-    pthread_kill(thread_.native_handle(), SIGTERM);  // or the command would end up to a turn later
+    pthread_kill(thread_.native_handle(), SIGINT);  // or the command would end up to a turn later
     thread_.join();
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }

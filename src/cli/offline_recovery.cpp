@@ -82,7 +82,8 @@ void bring_wal(LocalWorld& world, repository::Repository& repository, const back
     if (auto history = wal.get_history(timeline)) {
       lay_down(postgres::history_name({timeline}), *std::move(history));
     }
-    for (const auto& stored : wal.list(timeline, plan.wal_from.value / size, (plan.wal_to.value - 1) / size)) {
+    for (const auto& stored :
+         wal.list_expected(timeline, plan.wal_from.value / size, (plan.wal_to.value - 1) / size, plan.wal_to.value)) {
       if (stop.stop_requested()) throw core::Error(core::Code::kCancelled, "the restore was stopped");
       auto data = wal.read_segment(timeline, stored);
       if (!data) continue;
@@ -187,6 +188,7 @@ OfflineResult restore_offline(LocalWorld& world, repository::Repository& reposit
   backup::RestoreRequest request{.repository = repository,
                                  .instance = plan.instance,
                                  .backup_id = plan.base.backup,
+                                 .record = plan.base,
                                  .data_directory = paths.data(),
                                  .tablespace_directory = paths.tablespaces(),
                                  .identity = identity};

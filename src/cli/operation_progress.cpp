@@ -109,6 +109,7 @@ bool listen(CommandContext& context, const std::string& path, std::chrono::milli
     context.client().follow(path, heard.event_id, at_most, take);
   } catch (const Error&) {
     // A stream may break at any time. Whether the server is still there shows the next one, or the question after it.
+    return news;
   }
   return news;
 }

@@ -167,6 +167,7 @@ void take_backup(const PgOptions& options, std::stop_token stop) {
                                     .data_directory = options.data_directory,
                                     .connection = target};
   request.spool_directory = scratch.path() / "wal";
+  request.scratch_directory = scratch.path();
   request.epoch = new_epoch(world);
   request.label = options.label;
   request.workers = options.workers;
@@ -183,6 +184,9 @@ void take_backup(const PgOptions& options, std::stop_token stop) {
   text += facts.base.empty()
               ? fmt::format("a full one: {}\n", facts.reason)
               : fmt::format("upon backup {}: {} read\n", facts.base, core::format_bytes(facts.read_bytes));
+  if (facts.compared_wal > 0) {
+    text += fmt::format("{} of WAL compared with the server's own summaries\n", core::format_bytes(facts.compared_wal));
+  }
   if (!facts.mismatch.empty()) text += fmt::format("warning: {}\n", facts.mismatch);
   if (record.pages_failed > 0) {
     text += fmt::format("warning: {} pages fail their checksum; see the backup's details\n", record.pages_failed);
@@ -197,6 +201,8 @@ void take_backup(const PgOptions& options, std::stop_token stop) {
                                   {"base", facts.base},
                                   {"fullReason", facts.reason},
                                   {"readBytes", facts.read_bytes},
+                                  {"comparedWal", facts.compared_wal},
+                                  {"notCompared", facts.not_compared},
                                   {"pagesFailed", record.pages_failed},
                                   {"startLsn", postgres::format_lsn({record.start_lsn})},
                                   {"stopLsn", postgres::format_lsn({record.stop_lsn})},

@@ -24,7 +24,7 @@ struct Outcome {
 
 /// A directory store with one instance, "shop".
 class PruneCommandsTest : public ::testing::Test {
- protected:
+ public:
   PruneCommandsTest()
       : directory_(std::filesystem::temp_directory_path() / ("backstay-test-" + world_.random.token(12))) {
     world_.files.make_directories(directory_ / "store", 0700);
@@ -38,6 +38,7 @@ class PruneCommandsTest : public ::testing::Test {
   }
   ~PruneCommandsTest() override { world_.files.remove_all(directory_); }
 
+ protected:
   Outcome run(std::vector<std::string> arguments) {
     CLI::App program;
     add_repository_commands(program);
@@ -64,11 +65,11 @@ class PruneCommandsTest : public ::testing::Test {
     record.instance = instance_;
     record.start_time = record.stop_time = time;
     record.stored = record.confirmed = time;
-    repository::ManifestWriter manifest(*repository_, instance_, record.backup);
+    repository::ManifestWriter manifest(*repository_, instance_, record.backup, {});
     record.manifest_id = manifest.finish().id;
     repository_->put_backup(record);
-    for (const auto& name : {repository::manifest_name(instance_, record.backup),
-                             repository::backup_record_name(instance_, record.backup)}) {
+    for (const auto& name : {repository::manifest_name(instance_, record.backup, {}),
+                             repository::backup_record_name(instance_, record.backup, {})}) {
       std::filesystem::last_write_time(directory_ / "store" / name.key,
                                        std::filesystem::file_time_type::clock::from_sys(time));
     }
@@ -84,7 +85,7 @@ class PruneCommandsTest : public ::testing::Test {
     return ids;
   }
   bool has_manifest(const std::string& backup) const {
-    return repository_->store().head(repository::manifest_name(instance_, backup).key).has_value();
+    return repository_->store().head(repository::manifest_name(instance_, backup, {}).key).has_value();
   }
 
   LocalWorld world_;
@@ -119,7 +120,7 @@ TEST_F(PruneCommandsTest, PruneSaysWhatGoesAndWhyAndThenDoesIt) {
 }
 
 TEST_F(PruneCommandsTest, WithoutARetentionNothingAges) {
-  const std::string old = put_backup(300);
+  put_backup(300);
   put_backup(200);
   put_backup(1);
   ASSERT_EQ(run({"repository", "prune", "--grace-hours", "0"}).code, 0);

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "repository/first_look.h"
 
 namespace backstay::cli {
 namespace {
@@ -83,6 +84,14 @@ repository::TeamKey RepositoryAccess::read_key() const {
 std::unique_ptr<repository::Repository> RepositoryAccess::open(LocalWorld& world, std::stop_token stop) const {
   const repository::TeamKey key = read_key();
   return repository::Repository::open(open_store(world, std::move(stop)), key, world.random, world.clock);
+}
+
+std::unique_ptr<repository::Repository> RepositoryAccess::open_for_recovery(LocalWorld& world,
+                                                                            const std::string& backup,
+                                                                            std::stop_token stop) const {
+  const repository::TeamKey key = read_key();
+  auto early = repository::begin_recovery_reads(open_store(world, std::move(stop)), backup);
+  return repository::Repository::open(std::move(early), key, world.random, world.clock);
 }
 
 std::string find_instance(const repository::Repository& repository, const std::string& name) {

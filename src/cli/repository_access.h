@@ -45,6 +45,9 @@ struct RepositoryAccess {
   /// From the file, else from BACKSTAY_RECOVERY_KEY. Throws Error(config_error) if neither is there.
   [[nodiscard]] repository::TeamKey read_key() const;
   [[nodiscard]] std::unique_ptr<repository::Repository> open(LocalWorld& world, std::stop_token stop) const;
+  /// The same where a recovery of `backup` (empty: another state) follows at once: what it will ask for is on its way.
+  [[nodiscard]] std::unique_ptr<repository::Repository> open_for_recovery(LocalWorld& world, const std::string& backup,
+                                                                          std::stop_token stop) const;
 };
 
 /// The instance of this id or name; not_found that lists the names there are, conflict if several have the name.

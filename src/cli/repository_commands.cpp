@@ -116,7 +116,7 @@ void list(const RepositoryOptions& options, std::stop_token stop) {
 
 void restore(const RepositoryOptions& options, std::stop_token stop) {
   LocalWorld world;
-  const auto repository = options.access.open(world, stop);
+  const auto repository = options.access.open_for_recovery(world, options.target.backup, stop);
   const std::string instance = find_instance(*repository, options.instance);
   const auto plan = backup::WalArchive(*repository, instance).plan(options.target.target(true), world.clock.now());
   const auto result = options.recover ? recover_offline(world, *repository, plan, options.server, std::move(stop))

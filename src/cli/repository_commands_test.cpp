@@ -22,7 +22,7 @@ struct Outcome {
 
 /// The commands over a directory store in a directory of their own.
 class RepositoryCommandsTest : public ::testing::Test {
- protected:
+ public:
   RepositoryCommandsTest()
       : directory_(std::filesystem::temp_directory_path() / ("backstay-test-" + world_.random.token(12))) {
     world_.files.make_directories(directory_ / "store", 0700);
@@ -30,6 +30,7 @@ class RepositoryCommandsTest : public ::testing::Test {
   }
   ~RepositoryCommandsTest() override { world_.files.remove_all(directory_); }
 
+ protected:
   Outcome run(std::vector<std::string> arguments, const std::string& key = "key") {
     CLI::App program;
     add_repository_commands(program);
@@ -144,7 +145,7 @@ TEST_F(RepositoryCommandsTest, DamagedRecordIsListedAndFound) {
   ASSERT_EQ(run({"repository", "init"}).code, 0);
   const std::string instance = put_instance("orders");
   const std::string backup = world_.random.uuid();
-  const auto record = directory_ / "store" / repository::backup_record_name(instance, backup).key;
+  const auto record = directory_ / "store" / repository::backup_record_name(instance, backup, {}).key;
   world_.files.make_directories(record.parent_path(), 0700);
   world_.files.write_file_durably(record, core::as_bytes("damage"), 0600);
   const Outcome listed = run({"repository", "list", "-o", "json"});

@@ -27,7 +27,10 @@ std::string free_name(metadata::Transaction& tx, const model::Service& original,
     auto name = original.name.substr(0, longest - end.size());
     name.erase(name.find_last_not_of('-') + 1);
     name += end;
-    if (metadata::Services(tx).list({.team_ids = std::vector{original.team_id}, .name = name}).empty()) return name;
+    // One that is being deleted has its name to the end.
+    const metadata::ServiceFilter same{
+        .team_ids = std::vector{original.team_id}, .include_deleted = true, .name = name};
+    if (metadata::Services(tx).list(same).empty()) return name;
   }
 }
 
@@ -57,13 +60,13 @@ CreateServiceRequest request_like(const model::Service& original) {
 
 /// As this request names what the one that it becomes has below /recoverFrom.
 core::Error in_words_of_request(const core::Error& error) {
-  static const std::map<std::string, std::string, std::less<>> kFields{
+  static const std::map<std::string, std::string, std::less<>> fields{
       {"/recoverFrom/id", "/backupId"}, {"/recoverFrom/msId", "/serviceId"}, {"/recoverFrom/time", "/time"}};
   core::Error renamed(error.code(), error.message());
   renamed.with_hint(error.hint());
   for (const auto& [pointer, message] : error.fields()) {
-    const auto field = kFields.find(pointer);
-    renamed.with_field(field == kFields.end() ? pointer : field->second, message);
+    const auto field = fields.find(pointer);
+    renamed.with_field(field == fields.end() ? pointer : field->second, message);
   }
   return renamed;
 }

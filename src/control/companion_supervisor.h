@@ -28,7 +28,7 @@ struct SupervisorDependencies {
 /// here waits for it unless it says so. Thread-safe.
 class CompanionSupervisor {
  public:
-  explicit CompanionSupervisor(SupervisorDependencies dependencies) : deps_(std::move(dependencies)) {}
+  explicit CompanionSupervisor(SupervisorDependencies dependencies) : deps_(dependencies) {}
   /// Stops all.
   ~CompanionSupervisor();
 

@@ -124,7 +124,7 @@ std::string ExternalServices::reserve(const std::string& kind, std::int64_t team
   return deps_.database.write([&](auto& tx) {
     metadata::ExternalIds ids(tx);
     if (const auto known = ids.find(kind, team, id)) return known->object_id;
-    const auto object = deps_.random.uuid();
+    auto object = deps_.random.uuid();
     ids.insert({kind, team, id, object, caller_team, deps_.clock.now()});
     return object;
   });

@@ -12,7 +12,8 @@ constexpr auto kPort = "port";
 
 std::uint16_t allocate_port(metadata::Transaction& tx, const PortDependencies& deps, const model::Instance& instance) {
   const auto& [first, last] = deps.range;
-  const auto offset = deps.random.below(static_cast<std::uint64_t>(last - first + 1));
+  const int ports = last - first + 1;
+  const auto offset = deps.random.below(static_cast<std::uint64_t>(ports));
   const metadata::NumberRange range{first, last, first + static_cast<std::int64_t>(offset)};
   return static_cast<std::uint16_t>(metadata::Allocations(tx).allocate(
       kPort, instance.node, instance.id, range,

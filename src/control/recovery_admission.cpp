@@ -10,7 +10,7 @@
 namespace backstay::control {
 namespace {
 
-[[noreturn]] void refuse(std::string pointer, std::string message) {
+[[noreturn]] void refuse(std::string pointer, const std::string& message) {
   throw core::Error(core::Code::kInvalidArgument, message).with_field(std::move(pointer), message);
 }
 

@@ -68,7 +68,7 @@ void ServiceGauges::show_backup_age(const std::optional<core::Duration>& age) {
 void ServiceGauges::show_verification(const std::optional<model::Backup>& last_verified,
                                       const std::optional<model::Backup>& last_tried, core::Timestamp now) {
   constexpr Gauge kAge{"backstay_control_verified_backup_age_seconds",
-                       "Since a restore of one of the service's backups was seen to work"};
+                       "Since a restore of one of the service's physical backups was seen to work"};
   constexpr Gauge kTime{"backstay_control_verified_recovery_seconds", "How long that restore took until it served"};
   constexpr Gauge kFailed{"backstay_control_verification_failed",
                           "1 while the newest backup that was verified was found damaged"};

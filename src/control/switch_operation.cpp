@@ -99,7 +99,7 @@ std::vector<model::Operation> obstacles(metadata::Transaction& tx, const model::
 /// What can be cancelled is; what still runs is waited for.
 void clear_the_way(const WorkDependencies& deps, const model::Operation& operation) {
   const auto found = deps.database.write([&](auto& tx) {
-    const auto open = obstacles(tx, operation);
+    auto open = obstacles(tx, operation);
     for (const auto& obstacle : open) {
       if (is_to_end(obstacle, target_of(operation))) cancel({deps.events, deps.clock}, tx, obstacle);
     }

@@ -118,6 +118,8 @@ TEST_F(SwitchTest, NamesAreFreeAndFit) {
   EXPECT_NE(one.name, other.name);
   EXPECT_EQ(one.name.size(), 127U);
   EXPECT_EQ(other.name.size(), 127U);
+  world_.commands->delete_service(other.id, FinalBackup::kSkip, world_.admin);
+  EXPECT_NE(recover().name, other.name) << "it has its name until it is gone";
 }
 
 TEST_F(SwitchTest, ANewOneIsNoCandidate) {
@@ -262,16 +264,16 @@ TEST_F(SwitchTest, InPlaceIsBothInOne) {
 
 TEST_F(SwitchTest, InPlaceNeedsThePermission) {
   candidate();
-  auto operator_ = world_.admin;
-  operator_.admin = operator_.may_recover_in_place = operator_.may_delete = false;
+  auto member = world_.admin;
+  member.admin = member.may_recover_in_place = member.may_delete = false;
   RecoverServiceRequest request;
   request.service_id = id_;
   request.into = RecoverInto::kInPlace;
-  EXPECT_EQ(refusal([&] { world_.commands->recover_service(request, operator_); }).code(), core::Code::kForbidden);
-  EXPECT_EQ(refusal([&] { world_.commands->switch_service(id_, {}, operator_); }).code(), core::Code::kForbidden);
-  EXPECT_EQ(refusal([&] { world_.commands->preview_switch(id_, {}, operator_); }).code(), core::Code::kForbidden);
+  EXPECT_EQ(refusal([&] { world_.commands->recover_service(request, member); }).code(), core::Code::kForbidden);
+  EXPECT_EQ(refusal([&] { world_.commands->switch_service(id_, {}, member); }).code(), core::Code::kForbidden);
+  EXPECT_EQ(refusal([&] { world_.commands->preview_switch(id_, {}, member); }).code(), core::Code::kForbidden);
   request.into = RecoverInto::kCandidate;
-  EXPECT_EQ(world_.commands->recover_service(request, operator_).service.candidate_of, id_);
+  EXPECT_EQ(world_.commands->recover_service(request, member).service.candidate_of, id_);
 }
 
 TEST_F(SwitchTest, ATimeMeansTheInstanceThatServedThen) {

@@ -27,6 +27,9 @@ void require_confirmed(const model::Backup& backup) {
       .with_hint("wait until it is confirmed, or verify another one");
 }
 
+/// Of one team, so that others do not wait behind all of its services.
+constexpr std::ptrdiff_t kMostAskedFor = 10;
+
 /// Of this backup. One service has no more than one that was asked for, so that it does not keep others waiting.
 std::optional<model::Operation> find_open(metadata::Transaction& tx, const model::Backup& backup) {
   const auto open = open_verifications(tx, backup.service_id);
@@ -34,9 +37,17 @@ std::optional<model::Operation> find_open(metadata::Transaction& tx, const model
     if (core::find_string(operation.request, "backupId") == backup.id) return operation;
   }
   const auto other = std::ranges::find(open, kAskedLane, &model::Operation::lane);
-  if (other == open.end()) return std::nullopt;
-  throw core::Error(core::Code::kConflict, "another backup of the service is being verified already")
-      .with_hint(fmt::format("wait for the end of the operation '{}', or cancel it", other->id));
+  if (other != open.end()) {
+    throw core::Error(core::Code::kConflict, "another backup of the service is being verified already")
+        .with_hint(fmt::format("wait for the end of the operation '{}', or cancel it", other->id));
+  }
+  const auto of_team = std::ranges::count_if(open_verifications(tx), [&](const auto& operation) {
+    return operation.lane == kAskedLane && operation.team_id == backup.team_id;
+  });
+  if (of_team < kMostAskedFor) return std::nullopt;
+  throw core::Error(core::Code::kConflict,
+                    fmt::format("{} verifications that the team has asked for are waiting already", of_team))
+      .with_hint("wait for the end of one, or cancel one");
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ class VerificationCommands {
 
   /// The operation that restores the backup and looks at the copy; the open one if there is one. Throws
   /// Error(conflict) for a backup that is not confirmed yet, or of a service that is deleted or switched over or has
-  /// another one open that was asked for, and not_supported with the reason where it cannot be verified.
+  /// another one open that was asked for, or whose team has many of these, and not_supported with the reason where it
+  /// cannot be verified.
   model::Operation verify(const std::string& backup_id, const Principal& principal);
   Preview preview(const std::string& backup_id, const Principal& principal);
 

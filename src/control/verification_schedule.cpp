@@ -59,23 +59,28 @@ bool VerificationSchedule::enter(metadata::Transaction& tx, const std::string& s
     turns.set(service_id, now + kWhileOpen);
     return false;
   }
-  const auto backups = metadata::Backups(tx).list_of({service_id});
-  const auto found = backups.find(service_id);
-  const auto turn =
-      found == backups.end() ? model::VerificationTurn{} : model::next_verification(found->second, policy_, now);
-  if (turn.backup_id.empty()) {
-    turns.set(service_id, turn.next);
-    return false;
+  auto of_service = metadata::Backups(tx).list_of({service_id});
+  auto& backups = of_service[service_id];
+  for (;;) {
+    const auto turn = model::next_verification(backups, policy_, now);
+    if (turn.backup_id.empty()) {
+      turns.set(service_id, turn.next);
+      return false;
+    }
+    const auto backup = std::ranges::find(backups, turn.backup_id, &model::Backup::id);
+    if (is_verifiable(tx, service, *backup)) {
+      enqueue_verification(tx, queue_, *backup, kPolicyLane);
+      turns.set(service_id, now + kWhileOpen);
+      return true;
+    }
+    backups.erase(backup);
   }
-  const auto backup = metadata::Backups(tx).require(turn.backup_id);
+}
+
+bool VerificationSchedule::is_verifiable(metadata::Transaction& tx, const model::Service& service,
+                                         const model::Backup& backup) {
   const auto instance = metadata::Instances(tx).find(backup.instance_id);
-  if (!instance || providers_.of_kind(service.provider.kind).verification_problem(*instance, backup)) {
-    turns.set(service_id, std::nullopt);
-    return false;
-  }
-  enqueue_verification(tx, queue_, backup, kPolicyLane);
-  turns.set(service_id, now + kWhileOpen);
-  return true;
+  return instance && !providers_.of_kind(service.provider.kind).verification_problem(*instance, backup);
 }
 
 }  // namespace backstay::control

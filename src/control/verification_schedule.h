@@ -8,6 +8,7 @@
 #include "control/provider_registry.h"
 #include "core/time.h"
 #include "metadata/database.h"
+#include "model/service.h"
 #include "model/verification_policy.h"
 
 namespace backstay::control {
@@ -29,6 +30,7 @@ class VerificationSchedule {
   [[nodiscard]] static bool is_busy(metadata::Transaction& tx);
   /// True if its newest backup is being verified now.
   bool enter(metadata::Transaction& tx, const std::string& service_id, core::Timestamp now);
+  bool is_verifiable(metadata::Transaction& tx, const model::Service& service, const model::Backup& backup);
 
   metadata::Database& database_;
   const ProviderRegistry& providers_;

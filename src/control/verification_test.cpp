@@ -26,6 +26,16 @@ class VerificationTest : public ::testing::Test {
     world_.settle();
     return backup(id);
   }
+  /// Nobody sees what it was made of.
+  model::Backup take_dump() {
+    auto taken = take_backup();
+    taken.mechanism = model::BackupMechanism::kLogical;
+    world_.database->write([&](auto& tx) {
+      metadata::Backups(tx).remove(taken.id);
+      metadata::Backups(tx).insert(taken);
+    });
+    return taken;
+  }
   model::Backup backup(const std::string& id) { return world_.queries->backup(id, world_.admin); }
   model::Operation operation(const std::string& id) { return world_.queries->operation(id, world_.admin); }
   VerificationCommands commands() { return VerificationCommands({*world_.database, *world_.registry, *world_.queue}); }
@@ -173,6 +183,58 @@ TEST_F(VerificationTest, WhatCannotBeVerifiedIsRefused) {
   auto reader = world_.admin;
   reader.admin = reader.may_write = false;
   EXPECT_THROW(commands().verify(scheduled.id, reader), core::Error);
+}
+
+TEST_F(VerificationTest, PolicyVerifiesTheNewestDumpOnce) {
+  const auto dump = take_dump();
+  auto policy = schedule();
+  const auto turn = [&] {
+    policy.tick();
+    world_.settle();
+  };
+  for (int i = 0; i < 3; ++i) turn();
+  ASSERT_EQ(verified().size(), 2U);
+  EXPECT_NE(verified().front(), dump.id) << "the service's first backup comes first";
+  EXPECT_EQ(verified().back(), dump.id);
+  EXPECT_TRUE(backup(dump.id).verified_at);
+  EXPECT_NE(world_.queries->last_verified(service_.id, world_.admin)->id, dump.id) << "no recovery takes that long";
+  world_.clock.advance(hours(24));
+  for (int i = 0; i < 2; ++i) turn();
+  EXPECT_EQ(verified().size(), 3U);
+  EXPECT_NE(verified().back(), dump.id);
+}
+
+TEST_F(VerificationTest, DumpThatNobodyHereCanLoadKeepsNoOtherFromItsTurn) {
+  world_.clock.advance(hours(1));
+  const auto physical = take_backup();
+  world_.clock.advance(hours(1));
+  const auto dump = take_dump();
+  world_.provider->load_dumps(false);
+  EXPECT_EQ(refusal(dump.id), core::Code::kNotSupported);
+  for (int day = 0; day < 2; ++day) {
+    auto policy = schedule();
+    for (int i = 0; i < 2; ++i) {
+      policy.tick();
+      world_.settle();
+    }
+    world_.clock.advance(hours(24));
+  }
+  EXPECT_EQ(verified(), (std::vector{physical.id, physical.id}));
+}
+
+TEST_F(VerificationTest, OneTeamHasAFewInTheLineOnly) {
+  std::vector<std::string> backups;
+  for (int i = 0; i < 11; ++i) {
+    auto request = world_.create_request("service-" + std::to_string(i));
+    request.backups = world_.backups_request();
+    const auto id = world_.commands->create_service(request, world_.admin).service.id;
+    world_.settle();
+    backups.push_back(world_.queries->backups(id, world_.admin).front().id);
+  }
+  for (std::size_t i = 0; i < 10; ++i) commands().verify(backups[i], world_.admin);
+  EXPECT_EQ(refusal(backups[10]), core::Code::kConflict);
+  EXPECT_TRUE(world_.run_one());
+  EXPECT_EQ(commands().verify(backups[10], world_.admin).state, model::OperationState::kQueued);
 }
 
 TEST_F(VerificationTest, PolicyVerifiesTheNewestOnceADay) {

@@ -23,7 +23,7 @@ using core::Code;
 using core::Error;
 
 class ClientTest : public ::testing::Test {
- protected:
+ public:
   ClientTest() {
     router_.add("GET", "/hello", [](const Request&) { return Response{.body = "hello"}; });
     router_.add("PUT", "/echo", [](const Request& request) {
@@ -40,6 +40,8 @@ class ClientTest : public ::testing::Test {
   ~ClientTest() override {
     if (server_) server_->stop(5s);
   }
+
+ protected:
   void start(ServerConfig config = {}) {
     server_.emplace(
         std::move(config), [this](const Request& request) { return router_.handle(request); },
@@ -53,7 +55,7 @@ class ClientTest : public ::testing::Test {
     try {
       call();
     } catch (const Error& error) {
-      message_ = error.message();
+      last_message = error.message();
       return error.code();
     }
     ADD_FAILURE() << "nothing was thrown";
@@ -61,7 +63,7 @@ class ClientTest : public ::testing::Test {
   }
   ClientRequest request(const std::string& path) { return {.url = server_->url() + path, .deadline = 10s}; }
 
-  static inline std::string message_;
+  static inline std::string last_message;
   core::SystemRandom random_;
   core::Metrics metrics_;
   Router router_;
@@ -149,7 +151,7 @@ TEST_F(ClientTest, RefusesAddressesThatThePolicyForbids) {
   for (const auto* url :
        {"http://169.254.169.254/latest/meta-data", "http://[::ffff:169.254.169.254]/", "http://[fd00:ec2::254]/",
         "http://0.0.0.0:80/", "http://2852039166/", "http://0xa9fea9fe/"}) {
-    EXPECT_EQ(code_of([&] { open.send({.url = url, .deadline = 2s}); }), Code::kEgressRefused) << url << message_;
+    EXPECT_EQ(code_of([&] { open.send({.url = url, .deadline = 2s}); }), Code::kEgressRefused) << url << last_message;
   }
 }
 
@@ -166,7 +168,7 @@ TEST_F(ClientTest, TellsThatNobodyListens) {
   Client client({});
   EXPECT_EQ(code_of([&] { client.send({.url = url}); }), Code::kStoreUnreachable);
   EXPECT_EQ(code_of([&] { client.send({.url = "http://no-such-host.invalid/"}); }), Code::kStoreUnreachable);
-  EXPECT_NE(message_.find("no-such-host.invalid"), std::string::npos) << message_;
+  EXPECT_NE(last_message.find("no-such-host.invalid"), std::string::npos) << last_message;
 }
 
 TEST_F(ClientTest, ATruncatedAnswerIsAnError) {
@@ -244,7 +246,7 @@ TEST_F(TlsTest, RefusesACertificateThatNobodyTrusts) {
   start({.tls = TlsFiles{.certificate = files_.certificate(), .key = files_.key()}});
   Client client({});
   EXPECT_EQ(code_of([&] { client.send(request("/hello")); }), Code::kStoreUnreachable);
-  EXPECT_NE(message_.find("certificate"), std::string::npos) << message_;
+  EXPECT_NE(last_message.find("certificate"), std::string::npos) << last_message;
 }
 
 TEST_F(TlsTest, RefusesACertificateForAnotherName) {
@@ -277,7 +279,7 @@ TEST_F(TlsTest, SaysWhichFileCannotBeUsed) {
     return [this, certificate, key] { start({.tls = TlsFiles{.certificate = certificate, .key = key}}); };
   };
   EXPECT_EQ(code_of(make("/nonexistent.pem", files_.key())), Code::kConfigError);
-  EXPECT_NE(message_.find("/nonexistent.pem"), std::string::npos) << message_;
+  EXPECT_NE(last_message.find("/nonexistent.pem"), std::string::npos) << last_message;
   EXPECT_EQ(code_of(make(files_.certificate(), files_.certificate())), Code::kConfigError);
 }
 

@@ -23,7 +23,7 @@ Response text(std::string body, int status = 200) {
 }
 
 class UploadTest : public ::testing::Test {
- protected:
+ public:
   UploadTest() {
     router_.add("POST", "/count", [](const Request& request) {
       std::uint64_t bytes = 0;
@@ -58,6 +58,7 @@ class UploadTest : public ::testing::Test {
     if (server_) server_->stop(5s);
   }
 
+ protected:
   void start(ServerConfig config = {}) {
     config.body_limit = 1000;
     config.is_upload = [](const Request& request) { return request.method == "POST"; };

@@ -200,7 +200,8 @@ std::optional<model::Backup> Backups::last_of(const std::string& service_id, mod
 std::optional<model::Backup> Backups::last_verified(const std::string& service_id) {
   return Query(tx_,
                "SELECT * FROM backups WHERE service_id = :service_id AND verified_at IS NOT NULL AND state = "
-               "'completed' AND verification NOT LIKE :failed ORDER BY verified_at DESC LIMIT 1")
+               "'completed' AND mechanism = 'physical' AND verification NOT LIKE :failed ORDER BY verified_at DESC "
+               "LIMIT 1")
       .bind(Values().set("service_id", service_id).set("failed", outcome_pattern(model::VerificationOutcome::kFailed)))
       .first<model::Backup>(read_backup);
 }

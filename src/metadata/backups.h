@@ -48,8 +48,8 @@ class Backups {
   void remove(const std::string& id);
   /// The service's last backup of this origin, whatever became of it; those of schedules do not count.
   std::optional<model::Backup> last_of(const std::string& service_id, model::BackupOrigin origin);
-  /// The one that was last seen to work, and in which nothing was found since; and the newest one that was looked at,
-  /// whatever was found. Still there.
+  /// The physical one that was last seen to work, and in which nothing was found since; and the newest one that was
+  /// looked at, whatever was found. Still there.
   std::optional<model::Backup> last_verified(const std::string& service_id);
   std::optional<model::Backup> last_tried(const std::string& service_id);
   /// When the newest one that is confirmed and still there was read back.

@@ -30,7 +30,7 @@ bool has_table(soci::session& sql, const std::string& name) {
 
 /// A state without a schema.
 class MigrationsTest : public ::testing::TestWithParam<testing::Store> {
- protected:
+ public:
   MigrationsTest() {
     config_ = temporary_.config();
     if (GetParam() == testing::Store::kPostgresql) config_.url = testing::TemporaryServer::shared().make_database();
@@ -41,6 +41,8 @@ class MigrationsTest : public ::testing::TestWithParam<testing::Store> {
   ~MigrationsTest() override {
     if (!config_.url.empty()) testing::TemporaryServer::shared().drop_database(config_.url);
   }
+
+ protected:
   std::unique_ptr<Session> session() {
     return std::make_unique<Session>(*back_end_, config_.key, random_, Access::kWrite);
   }

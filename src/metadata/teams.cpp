@@ -140,7 +140,7 @@ std::vector<model::Token> Tokens::keys(const std::optional<std::string>& account
     bound.set("account_id", *account_id);
   }
   return Query(tx_, "SELECT * FROM tokens WHERE " + where + " ORDER BY created_at DESC, id")
-      .bind(std::move(bound))
+      .bind(bound)
       .list<model::Token>(read_token);
 }
 

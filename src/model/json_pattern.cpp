@@ -62,8 +62,8 @@ PatternResult Pattern::search(std::string_view text) const {
   if (!wide) return PatternResult::kNoMatch;
   try {
     // As in ECMAScript: "^" and "$" are the text's ends, "." is no line break.
-    const auto kFlags = boost::regex_constants::match_single_line | boost::regex_constants::match_not_dot_newline;
-    return boost::regex_search(*wide, compiled_->regex, kFlags) ? PatternResult::kMatch : PatternResult::kNoMatch;
+    const auto flags = boost::regex_constants::match_single_line | boost::regex_constants::match_not_dot_newline;
+    return boost::regex_search(*wide, compiled_->regex, flags) ? PatternResult::kMatch : PatternResult::kNoMatch;
   } catch (const std::runtime_error&) {
     // What the library throws when the search would take too much time or memory.
     return PatternResult::kTooComplex;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "core/text.h"
@@ -27,7 +28,10 @@ long double number_of(const json::value& value, const std::string& pointer) {
 std::uint64_t count_of(const json::value& value, const std::string& pointer) {
   if (!is_number(value) || !is_integer(value) || as_number(value) < 0)
     refuse(pointer, "must be a whole number from 0 on");
-  return static_cast<std::uint64_t>(as_number(value));
+  // More than anything has is as much as can be counted.
+  constexpr auto kMost = std::numeric_limits<std::uint64_t>::max();
+  const long double count = as_number(value);
+  return count >= static_cast<long double>(kMost) ? kMost : static_cast<std::uint64_t>(count);
 }
 
 bool flag_of(const json::value& value, const std::string& pointer) {
@@ -59,18 +63,18 @@ Pattern pattern_of(std::string_view expression, const std::string& pointer) {
 }
 
 unsigned type_bit(const json::value& value, const std::string& pointer) {
-  static const std::map<std::string, unsigned, std::less<>> kTypes{
+  static const std::map<std::string, unsigned, std::less<>> known_types{
       {"null", kNull},     {"boolean", kBoolean}, {"integer", kInteger}, {"number", kNumber | kInteger},
       {"string", kString}, {"array", kArray},     {"object", kObject}};
-  const auto found = kTypes.find(text_of(value, pointer));
-  if (found == kTypes.end()) refuse(pointer, "is not a type");
+  const auto found = known_types.find(text_of(value, pointer));
+  if (found == known_types.end()) refuse(pointer, "is not a type");
   return found->second;
 }
 
 bool is_annotation(std::string_view keyword) {
-  static const std::set<std::string, std::less<>> kAnnotations{"title",    "description", "default",    "examples",
-                                                               "readOnly", "writeOnly",   "deprecated", "$comment"};
-  return keyword.starts_with("x-") || kAnnotations.contains(keyword);
+  static const std::set<std::string, std::less<>> annotations{"title",    "description", "default",    "examples",
+                                                              "readOnly", "writeOnly",   "deprecated", "$comment"};
+  return keyword.starts_with("x-") || annotations.contains(keyword);
 }
 
 /// Compiles one document. Each keyword has one member function.
@@ -91,7 +95,7 @@ class Compiler {
   using Handler = void (Compiler::*)(SchemaNode&, const json::value&, const std::string&);
 
   static const std::map<std::string, Handler, std::less<>>& handlers() {
-    static const std::map<std::string, Handler, std::less<>> kHandlers{
+    static const std::map<std::string, Handler, std::less<>> handlers{
         {"$schema", &Compiler::dialect},
         {"$id", &Compiler::identifier},
         {"$ref", &Compiler::reference},
@@ -129,7 +133,7 @@ class Compiler {
         {"allOf", &Compiler::subschemas<&SchemaNode::all_of>},
         {"anyOf", &Compiler::subschemas<&SchemaNode::any_of>},
         {"oneOf", &Compiler::subschemas<&SchemaNode::one_of>}};
-    return kHandlers;
+    return handlers;
   }
 
   const SchemaNode* compile(const json::value& schema, const std::string& pointer) {
@@ -153,22 +157,23 @@ class Compiler {
   }
 
   static void check_constraint(const json::value& value, const std::string& at) {
-    static const std::set<std::string, std::less<>> kConstraints{"immutable", "increase-only", "minor-upgrade-only"};
-    if (!kConstraints.contains(text_of(value, at))) refuse(at, "is not a known constraint");
+    static const std::set<std::string, std::less<>> known_constraints{"immutable", "increase-only",
+                                                                      "minor-upgrade-only"};
+    if (!known_constraints.contains(text_of(value, at))) refuse(at, "is not a known constraint");
   }
 
   /// The drafts differ in what a keyword beside "$ref" means, so there may be none.
   static void check_beside_reference(const json::object& schema, std::string_view keyword, const std::string& at) {
     if (!schema.contains("$ref")) return;
-    static const std::set<std::string, std::less<>> kAllowed{"$ref", "$defs", "definitions", "$schema", "$id"};
-    if (!kAllowed.contains(keyword)) refuse(at, "must not stand beside '$ref'; put both into 'allOf'");
+    static const std::set<std::string, std::less<>> allowed{"$ref", "$defs", "definitions", "$schema", "$id"};
+    if (!allowed.contains(keyword)) refuse(at, "must not stand beside '$ref'; put both into 'allOf'");
   }
 
   void dialect(SchemaNode&, const json::value& value, const std::string& at) {
-    static const std::set<std::string, std::less<>> kDialects{"http://json-schema.org/draft-07/schema",
-                                                              "http://json-schema.org/draft-07/schema#",
-                                                              "https://json-schema.org/draft/2020-12/schema"};
-    if (!kDialects.contains(text_of(value, at))) refuse(at, "must be draft-07 or 2020-12");
+    static const std::set<std::string, std::less<>> dialects{"http://json-schema.org/draft-07/schema",
+                                                             "http://json-schema.org/draft-07/schema#",
+                                                             "https://json-schema.org/draft/2020-12/schema"};
+    if (!dialects.contains(text_of(value, at))) refuse(at, "must be draft-07 or 2020-12");
   }
   void identifier(SchemaNode&, const json::value& value, const std::string& at) {
     text_of(value, at);

@@ -97,6 +97,12 @@ TEST(JsonSchemaTest, NumbersHaveTheirFormats) {
   EXPECT_EQ(violations(R"({"format":"uuid"})", R"("x")"), ": must have the format 'uuid'\n");
 }
 
+TEST(JsonSchemaTest, ABoundMayBeMoreThanCanBeCounted) {
+  const std::string most(40, '9');
+  EXPECT_EQ(violations("{\"maxLength\":" + most + "}", R"("text")"), "");
+  EXPECT_NE(violations("{\"minItems\":" + most + "}", "[1]"), "");
+}
+
 TEST(JsonSchemaTest, AnEndlessReferenceIsAViolation) {
   EXPECT_EQ(violations(R"({"$ref":"#"})", "1"), ": nests too deeply to be checked\n");
 }

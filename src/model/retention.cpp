@@ -1,6 +1,7 @@
 #include "model/retention.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -154,22 +155,38 @@ class Retention {
     }
   }
 
+  /// Where most of the clocks that can be believed agree. One that is hours ahead would put what an instance made
+  /// before a switch-over behind what its successor made; an age is told by the latest of them all the same.
+  [[nodiscard]] core::Timestamp agreed(const RetainedBackup& backup) const {
+    std::vector<core::Timestamp> stamps;
+    std::ranges::copy_if(backup.stamps, std::back_inserter(stamps),
+                         [this](core::Timestamp stamp) { return stamp <= now_ + kClockTolerance; });
+    if (stamps.empty()) return times_.at(&backup);
+    std::ranges::sort(stamps);
+    return stamps[stamps.size() / 2];
+  }
+
   /// The confirmed ones of each schedule, in the order in which they were taken.
   void count_schedules() {
-    std::map<std::string_view, std::vector<std::pair<core::Timestamp, std::size_t>>> taken;
-    std::vector<const RetainedBackup*> all;
+    using Place = std::pair<core::Timestamp, std::size_t>;
+    std::map<std::string_view, std::vector<Place>> taken;
+    std::vector<std::pair<const RetainedBackup*, Place>> all;
     for (const Line& line : lines_) {
+      core::Timestamp before = core::Timestamp::min();
       for (const RetainedBackup* backup : line.backups) {
         if (backup->keep.count == 0) continue;
-        if (counts_as_good(*backup)) taken[backup->schedule_id].emplace_back(times_.at(backup), all.size());
-        all.push_back(backup);
+        core::Timestamp time = agreed(*backup);
+        if (in_order(*backup)) before = time = std::max(time, before);
+        const Place place(time, all.size());
+        if (counts_as_good(*backup)) taken[backup->schedule_id].push_back(place);
+        all.emplace_back(backup, place);
       }
     }
-    for (auto& [schedule, backups] : taken) std::ranges::sort(backups);
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const auto& backups = taken[all[i]->schedule_id];
-      const auto newer = backups.end() - std::ranges::upper_bound(backups, std::pair(times_.at(all[i]), i));
-      newer_[all[i]] = static_cast<std::size_t>(newer) + all[i]->newer_elsewhere;
+    for (auto& [schedule, places] : taken) std::ranges::sort(places);
+    for (const auto& [backup, place] : all) {
+      const auto& places = taken[backup->schedule_id];
+      const auto newer = places.end() - std::ranges::upper_bound(places, place);
+      newer_[backup] = static_cast<std::size_t>(newer) + backup->newer_elsewhere;
     }
   }
 

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <tuple>
 
 #include <gtest/gtest.h>
+
+#include "core/testing/seed.h"
 
 namespace backstay::model {
 namespace {
@@ -347,6 +350,19 @@ TEST(RetentionTest, NoRuleOfAScheduleTouchesTheWindowOrTheLastGoodBackup) {
   EXPECT_EQ(reason(asked, "r1"), "it is the newest confirmed backup");
 }
 
+TEST(RetentionTest, AServerWhoseClockRanAheadPutsNothingBehindItsSuccessors) {
+  auto asked = after_a_switch(40);
+  for (const auto& [id, taken, ahead] :
+       {std::tuple("s1", 9.8, 0.5), std::tuple("s2", 10.1, 0.0), std::tuple("s3", 10.2, 0.0)}) {
+    RetainedBackup run = run_of(id, taken, {.count = 2});
+    if (ahead == 0) run.instance_id = "b";
+    run.stamps = {day(taken + ahead), day(taken), day(taken)};
+    asked.backups.push_back(run);
+  }
+  asked.backups.push_back(of_b("b1", 39));
+  EXPECT_EQ(gone(asked), "a1 a2 a3 s1");
+}
+
 /// A service of which everything happens at random for three months of hours.
 class World {
  public:
@@ -384,8 +400,9 @@ class World {
       const auto extra = std::ranges::count_if(mine, [&](const Kept* one) {
         return one->seen.confirmed && !one->seen.pinned && !one->seen.expires_at && !is_promised(rule, *one, mine);
       });
-      // Where the window begins, the newest confirmed one, and what nothing newer follows.
-      if (asked_.instances.size() == 1) EXPECT_LE(extra, 2) << rule.id;
+      // Where the window begins, the newest confirmed one, and what nothing newer follows. Once a clock that runs ahead
+      // is believed, what it stamped is younger to the rule than it is, and stays the longer.
+      if (asked_.instances.size() == 1 && !ran_ahead_) EXPECT_LE(extra, 2) << rule.id;
     }
   }
   [[nodiscard]] std::size_t scheduled() const {
@@ -432,7 +449,8 @@ class World {
     backup.pinned = !scheduled && chance(4);
     if (!scheduled && chance(4)) backup.expires_at = now_ + hours(random_() % 400);
     // The server's clock may be anywhere; those of Backstay and of the store are right.
-    backup.stamps = {now_ + skew_, now_};
+    backup.stamps = {now_ + skew_, now_, now_};
+    ran_ahead_ = ran_ahead_ || (skew_ > hours(0) && skew_ < days(100));
     backup.timeline = 1;
     backup.start_lsn = lsn_at(now_);
     backup.stop_lsn = backup.start_lsn + 1;
@@ -494,6 +512,7 @@ class World {
   core::Timestamp now_ = kStart;
   core::Timestamp next_ = kStart + hours(1);
   core::Duration skew_{};
+  bool ran_ahead_ = false;
   int count_ = 0;
   std::optional<core::Timestamp> first_confirmed_;
   RetentionQuestion asked_;
@@ -502,8 +521,7 @@ class World {
 };
 
 TEST(RetentionTest, NoTimeOfTheWindowIsEverLost) {
-  const unsigned seed = std::random_device()();
-  RecordProperty("seed", static_cast<int>(seed));
+  const unsigned seed = core::testing::seed();
   for (unsigned run = 0; run < 8; ++run) {
     World world(seed + run);
     for (int hour = 0; hour < 24 * 90; ++hour) {
@@ -516,8 +534,7 @@ TEST(RetentionTest, NoTimeOfTheWindowIsEverLost) {
 }
 
 TEST(RetentionTest, EverySchedulePromiseHoldsBesideTheWindow) {
-  const unsigned seed = std::random_device()();
-  RecordProperty("seed", static_cast<int>(seed));
+  const unsigned seed = core::testing::seed();
   for (unsigned run = 0; run < 2; ++run) {
     World world(seed + run, true);
     for (int hour = 0; hour < 24 * 50; ++hour) {

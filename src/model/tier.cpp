@@ -52,8 +52,8 @@ std::vector<Tier> read_tiers() {
 }  // namespace
 
 const std::vector<Tier>& tiers() {
-  static const std::vector<Tier> kRead = read_tiers();
-  return kRead;
+  static const std::vector<Tier> read = read_tiers();
+  return read;
 }
 
 const Tier* find_tier(std::string_view name) {

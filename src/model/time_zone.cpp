@@ -21,14 +21,19 @@ core::Timestamp within(date::sys_seconds time) {
   return std::clamp<date::sys_seconds>(time, date::sys_seconds(kFirst), date::sys_seconds(kLast));
 }
 
+const date::time_zone* locate(const std::string& name) {
+  try {
+    return date::locate_zone(name);
+  } catch (const std::runtime_error&) {
+    return nullptr;  // The library's way to say that there is none.
+  }
+}
+
 }  // namespace
 
 TimeZone TimeZone::find(const std::string& name) {
-  try {
-    if (std::ranges::find(kNoZones, name) == std::end(kNoZones)) return TimeZone(date::locate_zone(name));
-  } catch (const std::runtime_error&) {
-    // The library's way to say that there is none.
-  }
+  const bool is_name = std::ranges::find(kNoZones, name) == std::end(kNoZones);
+  if (const auto* zone = is_name ? locate(name) : nullptr) return TimeZone(zone);
   throw core::Error(core::Code::kInvalidArgument, fmt::format("there is no time zone '{}'", name))
       .with_hint("name one of the IANA database, such as 'Europe/Berlin' or 'UTC'");
 }

@@ -28,8 +28,9 @@ struct VerificationTurn {
   std::optional<core::Timestamp> next{};
 };
 
-/// Of all backups of one service: the newest confirmed physical one, when the policy says so. A service that was never
-/// verified has its turn at once, or, if only the count is asked for, after so many.
+/// Of all backups of one service: the newest confirmed physical one, when the policy says so, and else the newest dump,
+/// by the same policy but once only. A service that was never verified has its turn at once, or, if only the count is
+/// asked for, after so many.
 VerificationTurn next_verification(const std::vector<Backup>& backups, const VerificationPolicy& policy,
                                    core::Timestamp now);
 

@@ -28,12 +28,16 @@ TEST(VerificationPolicyTest, FirstBackupHasItsTurnAtOnce) {
   EXPECT_EQ(next_verification({confirmed("a", 0)}, {}, at(0)).backup_id, "a");
 }
 
+Backup dump(const std::string& id, int hour) {
+  auto backup = confirmed(id, hour);
+  backup.mechanism = BackupMechanism::kLogical;
+  return backup;
+}
+
 TEST(VerificationPolicyTest, NothingIsThereToVerify) {
   auto running = confirmed("a", 0);
   running.confirmed_at.reset();
-  auto dump = confirmed("b", 0);
-  dump.mechanism = BackupMechanism::kLogical;
-  const auto turn = next_verification({running, dump}, {}, at(1));
+  const auto turn = next_verification({running}, {}, at(1));
   EXPECT_EQ(turn.backup_id, "");
   EXPECT_FALSE(turn.next);
 }
@@ -70,6 +74,25 @@ TEST(VerificationPolicyTest, ByCountAloneOrNotAtAll) {
   EXPECT_EQ(next_verification(backups, {.every = hours(0), .nth = 3}, at(99)).backup_id, "");
   EXPECT_EQ(next_verification(backups, {.every = hours(0), .nth = 2}, at(1)).backup_id, "b");
   EXPECT_FALSE(next_verification(backups, {.every = hours(0), .nth = 0}, at(99)).next);
+}
+
+TEST(VerificationPolicyTest, DumpsHaveTurnsOfTheirOwn) {
+  std::vector backups{seen(confirmed("a", 0), 1), dump("b", 2)};
+  EXPECT_EQ(next_verification(backups, {}, at(3)).backup_id, "b");
+  backups.back() = seen(dump("b", 2), 3);
+  EXPECT_EQ(next_verification(backups, {}, at(4)).next, at(25)) << "of the physical one";
+  backups.push_back(dump("c", 5));
+  EXPECT_EQ(next_verification(backups, {}, at(26)).backup_id, "a") << "what recoveries begin with comes first";
+  backups.front() = seen(confirmed("a", 0), 26);
+  EXPECT_EQ(next_verification(backups, {}, at(26)).next, at(27)) << "a day after the dump before";
+  EXPECT_EQ(next_verification(backups, {}, at(27)).backup_id, "c");
+}
+
+TEST(VerificationPolicyTest, ADumpThatWasSeenToWorkIsNotLookedAtAgain) {
+  const auto turn = next_verification({seen(dump("a", 0), 1)}, {}, at(99));
+  EXPECT_EQ(turn.backup_id, "");
+  EXPECT_FALSE(turn.next);
+  EXPECT_EQ(next_verification({seen(dump("a", 0), 1, VerificationOutcome::kNotRun)}, {}, at(2)).backup_id, "a");
 }
 
 }  // namespace

@@ -13,12 +13,14 @@ namespace {
 using std::chrono::milliseconds;
 
 class CloseWatchTest : public ::testing::Test {
- protected:
+ public:
   CloseWatchTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "close-watch-XXXXXX").string();
     directory_ = ::mkdtemp(pattern.data());
   }
   ~CloseWatchTest() override { std::filesystem::remove_all(directory_); }
+
+ protected:
   std::filesystem::path directory_;
 };
 

@@ -50,8 +50,7 @@ void FileSystem::write_file_durably(const Path& path, core::ByteSpan content, mo
 void FileSystem::remove_quietly(const Path& path) noexcept {
   try {
     remove(path);
-  } catch (const std::exception&) {
-    // Whoever calls has a worse error to tell.
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): whoever calls has a worse error to tell
   }
 }
 

@@ -29,7 +29,7 @@ core::Code code_of(const std::function<void()>& work) {
 
 /// One contract for the real file system and its double.
 class FileSystemTest : public ::testing::TestWithParam<bool> {
- protected:
+ public:
   FileSystemTest() {
     core::SystemRandom random;
     if (GetParam()) {
@@ -42,6 +42,7 @@ class FileSystemTest : public ::testing::TestWithParam<bool> {
   }
   ~FileSystemTest() override { files_->remove_all(root_); }
 
+ protected:
   void write(const Path& path, std::string_view text) {
     files_->make_directories(path.parent_path(), 0700);
     const auto file = files_->create(path, 0600);
@@ -222,7 +223,7 @@ TEST(WriteFileDurablyTest, PowerLossAtAnyCallLeavesTheOldOrTheNewContent) {
     try {
       faulty.write_file_durably("/tmp/a", core::as_bytes("new"), 0600);
       finished = true;
-    } catch (const core::Error&) {
+    } catch (const core::Error&) {  // NOLINT(bugprone-empty-catch): the call that failed
     }
     disk.crash();
     const core::Bytes content = disk.read_file("/tmp/a");

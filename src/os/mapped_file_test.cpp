@@ -12,13 +12,14 @@ namespace backstay::os {
 namespace {
 
 class MappedFileTest : public ::testing::Test {
- protected:
+ public:
   MappedFileTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "mapped-file-XXXXXX").string();
     directory_ = ::mkdtemp(pattern.data());
   }
   ~MappedFileTest() override { std::filesystem::remove_all(directory_); }
 
+ protected:
   std::filesystem::path directory_;
 };
 

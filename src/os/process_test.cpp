@@ -20,7 +20,7 @@ namespace backstay::os {
 namespace {
 
 class ProcessTest : public ::testing::Test {
- protected:
+ public:
   ProcessTest() {
     core::SystemRandom random;
     root_ = "/tmp/backstay-process-" + random.token(12);
@@ -28,6 +28,7 @@ class ProcessTest : public ::testing::Test {
   }
   ~ProcessTest() override { std::filesystem::remove_all(root_); }
 
+ protected:
   static Command shell(const std::string& script) {
     Command command;
     command.argv = {"sh", "-c", script};

@@ -47,6 +47,15 @@ struct CloseDirectory {
 
 }  // namespace
 
+void DirectoryNames::add(std::string_view name) {
+  begins_.push_back(static_cast<std::uint32_t>(text_.size()));
+  text_.append(name).push_back('\0');
+}
+
+void DirectoryNames::sort() {
+  std::ranges::sort(begins_, {}, [this](std::uint32_t begin) { return std::string_view(&text_[begin]); });
+}
+
 UntrustedDirectory::UntrustedDirectory(Path path)
     : path_(std::move(path)), root_(open_file(path_, O_RDONLY | O_DIRECTORY)) {
   struct stat info{};
@@ -86,26 +95,43 @@ Descriptor UntrustedDirectory::open_parent(const std::string& path) const {
 }
 
 std::vector<UntrustedDirectory::Entry> UntrustedDirectory::list(const std::string& directory) const {
+  const DirectoryNames all = names(directory);
+  return look(directory, all, 0, all.size());
+}
+
+DirectoryNames UntrustedDirectory::names(const std::string& directory) const {
   Descriptor opened = open_any(directory, O_RDONLY | O_DIRECTORY);
   const std::unique_ptr<DIR, CloseDirectory> stream(::fdopendir(opened.get()));
   if (!stream) fail("list", directory, errno);
-  const int fd = opened.release();
-  std::vector<Entry> entries;
+  (void)opened.release();
+  DirectoryNames names;
   for (;;) {
     errno = 0;
     const dirent* const found = ::readdir(stream.get());
     if (found == nullptr) break;
-    const std::string name(found->d_name);
+    const std::string_view name(found->d_name);
+    if (name != "." && name != "..") names.add(name);
+  }
+  if (errno != 0) fail("list", directory, errno);
+  names.sort();
+  return names;
+}
+
+std::vector<UntrustedDirectory::Entry> UntrustedDirectory::look(const std::string& directory,
+                                                                const DirectoryNames& names, std::size_t first,
+                                                                std::size_t count) const {
+  const Descriptor opened = open_any(directory, O_PATH | O_DIRECTORY);
+  std::vector<Entry> entries;
+  entries.reserve(count);
+  for (std::size_t i = first; i < first + count; ++i) {
+    const std::string name(names[i]);
     struct stat info{};
-    if (name == "." || name == "..") continue;
-    if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (::fstatat(opened.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
       entries.push_back({name, info_of(info)});
     } else if (errno != ENOENT) {
       fail("look at", directory + '/' + name, errno);
     }
   }
-  if (errno != 0) fail("list", directory, errno);
-  std::ranges::sort(entries, {}, &Entry::name);
   return entries;
 }
 

@@ -5,8 +5,10 @@
 // throws not_found, everything else io_error. Needs openat2(2), Linux 5.6.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/bytes.h"
@@ -15,6 +17,22 @@
 #include "os/process.h"
 
 namespace backstay::os {
+
+/// The names in a directory, sorted.
+class DirectoryNames {
+ public:
+  [[nodiscard]] std::size_t size() const { return begins_.size(); }
+  [[nodiscard]] std::string_view operator[](std::size_t number) const { return &text_[begins_[number]]; }
+
+ private:
+  friend class UntrustedDirectory;
+  void add(std::string_view name);
+  void sort();
+
+  /// Each with a zero behind it.
+  std::string text_;
+  std::vector<std::uint32_t> begins_;
+};
 
 /// Safe for any thread.
 class UntrustedDirectory {
@@ -28,6 +46,11 @@ class UntrustedDirectory {
   };
   /// Of one directory, sorted by name; "" is the directory itself. What vanishes meanwhile is left out.
   std::vector<Entry> list(const std::string& directory) const;
+  /// The names alone, for directories of any size: each takes five bytes more than it is long.
+  [[nodiscard]] DirectoryNames names(const std::string& directory) const;
+  /// What `count` of these names are, from number `first` on, as `list` tells it.
+  std::vector<Entry> look(const std::string& directory, const DirectoryNames& names, std::size_t first,
+                          std::size_t count) const;
   /// Of the path itself, not of what a symlink points to. Nothing if there is no such path.
   std::optional<FileInfo> stat(const std::string& path) const;
   [[nodiscard]] Path read_link(const std::string& link) const;

@@ -24,7 +24,7 @@ core::Code code_of(const std::function<void()>& work) {
 
 /// Beside the directory lies "outside", with a file that nobody may get at through it.
 class UntrustedDirectoryTest : public ::testing::Test {
- protected:
+ public:
   UntrustedDirectoryTest() {
     core::SystemRandom random;
     root_ = "/tmp/backstay-untrusted-" + random.token(12);
@@ -35,6 +35,7 @@ class UntrustedDirectoryTest : public ::testing::Test {
   }
   ~UntrustedDirectoryTest() override { files_.remove_all(root_); }
 
+ protected:
   void write(const Path& path, std::string_view text) {
     const auto file = files_.create(path, 0600);
     file->append(core::as_bytes(text));
@@ -104,6 +105,23 @@ TEST_F(UntrustedDirectoryTest, MakesNewThingsOnly) {
   EXPECT_EQ(code_of([&] { tree.create("new/link", {}); }), core::Code::kAlreadyExists);
   tree.rename("base/file", "base/moved");
   EXPECT_EQ(core::as_text(tree.read_file("base/moved", 100)), "content");
+}
+
+TEST_F(UntrustedDirectoryTest, NamesAreSortedAndLookedAtInParts) {
+  for (const auto* const name : {"base/z", "base/a", "base/a-b", "base/.hidden"}) write(root_ / "inside" / name, "x");
+  const auto tree = inside();
+  const DirectoryNames names = tree.names("base");
+  std::vector<std::string> all;
+  for (std::size_t i = 0; i < names.size(); ++i) all.emplace_back(names[i]);
+  EXPECT_EQ(all, (std::vector<std::string>{".hidden", "a", "a-b", "file", "z"}));
+  files_.remove(root_ / "inside/base/a-b");
+  const auto part = tree.look("base", names, 1, 3);
+  ASSERT_EQ(part.size(), 2U) << "what vanished is left out";
+  EXPECT_EQ(part[0].name, "a");
+  EXPECT_EQ(part[1].name, "file");
+  EXPECT_EQ(part[1].info.size, 7U);
+  files_.remove_all(root_ / "inside/base");
+  EXPECT_EQ(code_of([&] { tree.look("base", names, 0, 1); }), core::Code::kNotFound);
 }
 
 TEST_F(UntrustedDirectoryTest, AHardLinkDoesNotMakeAFileItsOwn) {

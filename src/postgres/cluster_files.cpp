@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 using Found = os::UntrustedDirectory::Entry;
 
 constexpr std::size_t kVersionLimit = 64;
+/// Files of a directory that are looked at together.
+constexpr std::size_t kLookedAt = 512;
 
 constexpr std::array<std::string_view, 8> kEmptiedDirectories = {
     "pg_wal", "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_stat_tmp", "pg_subtrans"};
@@ -79,16 +81,37 @@ class Walk {
   void directory(const Tree& tree, const std::string& path) {
     if (stop_.stop_requested())
       throw core::Error(core::Code::kCancelled, "the walk of the data directory was cancelled");
-    const auto listed = list(tree, path);
-    if (!listed) return;
+    // A tablespace itself is named without the separator at the prefix's end.
+    const auto name = path.size() < tree.prefix.size() ? "" : tree.name_of(path);
+    const auto names = if_there(path, [&] { return tree.directory->names(name); });
+    if (!names) return;
     const auto parts = path.empty() ? std::vector<std::string>{} : core::split(path, '/');
-    const bool relations = holds_relations(parts);
-    const auto unlogged = relations ? unlogged_relations(*listed) : std::set<std::uint32_t>{};
-    for (const auto& found : *listed) {
-      if (leave_out(parts, found.name)) continue;
-      const auto file = relations ? parse_relation_file(found.name) : std::nullopt;
-      if (file && file->fork != "init" && unlogged.contains(file->node)) continue;
-      visit(tree, path.empty() ? found.name : path + '/' + found.name, parts, found, file);
+    const auto unlogged = holds_relations(parts) ? unlogged_relations(*names) : std::set<std::uint32_t>{};
+    // What is held at once does not grow with what a directory holds, but for the names.
+    for (std::size_t i = 0; i < names->size(); i += kLookedAt) {
+      const std::size_t count = std::min(kLookedAt, names->size() - i);
+      const auto entries = if_there(path, [&] { return tree.directory->look(name, *names, i, count); });
+      if (!entries) return;
+      for (const auto& found : *entries) choose(tree, path, parts, found, unlogged);
+    }
+  }
+
+  void choose(const Tree& tree, const std::string& path, const std::vector<std::string>& parts, const Found& found,
+              const std::set<std::uint32_t>& unlogged) {
+    if (leave_out(parts, found.name)) return;
+    const auto file = holds_relations(parts) ? parse_relation_file(found.name) : std::nullopt;
+    if (file && file->fork != "init" && unlogged.contains(file->node)) return;
+    visit(tree, path.empty() ? found.name : path + '/' + found.name, parts, found, file);
+  }
+
+  /// A database or a tablespace may be dropped during the walk: then nothing.
+  template <typename Look>
+  static auto if_there(const std::string& path, const Look& look) -> std::optional<decltype(look())> {
+    try {
+      return look();
+    } catch (const core::Error& e) {
+      if (e.code() != core::Code::kNotFound || path.empty()) throw;
+      return std::nullopt;
     }
   }
 
@@ -153,26 +176,13 @@ class Walk {
     return holds_relations(parts) && is_temporary_relation(name);
   }
 
-  static std::set<std::uint32_t> unlogged_relations(const std::vector<Found>& entries) {
+  static std::set<std::uint32_t> unlogged_relations(const os::DirectoryNames& names) {
     std::set<std::uint32_t> result;
-    for (const auto& entry : entries) {
-      const auto file = parse_relation_file(entry.name);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto file = parse_relation_file(names[i]);
       if (file && file->fork == "init") result.insert(file->node);
     }
     return result;
-  }
-
-  static std::optional<std::vector<Found>> list(const Tree& tree, const std::string& path) {
-    // A tablespace itself is named without the separator at the prefix's end.
-    const auto name = path.size() < tree.prefix.size() ? "" : tree.name_of(path);
-    if (path.empty()) return tree.directory->list(name);
-    try {
-      return tree.directory->list(name);
-    } catch (const core::Error& e) {
-      // A database or a tablespace may be dropped during the walk.
-      if (e.code() == core::Code::kNotFound) return std::nullopt;
-      throw;
-    }
   }
 
   const Tree root_;

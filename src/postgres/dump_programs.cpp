@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/text.h"
+#include "postgres/dump_contents.h"
 
 namespace backstay::postgres {
 namespace {
@@ -16,6 +17,10 @@ constexpr int kLockPatienceMs = 120'000;
 
 /// Sockets are named by at most 107 bytes, wherever the directory lies; each program finds it as its own.
 constexpr const char* kSocketHost = "/proc/self/cwd";
+
+/// Otherwise what the server, the database or the role has set shows in how values are written.
+constexpr std::string_view kSameTextEverywhere = " -c timezone=UTC -c bytea_output=hex";
+constexpr int kSignalled = 128;
 
 std::string quoted_for_conninfo(std::string_view text) {
   std::string quoted = "'";
@@ -59,19 +64,6 @@ void add_owner_rules(os::Command& command) {
   }
 }
 
-/// "3; 3079 16385 EXTENSION - pg_trgm " without the numbers before the kind.
-std::string_view entry_of(std::string_view line) {
-  const auto numbers = line.find("; ");
-  if (line.empty() || line.front() == ';' || numbers == std::string_view::npos) return {};
-  line.remove_prefix(numbers + 2);
-  for (int i = 0; i < 2; ++i) {
-    const auto space = line.find(' ');
-    if (space == std::string_view::npos) return {};
-    line.remove_prefix(space + 1);
-  }
-  return line;
-}
-
 /// The entry's owner comes last, if it has one.
 bool names(std::string_view entry, std::string_view kind, const std::string& name) {
   if (!entry.starts_with(kind)) return false;
@@ -83,7 +75,7 @@ constexpr std::string_view kEntryMark = "pg_restore: from TOC entry ";
 
 /// "pg_restore: from TOC entry 215; 1255 16390 FUNCTION f(integer) app" -> "FUNCTION f(integer)".
 std::string concerned(std::string_view line) {
-  const std::string_view entry = entry_of(line.substr(kEntryMark.size()));
+  const std::string_view entry = listed_entry(line.substr(kEntryMark.size()));
   return std::string(entry.substr(0, entry.rfind(' ')));
 }
 
@@ -111,6 +103,7 @@ std::optional<std::string> dump_problem(const Installation& installation) {
 
 os::Command dump_command(const DumpTask& task) {
   os::Command command = connected_command(task, "pg_dump");
+  command.environment["PGOPTIONS"] += kSameTextEverywhere;
   command.argv.insert(command.argv.end(),
                       {"--format=directory", "--compress=0", "--no-sync",
                        fmt::format("--lock-wait-timeout={}", kLockPatienceMs), "--file=" + task.directory.string()});
@@ -126,7 +119,7 @@ os::Command contents_command(const DumpTask& task) {
 }
 
 std::string whole_contents(os::CommandResult listed, std::size_t limit) {
-  if (listed.exit_code != 0) throw dump_error(listed.error, core::Code::kRecoveryFailed);
+  if (listed.exit_code != 0) throw dump_error(listed, core::Code::kRecoveryFailed);
   if (listed.output.size() < limit) return std::move(listed.output);
   throw core::Error(core::Code::kRecoveryFailed,
                     fmt::format("the dump's table of contents has {} or more", core::format_bytes(limit)));
@@ -151,7 +144,7 @@ std::string without_made(std::string_view contents, std::span<const std::string>
                          std::span<const std::string> schemas) {
   std::string kept;
   for (const std::string& line : core::split(contents, '\n')) {
-    const std::string_view entry = entry_of(line);
+    const std::string_view entry = listed_entry(line);
     const auto is_extension = [&](const std::string& name) {
       return names(entry, "EXTENSION - ", name) || names(entry, "COMMENT - EXTENSION ", name);
     };
@@ -162,7 +155,8 @@ std::string without_made(std::string_view contents, std::span<const std::string>
   return kept;
 }
 
-core::Error dump_error(std::string_view standard_error, core::Code code) {
+core::Error dump_error(const os::CommandResult& result, core::Code code) {
+  const std::string_view standard_error = result.error;
   std::string object;
   std::string message;
   for (const std::string& line : core::split(standard_error, '\n')) {
@@ -172,6 +166,9 @@ core::Error dump_error(std::string_view standard_error, core::Code code) {
       message += "; " + *detail;
       break;
     }
+  }
+  if (message.empty() && result.exit_code > kSignalled) {
+    return {core::Code::kUnavailable, fmt::format("the program was ended by signal {}", result.exit_code - kSignalled)};
   }
   if (message.empty()) message = core::trim(standard_error.substr(0, standard_error.find('\n')));
   if (standard_error.find("No space left on device") != std::string_view::npos) code = core::Code::kDiskFull;

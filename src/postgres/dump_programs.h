@@ -31,7 +31,8 @@ struct DumpTask {
 /// The longest table of contents that a dump may have, in bytes.
 constexpr std::size_t kMostContents = std::size_t{1} << 30;
 
-/// Dumps connection.database into the directory, which is empty, uncompressed.
+/// Dumps connection.database into the directory, which is empty, uncompressed. The same rows are the same text,
+/// whatever zone and form of bytes the server, the database or the role has set.
 os::Command dump_command(const DumpTask& task);
 /// Writes the dump's table of contents to its standard output.
 os::Command contents_command(const DumpTask& task);
@@ -49,7 +50,7 @@ std::string without_made(std::string_view contents, std::span<const std::string>
                          std::span<const std::string> schemas);
 
 /// What a program that failed says, with the object that it concerns: "FUNCTION f(integer): ERROR: …". Code
-/// disk_full where that is why, else `code`.
-core::Error dump_error(std::string_view standard_error, core::Code code);
+/// disk_full where that is why, unavailable if it was ended by a signal, else `code`.
+core::Error dump_error(const os::CommandResult& result, core::Code code);
 
 }  // namespace backstay::postgres

@@ -49,8 +49,12 @@ TEST(DumpProgramsTest, AListThatMayLackItsBeginningIsRefused) {
   EXPECT_THROW(whole_contents({.exit_code = 1, .error = "pg_restore: error: no"}, 10), core::Error);
 }
 
+core::Error error_of(std::string said, core::Code code, int exit_code = 1) {
+  return dump_error({.exit_code = exit_code, .error = std::move(said)}, code);
+}
+
 TEST(DumpProgramsTest, AnErrorNamesItsObject) {
-  const auto refused = dump_error(
+  const auto refused = error_of(
       "pg_restore: creating TABLE \"error: it is called so\"\n"
       "pg_restore: while PROCESSING TOC:\n"
       "pg_restore: from TOC entry 215; 1255 16390 FUNCTION f(integer) app\n"
@@ -62,10 +66,10 @@ TEST(DumpProgramsTest, AnErrorNamesItsObject) {
             "FUNCTION f(integer): could not execute query: ERROR:  permission denied for language c");
 
   const auto full =
-      dump_error("pg_dump: error: could not write to file: No space left on device\n", core::Code::kDatabaseError);
+      error_of("pg_dump: error: could not write to file: No space left on device\n", core::Code::kDatabaseError);
   EXPECT_EQ(full.code(), core::Code::kDiskFull);
 
-  const auto failed = dump_error(
+  const auto failed = error_of(
       "pg_dump: error: Dumping the contents of table \"t\" failed: PQgetResult() failed.\n"
       "pg_dump: detail: Error message from server: ERROR:  invalid page\n"
       "pg_dump: detail: Command was: COPY …\n",
@@ -73,6 +77,12 @@ TEST(DumpProgramsTest, AnErrorNamesItsObject) {
   EXPECT_EQ(failed.message(),
             "Dumping the contents of table \"t\" failed: PQgetResult() failed.; Error message from server: ERROR:  "
             "invalid page");
+}
+
+TEST(DumpProgramsTest, AProgramThatWasEndedSaysNothingOfTheDump) {
+  const auto ended = error_of("pg_restore: connecting to database for restore\n", core::Code::kRecoveryFailed, 137);
+  EXPECT_EQ(ended.code(), core::Code::kUnavailable);
+  EXPECT_EQ(ended.message(), "the program was ended by signal 9");
 }
 
 TEST(DumpProgramsTest, AnInstallationWithoutPgDumpSaysSo) {

@@ -46,4 +46,15 @@ void write_readable_file(os::FileSystem& files, const fs::path& path, std::strin
   if (identity) files.set_owner(path, ::geteuid(), identity->gid);
 }
 
+void write_passing_file(os::FileSystem& files, const fs::path& path, std::string_view content,
+                        const std::optional<os::Identity>& identity) {
+  const fs::path temporary = path.string() + ".new";
+  files.remove(temporary);
+  const auto file = files.create(temporary, identity ? 0640 : 0600);
+  file->append(core::as_bytes(content));
+  file->close();
+  if (identity) files.set_owner(temporary, ::geteuid(), identity->gid);
+  files.rename(temporary, path);
+}
+
 }  // namespace backstay::postgres

@@ -36,5 +36,8 @@ void give_to(os::FileSystem& files, const std::filesystem::path& path, const std
 /// Writes a file that the identity may read and only we may write: 0640 with its group, else 0600.
 void write_readable_file(os::FileSystem& files, const std::filesystem::path& path, std::string_view content,
                          const std::optional<os::Identity>& identity);
+/// The same for what is written anew after a crash: nothing is synced.
+void write_passing_file(os::FileSystem& files, const std::filesystem::path& path, std::string_view content,
+                        const std::optional<os::Identity>& identity);
 
 }  // namespace backstay::postgres

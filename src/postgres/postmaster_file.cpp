@@ -1,6 +1,8 @@
 #include "postgres/postmaster_file.h"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -43,6 +45,30 @@ pid_t parent_of(pid_t pid) {
   }
 }
 
+std::vector<pid_t> processes() {
+  std::vector<pid_t> all;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    if (const auto pid = core::parse_int(entry.path().filename().string())) all.push_back(static_cast<pid_t>(*pid));
+  }
+  return all;
+}
+
+std::optional<os::ProcessId> postmaster_with(pid_t pid, const fs::path& data_directory) {
+  const auto process = os::identify(pid);
+  if (!process) return std::nullopt;
+  auto program = process_link(pid, "exe").filename().string();
+  // The program's file was replaced by an upgrade.
+  if (const auto at = program.find(" (deleted)"); at != std::string::npos) program.resize(at);
+  if (program != "postgres" || !works_in(pid, data_directory)) return std::nullopt;
+  const auto parent = parent_of(pid);
+  if (parent > 1 && process_link(parent, "exe").filename() == "postgres" && works_in(parent, data_directory)) {
+    return std::nullopt;
+  }
+  // The number may have changed hands while we looked.
+  return os::is_alive(*process) ? process : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<PostmasterFile> read_postmaster_file(const fs::path& data_directory) {
@@ -66,27 +92,18 @@ std::optional<PostmasterFile> read_postmaster_file(const fs::path& data_director
 }
 
 std::optional<os::ProcessId> find_postmaster(const PostmasterFile& file, const fs::path& data_directory) {
-  const auto process = os::identify(file.pid);
-  if (!process) return std::nullopt;
-  auto program = process_link(file.pid, "exe").filename().string();
-  // The program's file was replaced by an upgrade.
-  if (const auto at = program.find(" (deleted)"); at != std::string::npos) program.resize(at);
-  if (program != "postgres" || !works_in(file.pid, data_directory)) return std::nullopt;
-  const auto parent = parent_of(file.pid);
-  if (parent > 1 && process_link(parent, "exe").filename() == "postgres" && works_in(parent, data_directory)) {
-    return std::nullopt;
+  return postmaster_with(file.pid, data_directory);
+}
+
+std::optional<os::ProcessId> find_postmaster_without_file(const fs::path& data_directory) {
+  for (const pid_t pid : processes()) {
+    if (const auto found = postmaster_with(pid, data_directory)) return found;
   }
-  // The number may have changed hands while we looked.
-  return os::is_alive(*process) ? process : std::nullopt;
+  return std::nullopt;
 }
 
 bool any_process_in(const fs::path& data_directory) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
-    const auto pid = core::parse_int(entry.path().filename().string());
-    if (pid && works_in(static_cast<pid_t>(*pid), data_directory)) return true;
-  }
-  return false;
+  return std::ranges::any_of(processes(), [&](pid_t pid) { return works_in(pid, data_directory); });
 }
 
 }  // namespace backstay::postgres

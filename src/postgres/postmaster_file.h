@@ -27,6 +27,10 @@ std::optional<PostmasterFile> read_postmaster_file(const std::filesystem::path& 
 /// postgres, works in the directory, and its parent does not (else it is one of a server's children).
 std::optional<os::ProcessId> find_postmaster(const PostmasterFile& file, const std::filesystem::path& data_directory);
 
+/// A server of this data directory, by the same signs, whatever its file says: one that was just started has none yet.
+/// Looks at all processes of the machine.
+std::optional<os::ProcessId> find_postmaster_without_file(const std::filesystem::path& data_directory);
+
 /// True if any process works in the directory, as every process of a server does.
 bool any_process_in(const std::filesystem::path& data_directory);
 

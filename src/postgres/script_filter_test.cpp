@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/testing/seed.h"
 
 namespace backstay::postgres {
 namespace {
@@ -234,9 +235,7 @@ class RandomScript {
 };
 
 TEST(ScriptFilterTest, FindsEachRandomlyPlacedCommand) {
-  const std::uint64_t seed = std::random_device{}();
-  SCOPED_TRACE(seed);
-  RandomScript script(seed);
+  RandomScript script(core::testing::seed());
   for (int round = 0; round < 400; ++round) {
     std::string text;
     for (std::uint64_t i = 0; i < script.number(6); ++i) text += script.statement();

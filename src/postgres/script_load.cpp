@@ -22,6 +22,9 @@ constexpr int kGoAhead = 2;
 /// psql's status for a script that failed, as opposed to a connection that did.
 constexpr int kScriptFailed = 3;
 constexpr std::string_view kPlace = "psql:<stdin>:";
+/// The message is in the log: its number is never given again once that is flushed.
+constexpr std::string_view kTellTransaction =
+    "--command=SELECT pg_catalog.txid_current() FROM pg_catalog.pg_logical_emit_message(true, 'backstay', 'import')";
 
 /// The first minor release of each major whose psql has \restrict.
 constexpr std::array<std::pair<int, int>, 5> kRestricting{{{13, 22}, {14, 19}, {15, 14}, {16, 10}, {17, 6}}};
@@ -69,16 +72,19 @@ void set_connection(os::Command& command, const ScriptLoad& load) {
 
 os::Command psql_command(const ScriptLoad& load, int key, const std::string& restrict_key) {
   os::Command command;
-  command.argv = {
-      load.installation.program("psql").string(), "--no-psqlrc", "--no-password", "--quiet", "--tuples-only",
-      "--no-align", "--set=ON_ERROR_STOP=1", "--single-transaction",
-      // The message is in the log: its number is never given again once that is flushed.
-      "--command=SELECT pg_catalog.txid_current() FROM pg_catalog.pg_logical_emit_message(true, 'backstay', "
-      "'import')",
-      fmt::format("--command=SELECT pg_catalog.pg_advisory_xact_lock_shared({}, {})", key, kGate),
-      fmt::format("--command=SELECT 1 / pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype = "
-                  "'advisory' AND classid = {} AND objid = {} AND objsubid = 2 AND granted",
-                  key, kGoAhead)};
+  command.argv = {load.installation.program("psql").string(),
+                  "--no-psqlrc",
+                  "--no-password",
+                  "--quiet",
+                  "--tuples-only",
+                  "--no-align",
+                  "--set=ON_ERROR_STOP=1",
+                  "--single-transaction",
+                  std::string(kTellTransaction),
+                  fmt::format("--command=SELECT pg_catalog.pg_advisory_xact_lock_shared({}, {})", key, kGate),
+                  fmt::format("--command=SELECT 1 / pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype = "
+                              "'advisory' AND classid = {} AND objid = {} AND objsubid = 2 AND granted",
+                              key, kGoAhead)};
   // What a name holds must not become part of the script.
   for (const char* variable : {"DBNAME", "USER", "HOST", "PORT"}) {
     command.argv.push_back(fmt::format("--command=\\unset {}", variable));

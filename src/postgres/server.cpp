@@ -17,10 +17,18 @@ namespace fs = std::filesystem;
 using core::Code;
 using core::Error;
 
-constexpr auto kPollInterval = std::chrono::milliseconds(20);
+/// Between them it is a small part of what was waited for already: whoever waits is to lose no more.
+constexpr core::Duration kShortestPoll = std::chrono::milliseconds(2);
+constexpr core::Duration kLongestPoll = std::chrono::milliseconds(20);
+constexpr int kPollPart = 16;
 constexpr auto kImmediateDeadline = std::chrono::seconds(30);
 constexpr std::uint64_t kLogTailBytes = 16384;
 constexpr std::uint64_t kKeptOfLog = 1 << 20;
+
+core::Duration pause_after(core::SteadyTime begin, core::Clock& clock) {
+  const auto waited = std::chrono::duration_cast<core::Duration>(clock.steady_now() - begin);
+  return std::clamp(waited / kPollPart, kShortestPoll, kLongestPoll);
+}
 
 fs::path log_before(const fs::path& log) { return log.string() + ".before"; }
 
@@ -40,13 +48,11 @@ os::ProcessId Server::start(Launcher& launcher) {
   const auto data = description_.paths.data();
   // The number in a file left behind may belong to another process of this user by now, and then PostgreSQL would not
   // start. Without a process that works in the directory the file means nothing.
-  if (files_.stat(data / kPostmasterFile)) {
-    if (any_process_in(data)) {
-      throw Error(Code::kDatabaseUnavailable,
-                  fmt::format("processes of an earlier server still work in '{}'", data.string()));
-    }
-    files_.remove(data / kPostmasterFile);
+  if (any_process_in(data)) {
+    throw Error(Code::kDatabaseUnavailable,
+                fmt::format("processes of an earlier server still work in '{}'", data.string()));
   }
+  if (files_.stat(data / kPostmasterFile)) files_.remove(data / kPostmasterFile);
   // What an earlier server wrote would explain nothing of this one. The server may write its log but not put something
   // else in its place.
   const auto log = description_.paths.log_file();
@@ -70,7 +76,8 @@ os::ProcessId Server::start(Launcher& launcher) {
 }
 
 void Server::wait_until_ready(os::ProcessId process, std::chrono::milliseconds deadline, std::stop_token stop) {
-  const auto end = clock_.steady_now() + deadline;
+  const auto begin = clock_.steady_now();
+  const auto end = begin + deadline;
   while (true) {
     const auto file = read_postmaster_file(description_.paths.data());
     if (file && file->pid == process.pid && file->ready) return;
@@ -84,17 +91,19 @@ void Server::wait_until_ready(os::ProcessId process, std::chrono::milliseconds d
                                               "with: {}",
                                               description_.name, core::format_duration(deadline), log_tail()));
     }
-    if (!clock_.wait(stop, kPollInterval)) {
+    if (!clock_.wait(stop, pause_after(begin, clock_))) {
       throw Error(Code::kCancelled, fmt::format("waiting for the server of '{}' was cancelled", description_.name));
     }
   }
 }
 
 void Server::stop(StopMode mode, std::chrono::milliseconds deadline, std::stop_token stop) {
-  const auto process = find();
+  auto process = find();
+  if (!process) process = find_postmaster_without_file(description_.paths.data());
   if (!process) return;
   os::signal(*process, mode == StopMode::kFast ? SIGINT : SIGQUIT);
-  auto end = clock_.steady_now() + deadline;
+  const auto begin = clock_.steady_now();
+  auto end = begin + deadline;
   bool immediate = mode == StopMode::kImmediate;
   while (os::is_alive(*process)) {
     if (clock_.steady_now() >= end) {
@@ -106,7 +115,7 @@ void Server::stop(StopMode mode, std::chrono::milliseconds deadline, std::stop_t
       os::signal(*process, SIGQUIT);
       end = clock_.steady_now() + kImmediateDeadline;
     }
-    if (!clock_.wait(stop, kPollInterval)) {
+    if (!clock_.wait(stop, pause_after(begin, clock_))) {
       throw Error(Code::kCancelled, fmt::format("stopping the server of '{}' was cancelled", description_.name));
     }
   }

@@ -60,14 +60,14 @@ class Server {
   [[nodiscard]] std::optional<os::ProcessId> find() const;
 
   /// Starts it, unless it runs, with a log of its own; the log of the start before is kept beside it. The configuration
-  /// must have been written before.
+  /// must have been written before. Throws Error(database_unavailable) while processes work in its directory.
   os::ProcessId start(Launcher& launcher);
   /// Waits until the server says that it accepts connections; who may connect plays no part. Throws
   /// Error(database_unavailable) with the last lines of the log as soon as the process ends, Error(timeout) at the
   /// deadline, Error(cancelled) at a stop. With hot_standby off this is the end of recovery.
   void wait_until_ready(os::ProcessId process, std::chrono::milliseconds deadline, std::stop_token stop);
-  /// Stops it if it runs, and waits for its end. A fast stop that does not end within the deadline becomes an
-  /// immediate one.
+  /// Stops it if it runs, also if it has just started and no file names it yet, and waits for its end. A fast stop
+  /// that does not end within the deadline becomes an immediate one.
   void stop(StopMode mode, std::chrono::milliseconds deadline, std::stop_token stop);
   /// Makes it read its configuration again. Throws Error(database_unavailable) if it does not run.
   void reload();

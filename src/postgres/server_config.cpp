@@ -15,11 +15,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMebibyte = 1u << 20;
+/// Less serves nobody.
+constexpr std::uint64_t kLeastBuffers = 16 * kMebibyte;
 constexpr int kMaxWalSenders = 10;
 constexpr int kMaxWorkerProcesses = 8;
 constexpr int kMaxPreparedInReplay = 1000;
 constexpr int kVersionWithConnectionCheck = 14;
 constexpr int kVersionWithSyncMethod = 14;
+constexpr int kVersionWithSummaries = 17;
 constexpr int kLocksPerTransaction = 64;  // PostgreSQL's default
 
 /// One file, line by line.
@@ -47,7 +50,7 @@ class ConfigText {
 void set_memory(ConfigText& text, const ServerResources& resources) {
   const auto memory = resources.memory_bytes;
   const auto connections = static_cast<std::uint64_t>(std::max(1, resources.max_connections));
-  text.set_mebibytes("shared_buffers", std::max(memory / 4, 16 * kMebibyte));
+  text.set_mebibytes("shared_buffers", std::max(memory / 4, kLeastBuffers));
   text.set_mebibytes("effective_cache_size", memory * 3 / 4);
   text.set_mebibytes("maintenance_work_mem", std::clamp(memory / 16, 16 * kMebibyte, 2048 * kMebibyte));
   text.set_mebibytes("work_mem", std::clamp(memory / 4 / connections, 1 * kMebibyte, 256 * kMebibyte));
@@ -117,6 +120,8 @@ void set_recovery(ConfigText& text, const ClosedServerConfig& config) {
   text.set("restore_command", fmt::format("exec ../config/{} {} %f %p", kHelperName, shell_word(config.fetch_socket)));
   text.set("recovery_target_timeline", config.target.timeline.value);
   text.set("recovery_target_action", "promote");
+  // Nobody else needs the memory meanwhile, and what is not evicted need not be written and read again.
+  text.set_mebibytes("shared_buffers", std::max(config.resources.memory_bytes / 2, kLeastBuffers));
   if (config.target.immediate) {
     text.set("recovery_target", "immediate");
   } else if (config.target.lsn) {
@@ -126,16 +131,17 @@ void set_recovery(ConfigText& text, const ClosedServerConfig& config) {
 }
 
 void write_files(os::FileSystem& files, const InstancePaths& paths, const std::string& conf, const std::string& hba,
-                 bool recovering, const std::optional<os::Identity>& owner) {
-  write_readable_file(files, paths.config() / "postgresql.conf", conf, owner);
-  write_readable_file(files, paths.config() / "pg_hba.conf", hba, owner);
-  write_readable_file(files, paths.config() / "pg_ident.conf", "", owner);
+                 bool recovering, bool durable, const std::optional<os::Identity>& owner) {
+  const auto write = durable ? write_readable_file : write_passing_file;
+  write(files, paths.config() / "postgresql.conf", conf, owner);
+  write(files, paths.config() / "pg_hba.conf", hba, owner);
+  write(files, paths.config() / "pg_ident.conf", "", owner);
   // ALTER SYSTEM would win over our file.
   files.remove(paths.data() / "postgresql.auto.conf");
   files.remove(paths.data() / "standby.signal");
   files.remove(paths.data() / kRecoverySignal);
   if (recovering) os::UntrustedDirectory(paths.data()).create(std::string(kRecoverySignal), owner);
-  files.sync_directory(paths.data());
+  if (durable) files.sync_directory(paths.data());
 }
 
 /// The server's user may not be able to reach the directory that the helper is installed in.
@@ -143,7 +149,7 @@ void install_helper(os::FileSystem& files, const InstancePaths& paths, const fs:
                     const std::optional<os::Identity>& owner) {
   const auto target = paths.config() / kHelperName;
   const auto program = files.read_file(helper);
-  write_readable_file(files, target, core::as_text(program), owner);
+  write_passing_file(files, target, core::as_text(program), owner);
   files.set_mode(target, owner ? 0750 : 0700);
 }
 
@@ -176,6 +182,10 @@ std::string render_postgresql_conf(const OpenServerConfig& config, const StartLi
   text.set("max_replication_slots", kMaxWalSenders);
   text.set("max_worker_processes", kMaxWorkerProcesses);
   text.set_mebibytes("max_slot_wal_keep_size", config.max_slot_wal_keep_bytes);
+  if (config.major >= kVersionWithSummaries) {
+    text.set("summarize_wal", config.summarize_wal ? "on" : "off");
+    text.set("wal_summary_keep_time", "2d");
+  }
   text.set("hot_standby", "off");
   text.set("ssl", config.tls ? "on" : "off");
   if (config.tls) {
@@ -230,13 +240,13 @@ std::string render_hba(const ClosedServerConfig& /*config*/) {
 void write_server_config(os::FileSystem& files, const InstancePaths& paths, const OpenServerConfig& config,
                          const std::optional<os::Identity>& owner) {
   const auto conf = render_postgresql_conf(config, start_limits(files, paths));
-  write_files(files, paths, conf, render_hba(config), false, owner);
+  write_files(files, paths, conf, render_hba(config), false, true, owner);
 }
 
 void write_server_config(os::FileSystem& files, const InstancePaths& paths, const ClosedServerConfig& config,
                          const std::optional<os::Identity>& owner) {
   if (config.recovering) install_helper(files, paths, config.restore_helper, owner);
-  write_files(files, paths, render_postgresql_conf(config), render_hba(config), config.recovering, owner);
+  write_files(files, paths, render_postgresql_conf(config), render_hba(config), config.recovering, false, owner);
 }
 
 }  // namespace backstay::postgres

@@ -40,6 +40,7 @@ struct OpenServerConfig {
   std::optional<TlsFiles> tls;
   ServerResources resources;
   std::uint64_t max_slot_wal_keep_bytes = 1u << 30;  ///< from free disk; never without a limit
+  bool summarize_wal = true;                         ///< where the major can
   SettingValues user;                                ///< of validate_settings
   int major = 15;
   bool read_only = false;  ///< new application sessions are read-only: storage is full
@@ -83,9 +84,10 @@ std::string render_postgresql_conf(const ClosedServerConfig& config);
 std::string render_hba(const OpenServerConfig& config);
 std::string render_hba(const ClosedServerConfig& config);
 
-/// Writes postgresql.conf, pg_hba.conf and pg_ident.conf durably into the instance's config directory, which the server
-/// may read but not change, removes what the data directory has of ALTER SYSTEM, and makes recovery.signal or removes
-/// it. `owner` is who the server runs as. An open server gets at least its start_limits.
+/// Writes postgresql.conf, pg_hba.conf and pg_ident.conf into the instance's config directory, which the server may
+/// read but not change, removes what the data directory has of ALTER SYSTEM, and makes recovery.signal or removes it.
+/// `owner` is who the server runs as. An open server gets at least its start_limits, and its files are durable; a
+/// closed one's are to be written before each start.
 void write_server_config(os::FileSystem& files, const InstancePaths& paths, const OpenServerConfig& config,
                          const std::optional<os::Identity>& owner);
 void write_server_config(os::FileSystem& files, const InstancePaths& paths, const ClosedServerConfig& config,

@@ -27,12 +27,11 @@ namespace {
 namespace fs = std::filesystem;
 using core::Code;
 using testing::TemporaryDirectory;
-using testing::TestCluster;
 
 constexpr auto kDeadline = std::chrono::seconds(60);
 
 class ServerTest : public ::testing::Test {
- protected:
+ public:
   ServerTest() {
     description_.name = "one";
     description_.installation = testing::test_installation();
@@ -42,6 +41,7 @@ class ServerTest : public ::testing::Test {
   }
   ~ServerTest() override { server().stop(StopMode::kImmediate, kDeadline, {}); }
 
+ protected:
   Server server() { return {description_, files_, clock_}; }
   void initialize() {
     InitRequest request{description_.installation,
@@ -159,6 +159,26 @@ TEST_F(ServerTest, StopsAndStartsAgain) {
   one.stop(StopMode::kFast, kDeadline, {});
   EXPECT_THROW(one.reload(), core::Error);
   EXPECT_FALSE(start(config()) == first);
+}
+
+TEST_F(ServerTest, StopsAServerThatNoFileNames) {
+  initialize();
+  const auto process = start(config());
+  files_.remove(description_.paths.data() / "postmaster.pid");
+  EXPECT_FALSE(server().find());
+  EXPECT_THROW(server().start(launcher_), core::Error) << "there would be two";
+  server().stop(StopMode::kFast, kDeadline, {});
+  EXPECT_FALSE(os::is_alive(process));
+}
+
+TEST_F(ServerTest, StopsAServerThatHasJustStarted) {
+  initialize();
+  write_server_config(files_, description_.paths, config(), description_.identity);
+  for (int i = 0; i < 5; ++i) {
+    const auto process = server().start(launcher_);
+    server().stop(StopMode::kImmediate, kDeadline, {});
+    EXPECT_FALSE(os::is_alive(process));
+  }
 }
 
 TEST_F(ServerTest, SaysWhyAServerDoesNotStart) {

@@ -174,6 +174,16 @@ TEST(ServerConfigTest, SettingsAreRaisedToWhatPreparedTransactionsNeed) {
   EXPECT_EQ(enough.find("max_locks_per_transaction"), std::string::npos) << enough;
 }
 
+TEST(ServerConfigTest, SummariesAreMadeWhereTheServerCanAndMay) {
+  OpenServerConfig config;
+  config.major = 17;
+  EXPECT_NE(render_postgresql_conf(config).find("summarize_wal = 'on'"), std::string::npos);
+  config.summarize_wal = false;
+  EXPECT_NE(render_postgresql_conf(config).find("summarize_wal = 'off'"), std::string::npos);
+  config.major = 16;
+  EXPECT_EQ(render_postgresql_conf(config).find("summarize_wal"), std::string::npos);
+}
+
 TEST(ServerConfigTest, RecoversWithAtLeastTheSourcesLimits) {
   ClosedServerConfig config;
   config.limits = {500, 20, 30, 40, 90};

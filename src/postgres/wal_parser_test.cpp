@@ -36,21 +36,21 @@ class WalParserTest : public ::testing::Test {
     TestClusterOptions options;
     options.segment_size = kSegment;
     options.extra_config = "max_prepared_transactions = 10\nwal_keep_size = '1GB'\n";
-    cluster_ = new TestCluster(options);
-    begin_ = segment_start(segment_of(now(), kSegment), kSegment);
+    server_cluster = new TestCluster(options);
+    wal_begin = segment_start(segment_of(now(), kSegment), kSegment);
     work();
-    end_ = now();
-    cluster_->query("SELECT pg_switch_wal()");  // so that the segment of end_ is whole on disk
+    wal_end = now();
+    server_cluster->query("SELECT pg_switch_wal()");  // so that the segment of wal_end is whole on disk
   }
   static void TearDownTestSuite() {
-    delete cluster_;
-    cluster_ = nullptr;
+    delete server_cluster;
+    server_cluster = nullptr;
   }
 
-  static Lsn now() { return parse_lsn(cluster_->query("SELECT pg_current_wal_insert_lsn()").text(0, 0)); }
+  static Lsn now() { return parse_lsn(server_cluster->query("SELECT pg_current_wal_insert_lsn()").text(0, 0)); }
 
   static void work() {
-    auto connection = cluster_->connect();
+    auto connection = server_cluster->connect();
     connection.execute("CREATE TABLE t (id serial PRIMARY KEY, v text); CHECKPOINT");
     for (int i = 0; i < 200; ++i) connection.query("INSERT INTO t (v) VALUES (repeat($1, 1000))", {std::to_string(i)});
     connection.execute(
@@ -76,7 +76,8 @@ class WalParserTest : public ::testing::Test {
     os::RealFileSystem files;
     core::Bytes result;
     for (auto segment = segment_of(from, kSegment); segment <= segment_of(to, kSegment); ++segment) {
-      core::append(result, files.read_file(cluster_->paths().data() / "pg_wal" / segment_name({1}, segment, kSegment)));
+      core::append(result,
+                   files.read_file(server_cluster->paths().data() / "pg_wal" / segment_name({1}, segment, kSegment)));
     }
     result.erase(result.begin(), result.begin() + static_cast<std::ptrdiff_t>(segment_offset(from, kSegment)));
     result.resize(to - from);
@@ -86,11 +87,11 @@ class WalParserTest : public ::testing::Test {
   static std::string waldump(Lsn from, Lsn to) {
     os::SystemProcessRunner runner;
     os::Command command;
-    command.argv = {cluster_->installation().program("pg_waldump").string(),
-                    "--path=" + (cluster_->paths().data() / "pg_wal").string(), "--start=" + format_lsn(from),
+    command.argv = {server_cluster->installation().program("pg_waldump").string(),
+                    "--path=" + (server_cluster->paths().data() / "pg_wal").string(), "--start=" + format_lsn(from),
                     "--end=" + format_lsn(to)};
     command.environment = {{"TZ", "UTC"}};
-    command.identity = cluster_->identity();
+    command.identity = server_cluster->identity();
     command.output_limit = 64u << 20;
     return os::run_checked(runner, command, {}).output;
   }
@@ -116,14 +117,14 @@ class WalParserTest : public ::testing::Test {
     return result;
   }
 
-  static TestCluster* cluster_;
-  static Lsn begin_;
-  static Lsn end_;
+  static TestCluster* server_cluster;
+  static Lsn wal_begin;
+  static Lsn wal_end;
 };
 
-TestCluster* WalParserTest::cluster_ = nullptr;
-Lsn WalParserTest::begin_;
-Lsn WalParserTest::end_;
+TestCluster* WalParserTest::server_cluster = nullptr;
+Lsn WalParserTest::wal_begin;
+Lsn WalParserTest::wal_end;
 
 std::map<Lsn, Seen> parse(Lsn from, core::ByteSpan wal, std::size_t piece, std::vector<WalEvent>* events = nullptr) {
   std::map<Lsn, Seen> result;
@@ -178,7 +179,7 @@ std::vector<BlockReference> judged_blocks(std::string_view description) {
 
 TEST_F(WalParserTest, NamesEveryBlockThatPgWaldumpDoes) {
   std::map<Lsn, std::string> descriptions;
-  judge(begin_, end_, &descriptions);
+  judge(wal_begin, wal_end, &descriptions);
   std::size_t blocks = 0;
   std::size_t limits = 0;
   PageEffects effects;
@@ -189,33 +190,33 @@ TEST_F(WalParserTest, NamesEveryBlockThatPgWaldumpDoes) {
     blocks += effects.blocks.size();
     limits += effects.new_from.size();
   });
-  parser.feed(begin_, read_wal(begin_, end_));
+  parser.feed(wal_begin, read_wal(wal_begin, wal_end));
   EXPECT_GT(blocks, 500U);
   EXPECT_GE(limits, 5U);
 }
 
 TEST_F(WalParserTest, SeesTheRecordsThatPgWaldumpSees) {
-  const auto wal = read_wal(begin_, end_);
+  const auto wal = read_wal(wal_begin, wal_end);
   ASSERT_GT(wal.size(), 5 * kSegment);
-  expect_same(parse(begin_, wal, wal.size()), judge(begin_, end_));
+  expect_same(parse(wal_begin, wal, wal.size()), judge(wal_begin, wal_end));
 }
 
 TEST_F(WalParserTest, DoesNotDependOnThePieces) {
-  const auto wal = read_wal(begin_, end_);
-  const auto whole = parse(begin_, wal, wal.size());
+  const auto wal = read_wal(wal_begin, wal_end);
+  const auto whole = parse(wal_begin, wal, wal.size());
   for (const std::size_t piece : {7u, 24u, 8191u, 8192u, 131'072u}) {
-    EXPECT_EQ(parse(begin_, wal, piece), whole) << piece;
+    EXPECT_EQ(parse(wal_begin, wal, piece), whole) << piece;
   }
 }
 
 TEST_F(WalParserTest, StartsAtAnyPage) {
-  const auto theirs = judge(begin_, end_);
-  for (std::uint64_t page = 0; begin_ + page * kWalPageSize < end_; page += 13) {
-    const auto from = begin_ + page * kWalPageSize;
+  const auto theirs = judge(wal_begin, wal_end);
+  for (std::uint64_t page = 0; wal_begin + page * kWalPageSize < wal_end; page += 13) {
+    const auto from = wal_begin + page * kWalPageSize;
     auto expected = theirs;
     std::erase_if(expected, [&](const auto& item) { return item.first < from; });
     if (expected.empty()) break;
-    const auto wal = read_wal(from, end_);
+    const auto wal = read_wal(from, wal_end);
     std::map<Lsn, Seen> result;
     WalParser parser(kSegment, [&](const WalRecord& r) { result[r.start] = {"", r.length, r.xid}; });
     parser.feed(from, wal);
@@ -226,10 +227,10 @@ TEST_F(WalParserTest, StartsAtAnyPage) {
 
 TEST_F(WalParserTest, DecodesWhatTargetsAreMadeOf) {
   std::map<Lsn, std::string> descriptions;
-  auto theirs = judge(begin_, end_, &descriptions);
-  const auto wal = read_wal(begin_, end_);
+  auto theirs = judge(wal_begin, wal_end, &descriptions);
+  const auto wal = read_wal(wal_begin, wal_end);
   std::vector<WalEvent> events;
-  parse(begin_, wal, wal.size(), &events);
+  parse(wal_begin, wal, wal.size(), &events);
 
   std::size_t transactions = 0;
   std::size_t prepared = 0;
@@ -275,37 +276,37 @@ TEST_F(WalParserTest, DecodesWhatTargetsAreMadeOf) {
 }
 
 TEST_F(WalParserTest, EndsAtZeros) {
-  auto wal = read_wal(begin_, end_);
-  const auto whole = parse(begin_, wal, wal.size());
+  auto wal = read_wal(wal_begin, wal_end);
+  const auto whole = parse(wal_begin, wal, wal.size());
   const auto size = wal.size();
   wal.resize((size / kSegment + 2) * kSegment);
   std::size_t records = 0;
   WalParser parser(kSegment, [&](const WalRecord&) { ++records; });
-  parser.feed(begin_, wal);
+  parser.feed(wal_begin, wal);
   EXPECT_EQ(records, whole.size());
   EXPECT_TRUE(parser.at_end());
   EXPECT_EQ(parser.last_record_start(), whole.rbegin()->first);
 }
 
 TEST_F(WalParserTest, NoticesDamage) {
-  const auto wal = read_wal(begin_, end_);
-  const auto whole = parse(begin_, wal, wal.size());
+  const auto wal = read_wal(wal_begin, wal_end);
+  const auto whole = parse(wal_begin, wal, wal.size());
   std::size_t tried = 0;
   for (const auto& [start, seen] : whole) {
     if (++tried % 37 != 0 || seen.length < 60) continue;
     auto damaged = wal;
-    damaged[start - begin_ + 30] ^= std::byte{1};  // may be in a page header, which is noticed as well
+    damaged[start - wal_begin + 30] ^= std::byte{1};  // may be in a page header, which is noticed as well
     WalParser parser(kSegment, [](const WalRecord&) {});
-    EXPECT_THROW(parser.feed(begin_, damaged), core::Error) << format_lsn(start);
+    EXPECT_THROW(parser.feed(wal_begin, damaged), core::Error) << format_lsn(start);
     parser.restart();
     EXPECT_FALSE(parser.position());
-    parser.feed(begin_, wal);
+    parser.feed(wal_begin, wal);
     EXPECT_EQ(parser.last_record_start(), whole.rbegin()->first);
   }
 }
 
 TEST_F(WalParserTest, SurvivesAnyDamage) {
-  const auto wal = read_wal(begin_, begin_ + 4 * kSegment);
+  const auto wal = read_wal(wal_begin, wal_begin + 4 * kSegment);
   std::uint32_t seed = 20'260'410;  // a linear congruence: the same damage every time
   const auto next = [&] { return seed = seed * 1'664'525 + 1'013'904'223; };
   for (int round = 0; round < 50; ++round) {
@@ -313,7 +314,7 @@ TEST_F(WalParserTest, SurvivesAnyDamage) {
     for (int i = 0; i < 20; ++i) damaged[next() % damaged.size()] = static_cast<std::byte>(next() >> 24);
     WalParser parser(kSegment, [](const WalRecord& record) { (void)decode_event(record); });
     try {
-      parser.feed(begin_, damaged);
+      parser.feed(wal_begin, damaged);
     } catch (const core::Error& e) {
       EXPECT_EQ(e.code(), core::Code::kCorruptData) << e.what();
     }
@@ -377,13 +378,13 @@ TEST(MadeWalTest, RefusesAPageThatDoesNotContinueItsRecord) {
 }
 
 TEST_F(WalParserTest, RefusesBytesOutOfOrder) {
-  const auto wal = read_wal(begin_, end_);
+  const auto wal = read_wal(wal_begin, wal_end);
   WalParser parser(kSegment, [](const WalRecord&) {});
-  EXPECT_THROW(parser.feed(begin_ + 8, wal), core::Error);
-  parser.feed(begin_, core::ByteSpan(wal).first(100));
-  EXPECT_THROW(parser.feed(begin_ + 99, wal), core::Error);
+  EXPECT_THROW(parser.feed(wal_begin + 8, wal), core::Error);
+  parser.feed(wal_begin, core::ByteSpan(wal).first(100));
+  EXPECT_THROW(parser.feed(wal_begin + 99, wal), core::Error);
   WalParser elsewhere(kSegment, [](const WalRecord&) {});
-  EXPECT_THROW(elsewhere.feed(begin_ + kSegment, wal), core::Error);
+  EXPECT_THROW(elsewhere.feed(wal_begin + kSegment, wal), core::Error);
 }
 
 TEST(WalTimeTest, CountsFrom2000) {

@@ -14,6 +14,7 @@
 #include "postgres/replication_connection.h"
 #include "providers/hole_watch.h"
 #include "repository/chain_survey.h"
+#include "repository/record_update.h"
 #include "repository/wal_store.h"
 
 namespace backstay::providers {
@@ -143,16 +144,18 @@ void ArchiveWatch::look_at_store(Looker& looker, std::stop_token stop) {
 
 bool ArchiveWatch::judge_objects(Looker& looker, std::stop_token stop) {
   const auto& seen = looker.seen;
-  auto& repository = *looker.repository;
   const auto write_problem = [&](const std::string& backup, const std::string& problem) {
     if (stop.stop_requested()) throw core::Error(core::Code::kCancelled, "stopped");
-    auto record = repository.backup(looker.id(), backup);
-    if (!record || record->problem == problem) return;
-    // What a reading of it found stays.
-    if (!record->problem.empty() && !record->problem.starts_with(repository::kMissingObject)) return;
-    record->problem = problem;
-    repository.put_backup(*record);
-    looker.surveyor->forget(backup);
+    const auto* judged = looker.surveyor->find(backup);
+    if (judged == nullptr) return;
+    const auto tell = [&](repository::BackupRecord& record) {
+      if (record.problem == problem) return false;
+      // What a reading of it found stays.
+      if (!record.problem.empty() && !record.problem.starts_with(repository::kMissingObject)) return false;
+      record.problem = problem;
+      return true;
+    };
+    if (update_backup(*looker.repository, *judged, tell)) looker.surveyor->forget(backup);
   };
   std::vector<std::string> reasons;
   std::set<std::string> told;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "os/untrusted_directory.h"
 
@@ -61,8 +62,9 @@ class FileDumpSpool::File final : public control::SpoolFile {
     if (kept_) return;
     try {
       spool_.files_.remove(path_);
-    } catch (const core::Error&) {
-      // The next start removes it.
+    } catch (const core::Error& error) {
+      core::log_warning("import.upload_left", "what there is of a dump stays until the next start removes it",
+                        {{"path", path_.string()}, {"error", error.what()}});
     }
   }
   File(const File&) = delete;

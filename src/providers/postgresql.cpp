@@ -2,6 +2,7 @@
 
 #include "backup/recover.h"
 #include "backup/scratch.h"
+#include "backup/wal_summaries.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -40,7 +41,7 @@ std::vector<model::EngineVersion> versions_of(const std::vector<postgres::Instal
 class PostgresqlProvider final : public control::Provider {
  public:
   PostgresqlProvider(PostgresqlDependencies deps, PostgresqlConfig config,
-                     std::vector<postgres::Installation> installations)
+                     const std::vector<postgres::Installation>& installations)
       : certificates_(config.state_dir / "ca", deps.files, deps.clock, deps.random),
         world_{deps,
                std::move(config),
@@ -92,7 +93,7 @@ class PostgresqlProvider final : public control::Provider {
   control::VerifiedRestore verify_backup(const control::ServiceBody& body, const model::Backup& backup,
                                          std::uint32_t uid, control::WorkContext& context) override {
     const auto repository = archives_.repositories().open_own(body.backups.value(), context.stop());
-    return verification_.verify(*repository, body.instance, backup, uid, context);
+    return verification_.verify(*repository, body, backup, uid, context);
   }
   [[nodiscard]] std::optional<std::string> logical_problem(const model::Instance& instance,
                                                            control::DumpWork work) const override {
@@ -446,18 +447,25 @@ control::Observation PostgresqlProvider::observe(const control::ServiceBody& bod
 
 void PostgresqlProvider::adjust(const control::ServiceBody& body) {
   PostgresqlInstance instance(world_, body);
-  const auto rows =
-      instance.server()
-          .connect("postgres", {})
-          .query(
-              "SELECT setting::bigint, (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') "
-              "FROM pg_settings WHERE name = 'max_slot_wal_keep_size'");
+  auto connection = instance.server().connect("postgres", {});
+  const auto rows = connection.query(
+      "SELECT setting::bigint, (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') "
+      "FROM pg_settings WHERE name = 'max_slot_wal_keep_size'");
   const auto now = static_cast<std::uint64_t>(rows.integer(0, 0));
   const auto wanted = instance.kept_wal_limit(static_cast<std::uint64_t>(rows.integer(0, 1))) >> 20;
-  if (wanted > now - now / 8 && wanted < now + now / 8) return;
-  core::log_info("postgresql.kept_wal_changed", "the disk allows another amount of WAL to be kept for the store",
-                 {{"service", body.service.id}, {"mib", std::to_string(wanted)}});
-  instance.write_config();
+  const auto unsummarized = backup::wal_kept_for_summaries(connection);
+  const bool too_much = unsummarized && *unsummarized >> 20 > wanted;
+  if (too_much) {
+    core::log_warning("postgresql.summaries_off",
+                      "the server does not summarise its WAL any more, which would fill the disk: it is not asked to "
+                      "until its next start",
+                      {{"service", body.service.id}, {"mib", std::to_string(*unsummarized >> 20)}});
+  } else {
+    if (wanted > now - now / 8 && wanted < now + now / 8) return;
+    core::log_info("postgresql.kept_wal_changed", "the disk allows another amount of WAL to be kept for the store",
+                   {{"service", body.service.id}, {"mib", std::to_string(wanted)}});
+  }
+  instance.write_config({.summarize_wal = unsummarized && !too_much});
   instance.server().reload();
 }
 
@@ -492,7 +500,7 @@ std::unique_ptr<control::Provider> make_postgresql_provider(PostgresqlDependenci
                    {{"bin", installation.bin.string()}});
   }
   backup::clear_scratch(dependencies.files, scratch_directory(config));
-  return std::make_unique<PostgresqlProvider>(dependencies, std::move(config), std::move(installations));
+  return std::make_unique<PostgresqlProvider>(dependencies, std::move(config), installations);
 }
 
 }  // namespace backstay::providers

@@ -173,6 +173,7 @@ control::BackupOutcome PostgresqlArchives::take(const control::ServiceBody& body
                                           .connection = instance.server().management_target(),
                                           .receiver = connected.get(),
                                           .spool_directory = instance.paths().root / "backup-spool",
+                                          .scratch_directory = scratch_directory(world_.config),
                                           .label = "backstay " + backup.id,
                                           .origin = std::string(model::to_text(backup.origin)),
                                           .full = backup.full_wanted,

@@ -116,11 +116,11 @@ void PostgresqlInstance::prepare() {
   world_.certificates.ensure(paths_, identity_, names);
 }
 
-void PostgresqlInstance::write_config(bool closed) {
+void PostgresqlInstance::write_config(ConfigChoice choice) {
   const auto control =
       postgres::parse_control_file(backup::read_control_file(world_.deps.clock, paths_.data(), std::stop_token()));
   postgres::OpenServerConfig config;
-  if (closed)
+  if (choice.closed)
     config.listen_addresses.clear();
   else
     config.listen_addresses = world_.config.service_address;
@@ -129,6 +129,7 @@ void PostgresqlInstance::write_config(bool closed) {
                                   std::filesystem::path("../tls") / kKeyFile};
   config.resources = resources();
   config.max_slot_wal_keep_bytes = kept_wal_limit(control.wal_segment_size);
+  config.summarize_wal = choice.summarize_wal;
   config.user = postgres::validate_settings(wishes_.settings);
   config.major = installation_.major;
   config.read_only = body_.read_only;
@@ -150,7 +151,7 @@ void PostgresqlInstance::run(std::stop_token stop) {
 }
 
 void PostgresqlInstance::run_closed(std::stop_token stop) {
-  write_config(true);
+  write_config({.closed = true});
   auto launcher = this->launcher();
   const auto process = server_.start(launcher);
   server_.wait_until_ready(process, kReadyDeadline, std::move(stop));

@@ -61,9 +61,14 @@ class PostgresqlInstance {
 
   /// Directories and certificate.
   void prepare();
-  /// Writes the settings of the service; they are in effect after a start, most after a reload. `closed`: no client can
-  /// reach it.
-  void write_config(bool closed = false);
+  struct ConfigChoice {
+    /// No client can reach it.
+    bool closed = false;
+    bool summarize_wal = true;
+  };
+  /// Writes the settings of the service; they are in effect after a start, most after a reload.
+  void write_config(ConfigChoice choice);
+  void write_config() { write_config(ConfigChoice()); }
   /// Starts it with these settings, unless it runs, and waits until it accepts connections. Throws
   /// Error(database_unavailable), naming the port if somebody else listens there.
   void run(std::stop_token stop);

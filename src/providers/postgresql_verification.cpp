@@ -14,6 +14,7 @@
 #include "core/text.h"
 #include "os/file_system.h"
 #include "os/priority.h"
+#include "providers/postgresql_dumps.h"
 
 namespace backstay::providers {
 namespace {
@@ -29,6 +30,7 @@ constexpr std::int64_t kTenthsOfACore = 10;
 constexpr int kConnections = 10;
 /// The part of a disk that stays free for the services, and the least.
 constexpr std::uint64_t kReserve = std::uint64_t{1} << 30;
+constexpr auto kLongest = std::chrono::hours(24);
 
 bool try_lock(const os::Descriptor& file) { return ::flock(file.get(), LOCK_EX | LOCK_NB) == 0; }
 
@@ -39,6 +41,12 @@ void require_memory() {
                     fmt::format("the machine has {} of memory to spare, and a restored copy needs {}",
                                 core::format_bytes(available), core::format_bytes(kMemory + kSpareMemory)))
       .with_hint("it is tried again later; services are not to be short of memory for it");
+}
+
+void require_time(core::Clock& clock, core::SteadyTime until) {
+  if (clock.steady_now() < until) return;
+  throw core::Error(core::Code::kTimeout, "the verification was given up after a day, since others wait for it")
+      .with_hint("recover the backup into a service and look at that, or give the machine more to spare");
 }
 
 /// What a thread throws that gets only what nobody else wants.
@@ -57,7 +65,16 @@ void run_aside(const std::function<void()>& work) {
 
 core::json::array texts(const std::vector<std::string>& lines) { return core::json::array(lines.begin(), lines.end()); }
 
-control::VerifiedRestore in_words(const backup::RestoreProof& proof) {
+std::string_view next_step(model::BackupMechanism mechanism) {
+  if (mechanism == model::BackupMechanism::kLogical) {
+    return "keep older backups; what is named keeps the dump from becoming a database: change it in the service, then "
+           "take another dump and verify it, or use physical backups";
+  }
+  return "keep older backups; look at what is named in the service itself, where it may be damaged too (REINDEX mends "
+         "an index), then take another backup and verify it";
+}
+
+control::VerifiedRestore in_words(const backup::RestoreProof& proof, model::BackupMechanism mechanism) {
   control::VerifiedRestore found;
   const auto& checks = proof.checks;
   found.first_query_time = proof.first_query_time;
@@ -74,9 +91,7 @@ control::VerifiedRestore in_words(const backup::RestoreProof& proof) {
   if (proof.problems.empty()) return found;
   found.problem = proof.problems.front();
   if (proof.problem_count > 1) found.problem += fmt::format(" (and {} more)", proof.problem_count - 1);
-  found.next_step =
-      "keep older backups; look at what is named in the service itself, where it may be damaged too (REINDEX mends an "
-      "index), then take another backup and verify it";
+  found.next_step = next_step(mechanism);
   return found;
 }
 
@@ -153,7 +168,7 @@ control::InstancePlace PostgresqlVerification::place(const std::string& name, st
 std::optional<std::string> PostgresqlVerification::problem(const model::Instance& instance,
                                                            const model::Backup& backup) const {
   if (backup.mechanism == model::BackupMechanism::kLogical) {
-    return "it is a dump: only physical backups are verified by restoring them";
+    return dump_problem(world_, instance, control::DumpWork::kTake);
   }
   const auto there = std::ranges::any_of(
       world_.installations, [&](const auto& installation) { return installation.major == instance.engine_major; });
@@ -162,8 +177,9 @@ std::optional<std::string> PostgresqlVerification::problem(const model::Instance
 }
 
 control::VerifiedRestore PostgresqlVerification::verify(repository::Repository& repository,
-                                                        const model::Instance& instance, const model::Backup& backup,
+                                                        const control::ServiceBody& body, const model::Backup& backup,
                                                         std::uint32_t uid, control::WorkContext& context) {
+  const auto& instance = body.instance;
   if (const auto why_not = problem(instance, backup)) throw core::Error(core::Code::kNotSupported, *why_not);
   clear_left();
   take_place();
@@ -186,14 +202,19 @@ control::VerifiedRestore PostgresqlVerification::verify(repository::Repository& 
   if (uid != 0) request.identity = os::Identity{uid, uid};
   request.resources.memory_bytes = kMemory;
   request.resources.max_connections = kConnections;
+  request.access = PostgresqlInstance(world_, body).access();
+  const auto until = world_.deps.clock.steady_now() + kLongest;
   backup::RestoreProof proof;
   run_aside([&] {
     proof = backup::verify_restore(
         environment_, request,
-        [&](const backup::Progress& progress) { context.progress(progress.phase, progress.done, progress.total); },
+        [&](const backup::Progress& progress) {
+          require_time(world_.deps.clock, until);
+          context.progress(progress.phase, progress.done, progress.total);
+        },
         context.stop());
   });
-  return in_words(proof);
+  return in_words(proof, backup.mechanism);
 }
 
 }  // namespace backstay::providers

@@ -29,8 +29,9 @@ class PostgresqlVerification {
 
   /// See control::Provider::verification_problem.
   [[nodiscard]] std::optional<std::string> problem(const model::Instance& instance, const model::Backup& backup) const;
-  /// See control::Provider::verify_backup. Throws unavailable while the machine has too little memory to spare.
-  control::VerifiedRestore verify(repository::Repository& repository, const model::Instance& instance,
+  /// See control::Provider::verify_backup. Throws unavailable while the machine has too little memory to spare, and
+  /// timeout once it has taken a day: others wait.
+  control::VerifiedRestore verify(repository::Repository& repository, const control::ServiceBody& body,
                                   const model::Backup& backup, std::uint32_t uid, control::WorkContext& context);
 
  private:

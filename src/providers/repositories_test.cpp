@@ -14,7 +14,7 @@ namespace {
 using core::Code;
 
 class RepositoriesTest : public ::testing::Test {
- protected:
+ public:
   RepositoriesTest() : root_("/tmp/backstay-repositories-" + random_.token(12)) {
     files_.make_directories(root_ / "disk/a", 0700);
     target_.destination.id = "d";
@@ -26,6 +26,7 @@ class RepositoriesTest : public ::testing::Test {
   RepositoriesTest(const RepositoriesTest&) = delete;
   RepositoriesTest& operator=(const RepositoriesTest&) = delete;
 
+ protected:
   /// As a server that starts has it.
   Repositories fresh() {
     blob::StorePolicy policy;

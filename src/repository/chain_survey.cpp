@@ -1,6 +1,7 @@
 #include "repository/chain_survey.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -28,8 +29,8 @@ bool is_physical(const BackupRecord& record) { return record.mechanism == "physi
 /// One listing of the instance.
 struct ChainSurveyor::Seen {
   struct Backup {
-    bool record = false;
-    bool manifest = false;
+    std::set<ObjectId> records = {};
+    std::set<ObjectId> manifests = {};
     bool condemned = false;
   };
   std::map<std::string, Backup> backups = {};
@@ -37,13 +38,24 @@ struct ChainSurveyor::Seen {
   std::map<std::uint32_t, std::vector<std::string>> wal = {};
   std::set<std::uint32_t> histories = {};
   std::optional<core::Timestamp> newest = {};
+  std::set<ObjectId> condemned_attempts = {};
+
+  /// Those of a backup that are stored.
+  [[nodiscard]] std::set<ObjectId> attempts(const Backup& backup) const {
+    std::set<ObjectId> stored;
+    std::ranges::set_difference(backup.records, condemned_attempts, std::inserter(stored, stored.end()));
+    return stored;
+  }
 
   void add(const blob::ObjectInfo& object, const detail::ObjectKey& key) {
     newest = newest ? std::max(*newest, object.modified) : object.modified;
     switch (key.kind) {
-      case Kind::kBackupRecord: backups[key.backup].record = true; break;
-      case Kind::kManifest: backups[key.backup].manifest = true; break;
-      case Kind::kCondemned: backups[key.backup].condemned = true; break;
+      case Kind::kBackupRecord: backups[key.backup].records.insert(*key.attempt); break;
+      case Kind::kManifest: backups[key.backup].manifests.insert(*key.attempt); break;
+      case Kind::kCondemned:
+        if (!key.attempt) backups[key.backup].condemned = true;
+        if (key.attempt) condemned_attempts.insert(*key.attempt);
+        break;
       case Kind::kHistory: histories.insert(key.timeline); break;
       case Kind::kWalSegment:
       case Kind::kWalTail: wal[key.timeline].push_back(object.key.substr(object.key.rfind('/') + 1)); break;
@@ -87,16 +99,18 @@ bool ChainSurveyor::learn(const Seen& seen, const std::stop_token& stop) {
     return found != seen.backups.end() && found->second.condemned;
   });
   for (const auto& [id, backup] : seen.backups) {
-    if (!backup.record || backup.condemned) continue;
+    auto attempts = seen.attempts(backup);
+    if (attempts.empty() || backup.condemned) continue;
     stop_if_asked(stop);
-    if (!known_.contains(id)) {
+    const auto had = known_.find(id);
+    if (had == known_.end() || had->second.attempts != attempts) {
       auto record = repository_.backup(instance_, id);
       if (!record) continue;
-      known_[id].record = std::move(*record);
+      known_[id] = {.record = std::move(*record), .attempts = std::move(attempts)};
     }
     Known& known = known_[id];
-    if (known.packs_known || !backup.manifest) continue;
-    const auto packs = packs_of(id);
+    if (known.packs_known || !backup.manifests.contains(known.record.attempt)) continue;
+    const auto packs = packs_of(known.record);
     std::vector<ObjectId> both;
     std::ranges::set_union(needed_, packs, std::back_inserter(both));
     needed_ = std::move(both);
@@ -105,15 +119,15 @@ bool ChainSurveyor::learn(const Seen& seen, const std::stop_token& stop) {
   return learnt;
 }
 
-std::vector<ObjectId> ChainSurveyor::packs_of(const std::string& backup) const {
-  auto packs = ManifestReader(repository_, instance_, backup).packs();
+std::vector<ObjectId> ChainSurveyor::packs_of(const BackupRecord& record) const {
+  auto packs = ManifestReader(repository_, manifest_name(record)).packs();
   std::ranges::sort(packs);
   return packs;
 }
 
-bool ChainSurveyor::is_stored(const std::string& backup) const {
-  auto& store = repository_.store();
-  return !store.head(condemned_name(instance_, backup).key) && store.head(backup_record_name(instance_, backup).key);
+bool ChainSurveyor::is_stored(const BackupRecord& record) const {
+  return !repository_.is_condemned(record.instance, record.backup, record.attempt) &&
+         repository_.store().head(backup_record_name(record).key);
 }
 
 /// What is removed on purpose is seen condemned long before; and what is listed may be a moment old.
@@ -121,18 +135,21 @@ void ChainSurveyor::check_records(const Seen& seen, ChainSurvey& survey) {
   auto& store = repository_.store();
   std::erase_if(known_, [&](const auto& entry) {
     const auto& id = entry.first;
+    const BackupRecord& record = entry.second.record;
     const auto found = seen.backups.find(id);
-    if (found != seen.backups.end() && found->second.record) return false;
-    if (store.head(condemned_name(instance_, id).key)) return true;
-    const std::string key = backup_record_name(instance_, id).key;
+    if (found != seen.backups.end() && found->second.records.contains(record.attempt)) return false;
+    if (repository_.is_condemned(instance_, id, record.attempt)) return true;
+    const std::string key = backup_record_name(record).key;
     if (!store.head(key)) survey.missing.push_back({id, key});
     return false;
   });
   for (const auto& [id, known] : known_) {
     const auto found = seen.backups.find(id);
-    if (found == seen.backups.end() || !found->second.record || found->second.manifest) continue;
-    const std::string key = manifest_name(instance_, id).key;
-    if (!store.head(key) && is_stored(id)) survey.missing.push_back({id, key});
+    const ObjectId& attempt = known.record.attempt;
+    if (found == seen.backups.end() || !found->second.records.contains(attempt)) continue;
+    if (found->second.manifests.contains(attempt)) continue;
+    const std::string key = manifest_name(known.record).key;
+    if (!store.head(key) && is_stored(known.record)) survey.missing.push_back({id, key});
   }
 }
 
@@ -153,14 +170,14 @@ bool ChainSurveyor::find_needy(const std::vector<ObjectId>& absent, ChainSurvey&
     if (!known.packs_known) continue;
     stop_if_asked(stop);
     std::vector<ObjectId> lost;
-    std::ranges::set_intersection(packs_of(id), absent, std::back_inserter(lost));
+    std::ranges::set_intersection(packs_of(known.record), absent, std::back_inserter(lost));
     needed.insert(lost.begin(), lost.end());
     lost.resize(std::min(lost.size(), kMostNamed));
     for (const ObjectId& pack : lost) {
       const auto found = present.find(pack);
       const bool there = found != present.end() ? found->second : repository_.store().head(pack_key(pack)).has_value();
       present[pack] = there;
-      if (!there && is_stored(id)) survey.missing.push_back({id, pack_key(pack)});
+      if (!there && is_stored(known.record)) survey.missing.push_back({id, pack_key(pack)});
     }
   }
   return needed.size() == absent.size();

@@ -58,6 +58,11 @@ class ChainSurveyor {
 
   /// Throws the store's errors, and cancelled.
   ChainSurvey survey(const std::stop_token& stop);
+  /// The record upon which the last survey judged the backup; nullptr if it knows none.
+  [[nodiscard]] const BackupRecord* find(const std::string& backup) const {
+    const auto known = known_.find(backup);
+    return known == known_.end() ? nullptr : &known->second.record;
+  }
   /// The backup's record was written anew.
   void forget(const std::string& backup) { known_.erase(backup); }
 
@@ -65,6 +70,8 @@ class ChainSurveyor {
   struct Seen;
   struct Known {
     BackupRecord record = {};
+    /// Those that were stored when the record was read.
+    std::set<ObjectId> attempts = {};
     bool packs_known = false;
   };
   Seen list() const;
@@ -76,8 +83,8 @@ class ChainSurveyor {
   bool find_needy(const std::vector<ObjectId>& absent, ChainSurvey& survey, const std::stop_token& stop);
   void check_wal(const Seen& seen, ChainSurvey& survey) const;
   void judge_backups(ChainSurvey& survey) const;
-  [[nodiscard]] std::vector<ObjectId> packs_of(const std::string& backup) const;
-  [[nodiscard]] bool is_stored(const std::string& backup) const;
+  [[nodiscard]] std::vector<ObjectId> packs_of(const BackupRecord& record) const;
+  [[nodiscard]] bool is_stored(const BackupRecord& record) const;
 
   Repository& repository_;
   PackListing& packs_;

@@ -23,7 +23,7 @@ class ChainSurveyTest : public testing::RepositoryFixture {
   void take_backup(const std::string& id, std::uint64_t segment) {
     PackUploader uploader(*repository_, {.target_size = 1000});
     PackWriter writer(uploader);
-    ManifestWriter manifest(*repository_, kInstance, id);
+    ManifestWriter manifest(*repository_, kInstance, id, {});
     for (int i = 0; i < 2; ++i) {
       FileEntry entry;
       entry.path = fmt::format("base/{}", i);
@@ -52,7 +52,9 @@ class ChainSurveyTest : public testing::RepositoryFixture {
     index.segment = segment;
     WalStore(*repository_, kInstance, kSize).put_segment(core::Bytes(kSize), index, 1);
   }
-  std::vector<ObjectId> packs(const std::string& id) { return ManifestReader(*repository_, kInstance, id).packs(); }
+  std::vector<ObjectId> packs(const std::string& id) {
+    return ManifestReader(*repository_, manifest_name(kInstance, id, {})).packs();
+  }
   void remove(const std::string& key) { memory_->remove(std::vector<std::string>{key}); }
   std::string segment_key(std::uint64_t segment) {
     for (const std::string& key : memory_->keys()) {
@@ -103,12 +105,12 @@ TEST_F(ChainSurveyTest, NamesAMissingManifestAndAMissingRecord) {
   take_backup(kBackup, 4);
   take_backup(kSecond, 7);
   ASSERT_TRUE(survey().missing.empty());
-  remove(manifest_name(kInstance, kBackup).key);
-  remove(backup_record_name(kInstance, kSecond).key);
+  remove(manifest_name(kInstance, kBackup, {}).key);
+  remove(backup_record_name(kInstance, kSecond, {}).key);
   const auto seen = survey();
   ASSERT_EQ(seen.missing.size(), 2u);
-  EXPECT_EQ(seen.missing[0].key, backup_record_name(kInstance, kSecond).key);
-  EXPECT_EQ(seen.missing[1].key, manifest_name(kInstance, kBackup).key);
+  EXPECT_EQ(seen.missing[0].key, backup_record_name(kInstance, kSecond, {}).key);
+  EXPECT_EQ(seen.missing[1].key, manifest_name(kInstance, kBackup, {}).key);
   EXPECT_FALSE(seen.newest_base_start);
 }
 
@@ -118,8 +120,8 @@ TEST_F(ChainSurveyTest, TakesWhatIsRemovedOnPurposeForGone) {
   ASSERT_TRUE(survey().missing.empty());
   const auto gone = packs(kBackup);
   repository_->put_sealed(condemned_name(kInstance, kBackup), core::as_bytes("{}"));
-  remove(backup_record_name(kInstance, kBackup).key);
-  remove(manifest_name(kInstance, kBackup).key);
+  remove(backup_record_name(kInstance, kBackup, {}).key);
+  remove(manifest_name(kInstance, kBackup, {}).key);
   for (const ObjectId& pack : gone) remove(pack_key(pack));
   EXPECT_TRUE(survey().missing.empty());
   EXPECT_TRUE(survey().missing.empty());  // what the rest needs was read anew
@@ -185,12 +187,17 @@ TEST(ObjectKeysTest, KnowsEveryKindOfKeyAndNoOther) {
     const auto parsed = detail::parse_object_key(key);
     return parsed ? std::optional(parsed->kind) : std::nullopt;
   };
+  const std::string attempt = "0a000000000000000000000000000001";
   EXPECT_EQ(kind("packs/0a/0a000000000000000000000000000001"), Kind::kPack);
   EXPECT_EQ(kind(place + "instance"), Kind::kInstanceRecord);
-  EXPECT_EQ(kind(place + "backups/" + kBackup + "/record"), Kind::kBackupRecord);
-  EXPECT_EQ(kind(place + "backups/" + kBackup + "/manifest"), Kind::kManifest);
+  EXPECT_EQ(kind(place + "backups/" + kBackup + "/record." + attempt), Kind::kBackupRecord);
+  EXPECT_EQ(kind(place + "backups/" + kBackup + "/manifest." + attempt), Kind::kManifest);
   EXPECT_EQ(kind(place + "backups/" + kBackup + "/condemned"), Kind::kCondemned);
-  EXPECT_EQ(kind(place + "backups/" + kBackup + "/writing"), Kind::kWriterMark);
+  EXPECT_EQ(kind(place + "backups/" + kBackup + "/condemned." + attempt), Kind::kCondemned);
+  EXPECT_EQ(kind(place + "backups/" + kBackup + "/writing." + attempt), Kind::kWriterMark);
+  for (const char* const name : {"record", "manifest", "writing", "record.", "record.0a", "other"}) {
+    EXPECT_EQ(kind(place + "backups/" + kBackup + "/" + name), std::nullopt) << name;
+  }
   EXPECT_EQ(kind("condemned/" + kBackup), Kind::kCondemned);
   EXPECT_EQ(kind(place + "wal/00000001/000000010000000000000002.00000001"), Kind::kWalSegment);
   EXPECT_EQ(kind(place + "wal/00000001/000000010000000000000002.00000001.tail.00000000-00abcdef"), Kind::kWalTail);
@@ -201,7 +208,6 @@ TEST(ObjectKeysTest, KnowsEveryKindOfKeyAndNoOther) {
                                   "instances/x/instance", "instances/", "wal/00000001", "condemned/x"}) {
     EXPECT_EQ(kind(other), std::nullopt) << other;
   }
-  EXPECT_EQ(kind(place + "backups/" + kBackup + "/other"), std::nullopt);
   EXPECT_EQ(kind(place + "wal/00000001/other"), std::nullopt);
 }
 

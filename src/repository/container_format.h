@@ -24,8 +24,10 @@ namespace backstay::repository {
 constexpr std::uint8_t kFormatVersion = 1;
 constexpr std::size_t kHeaderSize = 32;
 constexpr std::size_t kTrailerSize = 32;
-/// What writers cut groups at, and what a reader accepts at most.
+/// What writers cut groups at: where parts are read alone, and where an object is only ever read whole, which
+/// compresses faster. What a reader accepts at most.
 constexpr std::size_t kGroupSize = 256 * 1024;
+constexpr std::size_t kWholeGroupSize = 2 * 1024 * 1024;
 constexpr std::size_t kMaxGroupSize = 64 * 1024 * 1024;
 
 /// The values are part of the format.

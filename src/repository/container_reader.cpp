@@ -10,8 +10,8 @@
 namespace backstay::repository {
 namespace {
 
-/// Enough for the footer of a pack of 64 MiB or of a WAL segment with its index.
-constexpr std::uint64_t kTailRead = 16 * 1024;
+/// What costs no more than the request itself.
+constexpr std::uint64_t kWholeRead = 256 * 1024;
 
 [[noreturn]] void corrupt(const ObjectName& name, const std::string& why) {
   throw core::Error(core::Code::kCorruptData,
@@ -63,13 +63,22 @@ Layout ContainerReader::read_layout(const ObjectName& name, core::ByteSpan objec
 }
 
 std::optional<Layout> ContainerReader::fetch_layout(blob::Store& store, const ObjectName& name) {
-  return detail::read_again_if_damaged([&] { return fetch_layout_once(store, name); });
+  return detail::read_again_if_damaged([&] { return fetch_layout_once(store, name, kTailRead, nullptr); });
 }
 
-std::optional<Layout> ContainerReader::fetch_layout_once(blob::Store& store, const ObjectName& name) {
-  auto tail = store.get_tail(name.key, kTailRead);
+std::optional<Layout> ContainerReader::fetch_layout(blob::Store& store, const ObjectName& name, core::Bytes& whole) {
+  return detail::read_again_if_damaged([&] { return fetch_layout_once(store, name, kWholeRead, &whole); });
+}
+
+std::optional<Layout> ContainerReader::fetch_layout_once(blob::Store& store, const ObjectName& name,
+                                                         std::uint64_t first, core::Bytes* whole) {
+  auto tail = store.get_tail(name.key, first);
   if (!tail) return std::nullopt;
-  if (tail->content.size() == tail->object_size) return read_layout(name, tail->content);
+  if (tail->content.size() == tail->object_size) {
+    Layout layout = read_layout(name, tail->content);
+    if (whole != nullptr) *whole = std::move(tail->content);
+    return layout;
+  }
   if (tail->content.size() < kTrailerSize) corrupt(name, "its end cannot be read");
   const std::uint64_t needed = footer_end_size(decode_trailer(name, core::ByteSpan(tail->content).last(kTrailerSize)));
   if (needed > tail->object_size - kHeaderSize) corrupt(name, "it is too short for its group table");

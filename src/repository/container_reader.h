@@ -14,6 +14,9 @@
 
 namespace backstay::repository {
 
+/// Of what the end is read first: enough for the footer of a pack of 64 MiB or of a WAL segment with its index.
+inline constexpr std::uint64_t kTailRead = 16 * 1024;
+
 /// One thread at a time; keeps its contexts and buffers.
 class ContainerReader {
  public:
@@ -25,6 +28,9 @@ class ContainerReader {
   /// The layout with one ranged read of the object's end; a second one if the footer is longer than expected. The
   /// header is not looked at. Nothing if there is no object.
   std::optional<Layout> fetch_layout(blob::Store& store, const ObjectName& name);
+  /// The same where all of the object is wanted afterwards: more is read at once, and if that is all of it, it is left
+  /// in `whole`.
+  std::optional<Layout> fetch_layout(blob::Store& store, const ObjectName& name, core::Bytes& whole);
 
   /// Authenticates and decodes one group; `stored` are its bytes in the object, `raw` has its raw size.
   void decode_group(const Layout& layout, std::uint32_t number, core::ByteSpan stored, core::MutableByteSpan raw);
@@ -41,7 +47,8 @@ class ContainerReader {
   std::optional<Content> fetch(blob::Store& store, const ObjectName& name);
 
  private:
-  std::optional<Layout> fetch_layout_once(blob::Store& store, const ObjectName& name);
+  std::optional<Layout> fetch_layout_once(blob::Store& store, const ObjectName& name, std::uint64_t first,
+                                          core::Bytes* whole);
   void use(const ObjectName& name, const ObjectId& id);
   /// `end` holds at least footer and trailer.
   Layout open_footer(const ObjectName& name, core::ByteSpan end, std::uint64_t object_size);

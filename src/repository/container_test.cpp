@@ -22,8 +22,8 @@ class ContainerTest : public testing::RepositoryFixture {
 TEST_F(ContainerTest, RoundTripsAnySizeWithEveryCompression) {
   for (const auto method : {codec::Compression::kNone, codec::Compression::kZstd, codec::Compression::kLz4}) {
     ContainerWriter writer(data_key_, random_, method);
-    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kGroupSize - 1, kGroupSize, kGroupSize + 1,
-                                   below(3 * kGroupSize), below(1000)}) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kWholeGroupSize - 1, kWholeGroupSize,
+                                   kWholeGroupSize + 1, below(3 * kWholeGroupSize), below(1000)}) {
       const core::Bytes bytes = content(size);
       const core::Bytes object = writer.encode(name_, bytes, core::as_bytes("meta"));
       EXPECT_EQ(read(name_, object), bytes) << size;
@@ -65,14 +65,15 @@ TEST_F(ContainerTest, EveryTruncationIsDetected) {
 }
 
 TEST_F(ContainerTest, AnotherNameKindKeyOrObjectDoesNotOpen) {
-  const core::Bytes object = writer_.encode(name_, content(100));
+  const core::Bytes bytes = content(100);
+  const core::Bytes object = writer_.encode(name_, bytes);
   EXPECT_EQ(code_of([&] { read({Kind::kPack, "another/name"}, object); }), core::Code::kCorruptData);
   EXPECT_EQ(code_of([&] { read({Kind::kManifest, name_.key}, object); }), core::Code::kCorruptData);
   const DataKey other(KeyBytes::generate(random_));
   ContainerReader reader(other);
   EXPECT_THROW(reader.read_layout(name_, object), core::Error);
   // The end of one object behind the beginning of another of the same name and shape.
-  const core::Bytes second = writer_.encode(name_, content(100));
+  const core::Bytes second = writer_.encode(name_, bytes);
   ASSERT_EQ(second.size(), object.size());
   core::Bytes mixed(object.begin(), object.begin() + 100);
   core::append(mixed, core::ByteSpan(second).subspan(100));
@@ -86,7 +87,7 @@ TEST_F(ContainerTest, ANewerVersionIsSaidToBeOne) {
 }
 
 TEST_F(ContainerTest, TheLayoutTakesOneRequestAndGroupsCanBeReadAlone) {
-  const core::Bytes bytes = content(5 * kGroupSize + 77);
+  const core::Bytes bytes = content(5 * kWholeGroupSize + 77);
   memory_->put(name_.key, writer_.encode(name_, bytes, core::as_bytes("meta")));
   ContainerReader reader(data_key_);
   const std::uint64_t before = store_->calls();
@@ -98,7 +99,7 @@ TEST_F(ContainerTest, TheLayoutTakesOneRequestAndGroupsCanBeReadAlone) {
   const auto stored = memory_->get_range(name_.key, group.offset, group.stored_size);
   core::Bytes raw(group.raw_size);
   reader.decode_group(*layout, 3, *stored, raw);
-  EXPECT_TRUE(std::ranges::equal(raw, core::ByteSpan(bytes).subspan(3 * kGroupSize, kGroupSize)));
+  EXPECT_TRUE(std::ranges::equal(raw, core::ByteSpan(bytes).subspan(3 * kWholeGroupSize, kWholeGroupSize)));
   EXPECT_THROW(reader.decode_group(*layout, 2, *stored, raw), core::Error) << "a group in another one's place";
   EXPECT_FALSE(reader.fetch_layout(*store_, {Kind::kPack, "not/there"}));
 }

@@ -89,8 +89,8 @@ core::Bytes ContainerWriter::take_buffer(core::Bytes replacement) {
 
 core::Bytes ContainerWriter::encode(ObjectName name, core::ByteSpan content, core::ByteSpan meta) {
   begin(std::move(name));
-  for (; !content.empty(); content = content.subspan(std::min(kGroupSize, content.size()))) {
-    add_group(content.first(std::min(kGroupSize, content.size())));
+  for (; !content.empty(); content = content.subspan(std::min(kWholeGroupSize, content.size()))) {
+    add_group(content.first(std::min(kWholeGroupSize, content.size())));
   }
   finish(meta);
   return take_buffer();

@@ -35,7 +35,7 @@ class ContainerWriter {
   /// Hands the written bytes over and goes on with `replacement` (emptied, its capacity kept).
   core::Bytes take_buffer(core::Bytes replacement = {});
 
-  /// A whole container of some bytes, cut into groups of kGroupSize.
+  /// A whole container of some bytes, for readers of the whole: cut into groups of kWholeGroupSize.
   core::Bytes encode(ObjectName name, core::ByteSpan content, core::ByteSpan meta = {});
 
  private:

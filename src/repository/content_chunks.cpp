@@ -52,8 +52,8 @@ ContentId ContentChunker::identify(core::ByteSpan chunk) const {
   return id;
 }
 
-KnownChunks::KnownChunks(Repository& repository, const std::string& instance, const std::string& backup) {
-  ManifestReader manifest(repository, instance, backup);
+KnownChunks::KnownChunks(Repository& repository, const BackupRecord& backup) {
+  ManifestReader manifest(repository, backup);
   while (const auto entry = manifest.next()) take_in(*entry);
   numbers_.clear();
   std::ranges::sort(known_, {}, &Known::content);

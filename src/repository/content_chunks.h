@@ -37,7 +37,7 @@ class KnownChunks {
   /// Knows nothing.
   KnownChunks() = default;
   /// Reads the whole manifest.
-  KnownChunks(Repository& repository, const std::string& instance, const std::string& backup);
+  KnownChunks(Repository& repository, const BackupRecord& backup);
 
   /// Where a chunk of this content and length lies, if there is one.
   [[nodiscard]] std::optional<Position> find(const ContentId& content, std::uint64_t length) const;

@@ -75,13 +75,13 @@ TEST_F(ContentChunksTest, ChunksOfAStoredBackupAreFoundAgain) {
   }
   writer.finish();
   uploader.finish();
-  ManifestWriter manifest(*repository_, kInstance, kBackup);
+  ManifestWriter manifest(*repository_, kInstance, kBackup, {});
   manifest.add(file);
-  manifest.finish();
+  const BackupRecord record{.backup = kBackup, .instance = kInstance, .manifest_id = manifest.finish().id};
 
-  ManifestReader reader(*repository_, kInstance, kBackup);
+  ManifestReader reader(*repository_, record);
   EXPECT_EQ(reader.next()->chunks, file.chunks);
-  const KnownChunks known(*repository_, kInstance, kBackup);
+  const KnownChunks known(*repository_, record);
   EXPECT_EQ(known.size(), file.chunks.size());
   for (std::size_t i = 0; i < file.chunks.size(); ++i) {
     EXPECT_EQ(known.find(file.chunks[i].content, file.extents[i].length), file.extents[i].position);
@@ -91,7 +91,7 @@ TEST_F(ContentChunksTest, ChunksOfAStoredBackupAreFoundAgain) {
 }
 
 TEST_F(ContentChunksTest, ChunksThatAreNotTheExtentsAreRefused) {
-  ManifestWriter manifest(*repository_, kInstance, kBackup);
+  ManifestWriter manifest(*repository_, kInstance, kBackup, {});
   FileEntry file{.path = "1.dat", .chunks = {{.extents = 1}}};
   EXPECT_EQ(code_of([&] { manifest.add(file); }), core::Code::kInvalidArgument);
   file.chunks = {{.extents = 0}};

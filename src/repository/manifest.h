@@ -45,10 +45,22 @@ struct FileEntry {
 /// The order of entries: by components, so that a directory comes directly before what is in it.
 bool path_less(std::string_view a, std::string_view b);
 
+/// The packs that entries name by number, in the order in which they were met.
+class PackTable {
+ public:
+  std::uint64_t number_of(const ObjectId& pack);
+  [[nodiscard]] const std::vector<ObjectId>& packs() const { return packs_; }
+
+ private:
+  std::map<ObjectId, std::uint64_t> numbers_;
+  std::vector<ObjectId> packs_;
+};
+
 /// One thread at a time. Nothing is visible before finish.
 class ManifestWriter {
  public:
-  ManifestWriter(Repository& repository, const std::string& instance, const std::string& backup);
+  ManifestWriter(Repository& repository, const std::string& instance, const std::string& backup,
+                 const ObjectId& attempt);
   ~ManifestWriter();
   ManifestWriter(const ManifestWriter&) = delete;
   ManifestWriter& operator=(const ManifestWriter&) = delete;
@@ -67,9 +79,6 @@ class ManifestWriter {
 
  private:
   void check(const FileEntry& entry) const;
-  void encode(const FileEntry& entry);
-  void put_attributes(const FileEntry& entry);
-  std::uint64_t pack_index(const ObjectId& pack);
   void seal_group();
   core::Bytes encode_meta() const;
 
@@ -79,23 +88,22 @@ class ManifestWriter {
   core::Bytes group_;
   std::string last_path_;
   std::string group_path_;  // what the next path in this group shares its beginning with
-  std::map<ObjectId, std::uint64_t> pack_numbers_;
-  std::vector<ObjectId> packs_;
+  PackTable packs_;
   Result result_{};
 };
 
 /// One thread at a time.
 class ManifestReader {
  public:
-  /// Throws store_object_missing if there is no manifest, corrupt_data if it is damaged.
-  ManifestReader(Repository& repository, const std::string& instance, const std::string& backup);
+  /// Throws store_object_missing if there is no manifest, corrupt_data if it is damaged or not the one that the record
+  /// belongs to, but an old one that somebody has put back.
+  ManifestReader(Repository& repository, const BackupRecord& record);
+  /// Whatever record it belongs to.
+  ManifestReader(Repository& repository, const ObjectName& name);
 
   /// The packs that the backup needs.
   [[nodiscard]] const std::vector<ObjectId>& packs() const { return packs_; }
   [[nodiscard]] const ObjectId& id() const { return layout_.id; }
-  /// Throws corrupt_data if it is not the manifest that the record belongs to, but an attempt's before it, or an old
-  /// one that somebody has put back.
-  void check_belongs_to(const BackupRecord& record) const;
   [[nodiscard]] std::uint64_t entry_count() const { return entry_count_; }
   [[nodiscard]] std::uint64_t data_size() const { return data_size_; }
   [[nodiscard]] std::uint64_t stored_size() const { return layout_.object_size; }

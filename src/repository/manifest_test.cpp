@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "repository/entry_codec.h"
 #include "repository/testing/fixture.h"
 #include "repository/varint.h"
 
@@ -44,7 +45,7 @@ class ManifestTest : public testing::RepositoryFixture {
     return entries;
   }
   ManifestWriter::Result write(const std::vector<FileEntry>& entries) {
-    ManifestWriter writer(*repository_, kInstance, kBackup);
+    ManifestWriter writer(*repository_, kInstance, kBackup, {});
     for (const FileEntry& entry : entries) writer.add(entry);
     return writer.finish();
   }
@@ -64,11 +65,11 @@ TEST_F(ManifestTest, StreamsManyEntriesBothWays) {
   const std::vector<FileEntry> entries = random_entries(20'000);
   const auto result = write(entries);
   EXPECT_EQ(result.entries, entries.size());
-  ManifestReader reader(*repository_, kInstance, kBackup);
+  ManifestReader reader(*repository_, manifest_name(kInstance, kBackup, {}));
   EXPECT_EQ(reader.id(), result.id);
   EXPECT_EQ(reader.entry_count(), entries.size());
   EXPECT_EQ(reader.data_size(), result.data_size);
-  EXPECT_EQ(reader.stored_size(), memory_->head(manifest_name(kInstance, kBackup).key)->size);
+  EXPECT_EQ(reader.stored_size(), memory_->head(manifest_name(kInstance, kBackup, {}).key)->size);
   EXPECT_EQ(reader.packs().size(), 3U);
   for (int pass = 0; pass < 2; ++pass) {
     for (const FileEntry& entry : entries) {
@@ -83,7 +84,7 @@ TEST_F(ManifestTest, StreamsManyEntriesBothWays) {
 
 TEST_F(ManifestTest, AnEmptyOneIsFine) {
   write({});
-  ManifestReader reader(*repository_, kInstance, kBackup);
+  ManifestReader reader(*repository_, manifest_name(kInstance, kBackup, {}));
   EXPECT_FALSE(reader.next());
   EXPECT_TRUE(reader.packs().empty());
 }
@@ -99,7 +100,7 @@ TEST_F(ManifestTest, OrderIsByComponents) {
 
 TEST_F(ManifestTest, RefusesWhatBreaksTheRules) {
   const auto refused = [&](const std::function<void(FileEntry&)>& change) {
-    ManifestWriter writer(*repository_, kInstance, kBackup);
+    ManifestWriter writer(*repository_, kInstance, kBackup, {});
     FileEntry entry;
     entry.path = "b";
     writer.add(entry);
@@ -145,14 +146,14 @@ core::Bytes forged(const std::vector<FileEntry>& entries) {
 TEST_F(ManifestTest, ReadingRefusesWhatWritingRefuses) {
   const auto read_all = [&](const std::vector<std::vector<FileEntry>>& groups) {
     ContainerWriter container(repository_->data_key(), random_);
-    container.begin(manifest_name(kInstance, kBackup));
+    container.begin(manifest_name(kInstance, kBackup, {}));
     for (const auto& group : groups) container.add_group(forged(group));
     core::Bytes meta;
     for (const std::uint64_t number : {2U, 0U, 1U}) detail::put_number(meta, number);
     core::append(meta, packs_[0]);
     container.finish(meta);
-    memory_->put(manifest_name(kInstance, kBackup).key, container.buffer());
-    ManifestReader reader(*repository_, kInstance, kBackup);
+    memory_->put(manifest_name(kInstance, kBackup, {}).key, container.buffer());
+    ManifestReader reader(*repository_, manifest_name(kInstance, kBackup, {}));
     while (reader.next()) {
     }
   };
@@ -174,16 +175,47 @@ TEST_F(ManifestTest, ReadingRefusesWhatWritingRefuses) {
   refused({.path = "c", .size = 20, .extents = {{5, 10, {}}, {0, 2, {}}}});
 }
 
+TEST_F(ManifestTest, ReadingRefusesNumbersThatDoNotFit) {
+  const auto decode = [&](std::uint64_t mode, std::uint64_t group, std::uint64_t offset, std::uint64_t chunk_extents) {
+    core::Bytes chunks;
+    detail::put_number(chunks, chunk_extents);
+    core::append(chunks, core::Bytes(16));
+    core::Bytes attributes;
+    detail::put_number(attributes, detail::kChunksAttribute);
+    detail::put_text(attributes, core::as_text(chunks));
+    core::Bytes bytes;
+    detail::put_number(bytes, 0);
+    detail::put_text(bytes, "c");
+    bytes.push_back(static_cast<std::byte>(EntryType::kFile));
+    detail::put_number(bytes, mode);
+    detail::put_number(bytes, 0);
+    detail::put_text(bytes, core::as_text(attributes));
+    for (const std::uint64_t number :
+         {std::uint64_t{10}, std::uint64_t{1}, std::uint64_t{0}, std::uint64_t{10}, std::uint64_t{0}, group, offset}) {
+      detail::put_number(bytes, number);
+    }
+    std::size_t at = 0;
+    return decode_entry(bytes, at, packs_, "");
+  };
+  constexpr std::uint64_t kTooLarge = 1ULL << 32;
+  EXPECT_EQ(decode(0600, kTooLarge - 1, 9, 1).extents.at(0).position.group, UINT32_MAX);
+  EXPECT_EQ(code_of([&] { (void)decode(kTooLarge + 0600, 7, 9, 1); }), core::Code::kCorruptData);
+  EXPECT_EQ(code_of([&] { (void)decode(0600, kTooLarge + 7, 9, 1); }), core::Code::kCorruptData);
+  EXPECT_EQ(code_of([&] { (void)decode(0600, 7, kTooLarge + 9, 1); }), core::Code::kCorruptData);
+  EXPECT_EQ(code_of([&] { (void)decode(0600, 7, 9, kTooLarge + 1); }), core::Code::kCorruptData);
+}
+
 TEST_F(ManifestTest, NothingIsVisibleBeforeFinishNorAfterAFailure) {
   {
-    ManifestWriter writer(*repository_, kInstance, kBackup);
+    ManifestWriter writer(*repository_, kInstance, kBackup, {});
     writer.add(random_entry("a"));
   }
-  EXPECT_FALSE(memory_->head(manifest_name(kInstance, kBackup).key));
+  EXPECT_FALSE(memory_->head(manifest_name(kInstance, kBackup, {}).key));
   store_->fail_call(1);
   EXPECT_THROW(write(random_entries(10)), core::Error);
-  EXPECT_FALSE(memory_->head(manifest_name(kInstance, kBackup).key));
-  EXPECT_EQ(code_of([&] { ManifestReader(*repository_, kInstance, kBackup); }), core::Code::kStoreObjectMissing);
+  EXPECT_FALSE(memory_->head(manifest_name(kInstance, kBackup, {}).key));
+  EXPECT_EQ(code_of([&] { ManifestReader(*repository_, manifest_name(kInstance, kBackup, {})); }),
+            core::Code::kStoreObjectMissing);
 }
 
 TEST_F(ManifestTest, ALargeOneIsSentInParts) {
@@ -197,15 +229,16 @@ TEST_F(ManifestTest, ALargeOneIsSentInParts) {
   }
   const auto result = write(entries);
   EXPECT_GT(result.stored_size, 9U * 1024 * 1024);
-  ManifestReader reader(*repository_, kInstance, kBackup);
+  ManifestReader reader(*repository_, manifest_name(kInstance, kBackup, {}));
   for (const FileEntry& entry : entries) EXPECT_EQ(reader.next()->link_target, entry.link_target);
 }
 
 TEST_F(ManifestTest, DamageIsSeen) {
   write(random_entries(100));
-  const std::string key = manifest_name(kInstance, kBackup).key;
+  const std::string key = manifest_name(kInstance, kBackup, {}).key;
   memory_->corrupt(key, kHeaderSize + 5);
-  EXPECT_EQ(code_of([&] { ManifestReader(*repository_, kInstance, kBackup).next(); }), core::Code::kCorruptData);
+  EXPECT_EQ(code_of([&] { ManifestReader(*repository_, manifest_name(kInstance, kBackup, {})).next(); }),
+            core::Code::kCorruptData);
 }
 
 }  // namespace

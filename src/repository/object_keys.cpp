@@ -12,7 +12,7 @@ namespace backstay::repository::detail {
 namespace {
 
 constexpr std::size_t kIdLength = 36;
-constexpr std::size_t kPackIdLength = 32;
+constexpr std::size_t kObjectIdLength = 32;
 constexpr std::size_t kTimelineLength = 8;
 
 bool skip(std::string_view& text, std::string_view beginning) {
@@ -30,20 +30,30 @@ std::optional<std::string> take_id(std::string_view& text) {
   return id;
 }
 
-std::optional<ObjectKey> parse_pack(std::string_view rest) {
-  if (rest.size() != kPackIdLength + 3 || rest[2] != '/' || rest.substr(0, 2) != rest.substr(3, 2)) return std::nullopt;
-  rest.remove_prefix(3);
-  if (rest.find_first_not_of("0123456789abcdef") != std::string_view::npos) return std::nullopt;
-  return ObjectKey{.kind = Kind::kPack, .pack = parse_object_id(rest)};
+std::optional<ObjectId> parse_id(std::string_view text) {
+  if (text.size() != kObjectIdLength || text.find_first_not_of("0123456789abcdef") != std::string_view::npos) return {};
+  return parse_object_id(text);
 }
 
-std::optional<Kind> kind_of_backup_object(std::string_view name) {
+std::optional<ObjectKey> parse_pack(std::string_view rest) {
+  if (rest.size() != kObjectIdLength + 3 || rest[2] != '/' || rest.substr(0, 2) != rest.substr(3, 2))
+    return std::nullopt;
+  rest.remove_prefix(3);
+  const auto id = parse_id(rest);
+  return id ? std::optional(ObjectKey{.kind = Kind::kPack, .pack = *id}) : std::nullopt;
+}
+
+std::optional<ObjectKey> parse_backup_object(std::string_view name, ObjectKey found) {
   constexpr std::array<std::pair<std::string_view, Kind>, 4> kNames{{{"record", Kind::kBackupRecord},
                                                                      {"manifest", Kind::kManifest},
                                                                      {"condemned", Kind::kCondemned},
                                                                      {"writing", Kind::kWriterMark}}};
+  const auto dot = name.find('.');
+  if (dot != std::string_view::npos) found.attempt = parse_id(name.substr(dot + 1));
   for (const auto& [known, kind] : kNames) {
-    if (name == known) return kind;
+    found.kind = kind;
+    if (name.substr(0, dot) == known && found.attempt) return found;
+    if (name == known && kind == Kind::kCondemned) return found;
   }
   return std::nullopt;
 }
@@ -98,11 +108,9 @@ std::optional<ObjectKey> parse_object_key(std::string_view key) {
   if (skip(key, "changes/")) return parse_changes(key, std::move(found));
   if (!skip(key, "backups/")) return std::nullopt;
   const auto backup = take_id(key);
-  const auto kind = kind_of_backup_object(key);
-  if (!backup || !kind) return std::nullopt;
+  if (!backup) return std::nullopt;
   found.backup = *backup;
-  found.kind = *kind;
-  return found;
+  return parse_backup_object(key, std::move(found));
 }
 
 }  // namespace backstay::repository::detail

@@ -15,6 +15,8 @@ struct ObjectKey {
   /// Of an object below "instances/", and of one below "backups/" there.
   std::string instance = {};
   std::string backup = {};
+  /// Of what one attempt at a backup has written; nothing for the mark of a whole backup.
+  std::optional<ObjectId> attempt = {};
   /// Of WAL, roll-ups, histories and window ends.
   std::uint32_t timeline = 0;
   /// Of a pack.

@@ -1,5 +1,7 @@
 #include "repository/pack_reader.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/error.h"
@@ -21,10 +23,11 @@ core::Error missing(const std::string& key) {
 PackCache::PackCache(Repository& repository, PackCacheOptions options)
     : repository_(repository),
       options_(std::move(options)),
-      windows_(repository, options_.scattered, options_.scattered_capacity,
+      windows_(repository, options_.scattered, options_.capacity / 2,
                [this](std::uint64_t bytes) { count_request(bytes); }) {}
 
 std::shared_ptr<const PackCache::Pack> PackCache::get(const ObjectId& pack) {
+  std::size_t expected = 0;
   {
     const core::LockGuard lock(mutex_);
     for (;;) {
@@ -37,6 +40,10 @@ std::shared_ptr<const PackCache::Pack> PackCache::get(const ObjectId& pack) {
       changed_.wait(mutex_);
     }
     slots_.emplace(pack, Slot{});
+    // What is on its way needs its room too, about as much as another did.
+    expected = largest_;
+    held_ += expected;
+    evict();
   }
   std::shared_ptr<const Pack> loaded;
   try {
@@ -44,6 +51,7 @@ std::shared_ptr<const PackCache::Pack> PackCache::get(const ObjectId& pack) {
   } catch (...) {
     const core::LockGuard lock(mutex_);
     slots_.erase(pack);  // Whoever waits tries for himself.
+    held_ -= expected;
     changed_.notify_all();
     throw;
   }
@@ -52,16 +60,19 @@ std::shared_ptr<const PackCache::Pack> PackCache::get(const ObjectId& pack) {
   Slot& slot = slots_.at(pack);
   slot.pack = loaded;
   slot.age = ages_.begin();
+  largest_ = std::max(largest_, weight(*loaded));
   held_ += weight(*loaded);
+  held_ -= expected;
   evict();
   changed_.notify_all();
   return loaded;
 }
 
 void PackCache::evict() {
-  for (auto age = ages_.end(); held_ > options_.capacity && age != ages_.begin();) {
+  for (auto age = ages_.end(); held_ > options_.capacity - windows_.capacity() && age != ages_.begin();) {
     // The one used last stays, and so do the group tables of what will be wanted again and again.
-    if (--age == ages_.begin() || windows_.has(*age)) continue;
+    --age;
+    if (age == ages_.begin() || windows_.has(*age)) continue;
     const auto slot = slots_.find(*age);
     held_ -= weight(*slot->second.pack);
     slots_.erase(slot);

@@ -18,6 +18,7 @@ PackReader::PackReader(PackCache& cache) : cache_(cache), container_(cache.repos
 
 void PackReader::use(const ObjectId& id) {
   if (pack_ && id == pack_id_) return;
+  pack_.reset();  // Only the cache knows whether it is wanted again.
   pack_ = cache_.get(id);
   pack_id_ = id;
 }

@@ -25,13 +25,12 @@ enum class PackAccess {
 
 struct PackCacheOptions {
   PackAccess access = PackAccess::kWhole;
-  /// With kWhole: how many bytes of packs are held; at least one pack of 64 MiB always fits.
+  /// With kWhole: how many bytes of packs are held; one pack always fits.
   std::size_t capacity = 128 * 1024 * 1024;
   /// Packs larger than this are read in ranges even with kWhole.
   std::size_t whole_pack_limit = 32 * 1024 * 1024;
-  /// With kWhole: packs that are wanted a little at a time, over a long time, and how many bytes of them are held.
+  /// With kWhole: packs that are wanted a little at a time, over a long time. Up to half of the capacity is for them.
   std::set<ObjectId> scattered = {};
-  std::size_t scattered_capacity = 48 * 1024 * 1024;
 };
 
 /// Packs and their group tables, shared by the readers of one restore; safe for any thread. A pack that several threads
@@ -72,6 +71,7 @@ class PackCache {
   std::map<ObjectId, Slot> slots_ GUARDED_BY(mutex_);
   std::list<ObjectId> ages_ GUARDED_BY(mutex_);  // most recently used first
   std::size_t held_ GUARDED_BY(mutex_) = 0;
+  std::size_t largest_ GUARDED_BY(mutex_) = 0;
   std::uint64_t requests_ GUARDED_BY(mutex_) = 0;
   std::uint64_t bytes_received_ GUARDED_BY(mutex_) = 0;
 };

@@ -20,8 +20,8 @@ PackWindows::PackWindows(Repository& repository, std::set<ObjectId> packs, std::
                          std::function<void(std::uint64_t)> fetched)
     : repository_(repository),
       packs_(std::move(packs)),
-      capacity_(capacity),
-      size_(std::clamp<std::uint64_t>(capacity / (kWindowsOfAPack * std::max<std::size_t>(packs_.size(), 1)),
+      capacity_(std::min(capacity, packs_.size() * kWindowsOfAPack * kLargestWindow)),
+      size_(std::clamp<std::uint64_t>(capacity_ / (kWindowsOfAPack * std::max<std::size_t>(packs_.size(), 1)),
                                       kSmallestWindow, kLargestWindow)),
       fetched_(std::move(fetched)) {}
 

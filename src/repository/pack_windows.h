@@ -22,12 +22,13 @@ namespace backstay::repository {
 /// Safe for any thread.
 class PackWindows {
  public:
-  /// Of these packs; holds about `capacity` bytes. `fetched` hears the size of each answer. Both references must
-  /// outlive it.
+  /// Of these packs; holds about `capacity` bytes, or less if they are few. `fetched` hears the size of each answer.
+  /// Both references must outlive it.
   PackWindows(Repository& repository, std::set<ObjectId> packs, std::size_t capacity,
               std::function<void(std::uint64_t)> fetched);
 
   [[nodiscard]] bool has(const ObjectId& pack) const { return packs_.contains(pack); }
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
   /// Sealed groups of a pack, one behind the other. Shared: a reader may still use one that was let go.
   struct Window {
     std::uint64_t offset = 0;

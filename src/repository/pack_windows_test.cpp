@@ -52,7 +52,7 @@ class PackWindowsTest : public testing::RepositoryFixture {
 };
 
 TEST_F(PackWindowsTest, WhatIsScatteredOverManyPacksIsFetchedOnce) {
-  PackCache cache(*repository_, {.capacity = 1, .scattered = packs_, .scattered_capacity = kPacks * 3 * 128 * 1024});
+  PackCache cache(*repository_, {.capacity = 2 * kPacks * 3 * 128 * 1024, .scattered = packs_});
   read_all(cache, 0, kPages);
   EXPECT_EQ(wrong_, 0);
   EXPECT_LT(cache.bytes_received(), stored_ + stored_ / 10);

@@ -13,7 +13,10 @@
 namespace backstay::repository {
 namespace {
 
+using detail::AttemptObjects;
 using detail::BackupObjects;
+
+constexpr std::string_view kBeingWritten = "it is being written";
 
 class Pruner {
  public:
@@ -27,8 +30,8 @@ class Pruner {
     for (BackupObjects& backup : backups_) sweep(backup);
     for (const Unwanted& unwanted : world_.request.backups) condemn(unwanted);
     look_again();
-    condemn_failed_attempts();
-    for (const UnwantedWal& wal : world_.request.wal) detail::prune_wal(world_, wal, backups_, live_in(wal.instance));
+    condemn_attempts();
+    for (const UnwantedWal& wal : world_.request.wal) prune_wal(wal);
     for (const std::string& instance : world_.request.instances) remove_instance(instance);
     if (world_.request.packs) detail::prune_packs(world_);
     for (const BackupObjects& backup : backups_) {
@@ -48,7 +51,11 @@ class Pruner {
     world_.clocks.store = asked.time;
   }
 
-  std::set<std::string> writers() { return detail::live_writers(world_, world_.request.only); }
+  void prune_wal(const UnwantedWal& wal) {
+    detail::prune_wal(world_, wal, backups_, live_in(wal.instance) || ended_just_now_in(wal.instance));
+  }
+
+  std::set<ObjectId> writers() { return detail::live_writers(world_, world_.request.only); }
 
   /// Whose marks are gone by now has written its record, or never will: the list of backups comes second.
   void look_again() {
@@ -57,77 +64,150 @@ class Pruner {
     backups_ = detail::list_backups(world_, world_.request.only);
   }
 
+  [[nodiscard]] bool is_live(const BackupObjects& backup) const {
+    return std::ranges::any_of(backup.attempts, [&](const auto& entry) { return live_.contains(entry.first); });
+  }
+
   [[nodiscard]] bool live_in(const std::string& instance) const {
-    return std::ranges::any_of(backups_,
-                               [&](const auto& b) { return b.instance == instance && live_.contains(b.backup); });
+    return std::ranges::any_of(backups_, [&](const auto& b) { return b.instance == instance && is_live(b); });
+  }
+
+  /// An attempt that died at its end may become stored yet: what it sent last may be on its way.
+  [[nodiscard]] bool ended_just_now_in(const std::string& instance) const {
+    return std::ranges::any_of(backups_, [&](const BackupObjects& backup) {
+      return backup.instance == instance && !backup.condemned &&
+             std::ranges::any_of(backup.attempts, [&](const auto& entry) {
+               return is_left_over(entry.second) && is_young(entry.second);
+             });
+    });
+  }
+
+  static bool is_left_over(const AttemptObjects& attempt) {
+    return attempt.manifest && !attempt.record && !attempt.condemned;
+  }
+  [[nodiscard]] bool is_young(const AttemptObjects& attempt) const {
+    return world_.clocks.store - attempt.manifest_at < world_.request.grace;
   }
 
   static std::string title(const std::string& instance, const std::string& backup) {
     return fmt::format("backup {} of instance {}", backup, instance);
   }
+  static std::string title(const BackupObjects& backup, const ObjectId& attempt) {
+    return fmt::format("attempt {} at {}", format_object_id(attempt), title(backup.instance, backup.backup));
+  }
 
   void sweep(BackupObjects& backup) {
-    if (!backup.condemned) return;
-    const std::string what = title(backup.instance, backup.backup);
-    try {
-      const auto mark = detail::get_condemned(world_.repository, backup);
-      if (!mark) return;
-      if (mark->attempt && is_there(backup_record_name(backup.instance, backup.backup))) return withdraw(backup);
-      const core::Duration age = world_.clocks.age(mark->condemned, backup.condemned_at);
-      if (age < world_.request.grace) {
-        world_.wait(what, fmt::format("{}; it is removed after {}", mark->reason,
-                                      core::format_duration(world_.request.grace - age)));
-      } else if (live_.contains(backup.backup)) {
-        world_.wait(what, "it is being written");
-      } else {
-        remove_backup(backup, mark->reason);
+    if (backup.condemned) {
+      const auto name = condemned_name(backup.instance, backup.backup);
+      const std::string what = title(backup.instance, backup.backup);
+      const auto busy = is_live(backup)       ? kBeingWritten
+                        : may_be_base(backup) ? std::string_view("a backup that began before may be taken upon it")
+                                              : std::string_view();
+      const bool all_stored = std::ranges::all_of(backup.attempts, [](const auto& a) { return a.second.record; });
+      const auto wait = all_stored ? world_.request.grace : late_grace();
+      if (const auto why = is_due(what, name, backup.condemned_at, wait, busy)) remove_backup(backup, *why);
+      return;
+    }
+    for (auto& [id, attempt] : backup.attempts) {
+      if (!attempt.condemned) continue;
+      const auto name = condemned_name(backup.instance, backup.backup, id);
+      const auto busy = live_.contains(id) ? kBeingWritten : std::string_view();
+      if (const auto why = is_due(title(backup, id), name, attempt.condemned_at, late_grace(), busy)) {
+        remove_attempt(backup, id, *why);
       }
+    }
+  }
+
+  /// A writer that put its mark before this one was condemned may take bytes over from it, and reads its manifest
+  /// while it copies. Both times are the store's; if they are wrong that writer copies more, or fails, and nothing
+  /// worse.
+  [[nodiscard]] bool may_be_base(const BackupObjects& condemned) const {
+    return std::ranges::any_of(backups_, [&](const BackupObjects& other) {
+      return other.instance == condemned.instance && std::ranges::any_of(other.attempts, [&](const auto& entry) {
+               return live_.contains(entry.first) && entry.second.marked_at <= condemned.condemned_at;
+             });
+    });
+  }
+
+  /// Its mark stays for as long as a record may arrive that it has to keep from counting.
+  [[nodiscard]] core::Duration late_grace() const { return std::max(world_.request.grace, world_.request.late_write); }
+
+  /// Why it was condemned, if its time has come; else says what it waits for.
+  std::optional<std::string> is_due(const std::string& what, const ObjectName& name, core::Timestamp condemned_at,
+                                    core::Duration grace, std::string_view busy) {
+    try {
+      const auto mark = detail::get_condemned(world_.repository, name);
+      if (!mark) return std::nullopt;
+      const core::Duration age = world_.clocks.age(mark->condemned, condemned_at);
+      if (age >= grace && busy.empty()) return mark->reason;
+      world_.wait(what, !busy.empty() ? std::string(busy)
+                                      : fmt::format("{}; it is removed after {}", mark->reason,
+                                                    core::format_duration(grace - age)));
     } catch (const core::Error& error) {
       if (!detail::is_damaged(error)) throw;
       world_.wait(what, error.message());
     }
+    return std::nullopt;
   }
 
   /// In this order, so that a sweep that was killed finds the mark and goes on.
   void remove_backup(BackupObjects& backup, const std::string& reason) {
-    const ObjectName record = backup_record_name(backup.instance, backup.backup);
-    const ObjectName manifest = manifest_name(backup.instance, backup.backup);
+    std::vector<std::string> records;
+    std::vector<std::string> manifests;
+    std::vector<std::string> marks;
     std::uint64_t bytes = 0;
-    if (const auto object = world_.repository.store().head(manifest.key)) bytes = object->size;
+    for (const auto& [id, attempt] : backup.attempts) {
+      if (attempt.record) records.push_back(backup.record(id).key);
+      if (attempt.manifest) manifests.push_back(backup.manifest(id).key);
+      if (attempt.condemned) marks.push_back(condemned_name(backup.instance, backup.backup, id).key);
+      if (attempt.marked) marks.push_back(writer_mark_name(backup.instance, backup.backup, id).key);
+      bytes += attempt.manifest_size;
+    }
     world_.note(PruneAction::kRemoveBackup, title(backup.instance, backup.backup),
-                std::uint64_t{backup.record} + std::uint64_t{backup.manifest} + 1, bytes, reason);
-    world_.remove({record.key});
-    world_.remove({manifest.key});
+                records.size() + manifests.size() + marks.size() + 1, bytes, reason);
+    world_.remove(records);
+    world_.remove(manifests);
+    world_.remove(marks);
     world_.remove({condemned_name(backup.instance, backup.backup).key});
     world_.report.backups_removed.push_back(backup.backup);
-    backup.record = backup.manifest = backup.condemned = false;
     world_.seen.erase({backup.instance, backup.backup});
+    backup = {.instance = backup.instance, .backup = backup.backup};
+  }
+
+  void remove_attempt(BackupObjects& backup, const ObjectId& id, const std::string& reason) {
+    AttemptObjects& attempt = backup.attempts[id];
+    world_.note(PruneAction::kRemoveBackup, title(backup, id),
+                std::uint64_t{attempt.record} + std::uint64_t{attempt.manifest} + 1, attempt.manifest_size, reason);
+    world_.remove({backup.record(id).key});
+    world_.remove({backup.manifest(id).key});
+    world_.remove({condemned_name(backup.instance, backup.backup, id).key});
+    world_.seen[{backup.instance, backup.backup}].attempts.erase(id);
+    attempt = {};
   }
 
   [[nodiscard]] bool is_there(const ObjectName& name) const {
     return world_.repository.store().head(name.key).has_value();
   }
 
-  void withdraw(BackupObjects& backup) {
-    world_.wait(title(backup.instance, backup.backup), "an attempt at it failed, and another one followed: it stays");
-    world_.remove({condemned_name(backup.instance, backup.backup).key});
-    backup.condemned = false;
-  }
-
-  void condemn(const Unwanted& unwanted, bool attempt = false) {
+  void condemn(const Unwanted& unwanted) {
     const auto at = std::ranges::find_if(backups_, [&](const BackupObjects& backup) {
       return backup.instance == unwanted.instance && backup.backup == unwanted.backup;
     });
-    if (at == backups_.end() || at->condemned || (!at->record && !at->manifest)) return;
+    if (at == backups_.end() || at->condemned || !at->has_content()) return;
     const std::string what = title(unwanted.instance, unwanted.backup);
-    if (live_.contains(unwanted.backup)) {
-      world_.wait(what, "it is being written");
-      return;
-    }
+    if (is_live(*at)) return world_.wait(what, "it is being written");
     world_.note(PruneAction::kCondemnBackup, what, 1, stored_size(unwanted), unwanted.reason);
     at->condemned = true;
     if (world_.request.dry_run) return;
-    detail::put_condemned(world_.repository, unwanted.instance, unwanted.backup, unwanted.reason, attempt);
+    detail::put_condemned(world_.repository, condemned_name(unwanted.instance, unwanted.backup), unwanted.reason);
+  }
+
+  void condemn(BackupObjects& backup, const ObjectId& id, const std::string& reason) {
+    AttemptObjects& attempt = backup.attempts[id];
+    world_.note(PruneAction::kCondemnBackup, title(backup, id), 1, attempt.manifest_size, reason);
+    attempt.condemned = true;
+    if (world_.request.dry_run) return;
+    detail::put_condemned(world_.repository, condemned_name(backup.instance, backup.backup, id), reason);
   }
 
   /// What it takes with the packs that it may share; 0 if its record does not tell.
@@ -141,33 +221,56 @@ class Pruner {
     }
   }
 
-  /// A manifest without a record whose writer is gone. The writers were listed before the manifests here, so both are
-  /// asked once more.
-  void condemn_failed_attempts() {
-    std::vector<BackupObjects*> left;
+  /// Attempts of which no backup will come: those that left a manifest and no record, and those that another one at the
+  /// same backup has overtaken.
+  void condemn_attempts() {
+    const bool any = std::ranges::any_of(backups_, [&](const BackupObjects& backup) {
+      return std::ranges::any_of(
+          backup.attempts, [&](const auto& entry) { return is_left_over(entry.second) && !is_young(entry.second); });
+    });
+    // The writers in live_ were listed before the manifests, so they are asked once more, for this alone: what is
+    // decided after it by the records that are in backups_ rests on those that were asked before them.
+    const std::set<ObjectId> now = any ? writers() : live_;
     for (BackupObjects& backup : backups_) {
-      const bool failed = backup.manifest && !backup.record && !backup.condemned;
-      if (failed && world_.clocks.store - backup.manifest_at >= world_.request.grace) left.push_back(&backup);
-    }
-    if (left.empty()) return;
-    live_ = writers();
-    for (BackupObjects* backup : left) {
-      if (is_there(backup_record_name(backup->instance, backup->backup))) continue;
-      condemn({backup->instance, backup->backup, "an attempt that failed left it behind"}, true);
-      // Another attempt may have begun since. It looks for our mark before it writes its record, so one of us sees the
-      // other.
-      if (backup->condemned && !world_.request.dry_run && taken_up_again(*backup)) withdraw(*backup);
+      if (backup.condemned) continue;
+      for (auto& [id, attempt] : backup.attempts) {
+        if (!is_left_over(attempt) || is_young(attempt) || now.contains(id)) continue;
+        // Its mark is gone: from now on its writer says no more that it is stored.
+        attempt.record = is_there(backup.record(id));
+        if (!attempt.record) condemn(backup, id, "an attempt that failed left it behind");
+      }
+      condemn_overtaken(backup);
     }
   }
 
-  [[nodiscard]] bool taken_up_again(const BackupObjects& backup) const {
-    return is_there(writer_mark_name(backup.instance, backup.backup)) ||
-           is_there(backup_record_name(backup.instance, backup.backup));
+  void condemn_overtaken(BackupObjects& backup) {
+    const auto counts_yet = [&](const auto& entry) { return backup.counts(entry.first); };
+    if (std::ranges::count_if(backup.attempts, counts_yet) < 2) return;
+    std::vector<BackupRecord> records;
+    for (auto& entry : backup.attempts) {
+      if (!counts_yet(entry)) continue;
+      // A listing in pages may show a new record without the manifest that came before it.
+      entry.second.manifest = entry.second.manifest || is_there(backup.manifest(entry.first));
+      try {
+        auto record = world_.repository.backup(backup.instance, backup.backup, entry.first);
+        if (record) records.push_back(std::move(*record));
+      } catch (const core::Error& error) {
+        if (!detail::is_damaged(error)) throw;
+      }
+    }
+    const auto counts = std::ranges::max_element(records, [&](const BackupRecord& a, const BackupRecord& b) {
+      const auto whole = [&](const BackupRecord& record) { return backup.attempts[record.attempt].manifest; };
+      return whole(a) != whole(b) ? whole(b) : gives_way(a, b);
+    });
+    for (const BackupRecord& record : records) {
+      if (record.attempt == counts->attempt || live_.contains(record.attempt)) continue;
+      condemn(backup, record.attempt, "another attempt at the same backup is stored");
+    }
   }
 
   void remove_instance(const std::string& instance) {
     const bool kept = std::ranges::any_of(backups_, [&](const BackupObjects& backup) {
-      return backup.instance == instance && (backup.record || backup.manifest || backup.condemned);
+      return backup.instance == instance && (backup.condemned || backup.has_content());
     });
     if (kept || live_in(instance)) return world_.wait("instance " + instance, "backups of it are left");
     const std::string record = instance_record_name(instance).key;
@@ -186,7 +289,7 @@ class Pruner {
   }
 
   detail::PruneWorld world_;
-  std::set<std::string> live_;
+  std::set<ObjectId> live_;
   std::vector<BackupObjects> backups_;
 };
 

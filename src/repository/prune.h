@@ -6,6 +6,7 @@
 //   sweep  once a mark is older than the grace: the backup's record, then its manifest, then the mark
 //          once a record is older than the grace and its writers are done: those of its packs that still nothing
 //          refers to
+//   An attempt of which no backup comes, because it failed or another one at the same backup counts, goes likewise.
 //
 // A run sweeps what is due and marks what is new; a pack goes in the second run after its last backup went. WAL needs
 // no mark: it goes when no backup is left that it could be replayed upon, condemned ones included.
@@ -56,6 +57,9 @@ struct PruneRequest {
   std::set<std::string> ended = {};
   /// How long readers that are at work may take.
   core::Duration grace = std::chrono::hours(24);
+  /// How much later what a writer sent last may arrive: what an attempt that failed has left waits for it even if no
+  /// reader is given any time. For tests, which know that nothing is on its way.
+  core::Duration late_write = std::chrono::minutes(15);
   /// Look only.
   bool dry_run = false;
   /// Pack ids held in memory at once, 16 bytes each.

@@ -28,7 +28,7 @@ PackList decode(std::string_view key, core::ByteSpan content) {
     if (writers == nullptr || packs == nullptr) throw core::Error(core::Code::kCorruptData, "a field is missing");
     for (const core::json::value& writer : *writers) {
       if (!writer.is_string()) throw core::Error(core::Code::kCorruptData, "a writer is not named");
-      list.writers.emplace(writer.get_string());
+      list.writers.insert(parse_object_id(writer.get_string()));
     }
     for (const core::json::value& pack : *packs) {
       const core::json::object& entry = core::as_object(pack);
@@ -93,9 +93,9 @@ class PackPruner {
                                      core::format_duration(world_.request.grace - age)));
     }
     // The order of these two matters: what a writer that is done has written is in a manifest by now, or in none ever.
-    for (const std::string& writer : live_writers(world_)) {
+    for (const ObjectId& writer : live_writers(world_)) {
       if (list->writers.contains(writer)) {
-        return hold(*list, fmt::format("backup {} is being written and may refer to them", writer));
+        return hold(*list, "a backup is being written and may refer to them");
       }
     }
     keep_unreferenced(world_, list->packs);
@@ -167,7 +167,7 @@ class PackPruner {
 
 std::string put_pack_list(Repository& repository, const PackList& list) {
   core::json::array writers;
-  for (const std::string& writer : list.writers) writers.emplace_back(writer);
+  for (const ObjectId& writer : list.writers) writers.emplace_back(format_object_id(writer));
   core::json::array packs;
   for (const PackObject& pack : list.packs) {
     packs.push_back(core::json::object{{"pack", format_object_id(pack.id)}, {"size", number_text(pack.size)}});

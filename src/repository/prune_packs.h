@@ -9,11 +9,11 @@
 
 namespace backstay::repository::detail {
 
-/// The content of "condemned/<id>": packs that nothing referred to, and the backups that were being written *after*
-/// these packs had been seen.
+/// The content of "condemned/<id>": packs that nothing referred to, and the attempts at backups that were writing
+/// *after* these packs had been seen.
 struct PackList {
   core::Timestamp condemned = {};
-  std::set<std::string> writers = {};
+  std::set<ObjectId> writers = {};
   std::vector<PackObject> packs = {};
 };
 

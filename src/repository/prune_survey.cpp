@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "repository/json_fields.h"
 #include "repository/manifest.h"
+#include "repository/object_keys.h"
 #include "repository/prune_packs.h"
 #include "repository/writer_mark.h"
 
@@ -16,40 +17,46 @@ namespace {
 /// Clocks of two machines may be apart, and what a writer does after its last check takes time.
 constexpr core::Duration kMarkMargin = std::chrono::hours(24);
 
-void note(BackupObjects& backup, std::string_view name, const blob::ObjectInfo& object) {
-  if (name == "record") backup.record = true;
-  if (name == "manifest") {
-    backup.manifest = true;
-    backup.manifest_at = object.modified;
-  }
-  if (name == "condemned") {
+void note(BackupObjects& backup, const ObjectKey& key, const blob::ObjectInfo& object) {
+  if (!key.attempt) {
     backup.condemned = true;
     backup.condemned_at = object.modified;
+    return;
   }
-  if (name == "writing") {
-    backup.marked = true;
-    backup.marked_at = object.modified;
+  AttemptObjects& attempt = backup.attempts[*key.attempt];
+  switch (key.kind) {
+    case Kind::kBackupRecord: attempt.record = true; break;
+    case Kind::kManifest:
+      attempt.manifest = true;
+      attempt.manifest_at = object.modified;
+      attempt.manifest_size = object.size;
+      break;
+    case Kind::kCondemned:
+      attempt.condemned = true;
+      attempt.condemned_at = object.modified;
+      break;
+    default:
+      attempt.marked = true;
+      attempt.marked_at = object.modified;
+      break;
   }
 }
 
 void list_instance(PruneWorld& world, const std::string& instance) {
   const std::string prefix = fmt::format("{}{}/backups/", instances_prefix(), instance);
   world.repository.store().list(prefix, "", [&](const blob::ObjectInfo& object) {
-    const std::string_view rest = std::string_view(object.key).substr(prefix.size());
-    const auto slash = rest.find('/');
-    const std::string id(rest.substr(0, slash));
-    if (slash == std::string_view::npos || !core::is_uuid(id)) return true;
-    BackupObjects& backup = world.seen[{instance, id}];
+    const auto key = parse_object_key(object.key);
+    if (!key) return true;
+    BackupObjects& backup = world.seen[{instance, key->backup}];
     backup.instance = instance;
-    backup.backup = id;
-    note(backup, rest.substr(slash + 1), object);
+    backup.backup = key->backup;
+    note(backup, *key, object);
     return true;
   });
 }
 
 /// When the writer says that it began; nothing if the mark is gone, and the store's time if it cannot be read.
-std::optional<core::Timestamp> begun(Repository& repository, const BackupObjects& backup) {
-  const ObjectName name = writer_mark_name(backup.instance, backup.backup);
+std::optional<core::Timestamp> begun(Repository& repository, const ObjectName& name, core::Timestamp marked_at) {
   try {
     const auto content = repository.get_sealed(name);
     if (!content) return std::nullopt;
@@ -58,22 +65,38 @@ std::optional<core::Timestamp> begun(Repository& repository, const BackupObjects
       return read_time(core::as_object(value), "begun");
     });
   } catch (const core::Error& error) {
-    if (error.code() != core::Code::kCorruptData) throw;
-    return backup.marked_at;
+    if (!is_damaged(error)) throw;
+    return marked_at;
   }
 }
 
-bool has_ended(Repository& repository, const Clocks& clocks, const BackupObjects& backup) {
-  if (backup.record) return true;  // written last
-  const auto since = begun(repository, backup);
-  return !since || clocks.age(*since, backup.marked_at) >= kLongestBackup + kMarkMargin;
+constexpr core::Duration kLongestMark = kLongestBackup + kMarkMargin;
+
+/// Whether a mark holds nothing any more; one whose attempt is at its end may go, but not before its writer has looked
+/// for it once more.
+struct MarkState {
+  bool over = false;
+  bool may_go = false;
+};
+
+MarkState judge_mark(PruneWorld& world, const BackupObjects& backup, const ObjectId& id,
+                     const AttemptObjects& attempt) {
+  // Written last.
+  if (attempt.record) return {.over = true, .may_go = world.clocks.store - attempt.marked_at >= kLongestMark};
+  if (world.request.ended.contains(backup.backup)) return {true, true};
+  const auto since = begun(world.repository, writer_mark_name(backup.instance, backup.backup, id), attempt.marked_at);
+  const bool over = !since || world.clocks.age(*since, attempt.marked_at) >= kLongestMark;
+  return {over, over};
 }
 
 }  // namespace
 
 std::vector<BackupObjects> list_backups(PruneWorld& world, const std::set<std::string>& only) {
   // Marks come and go while the run lasts: of them the newest listing tells.
-  for (auto& [key, backup] : world.seen) backup.marked = backup.condemned = false;
+  for (auto& [key, backup] : world.seen) {
+    backup.condemned = false;
+    for (auto& [id, attempt] : backup.attempts) attempt.marked = attempt.condemned = false;
+  }
   if (only.empty()) {
     for (const std::string& instance : world.repository.instances()) list_instance(world, instance);
   }
@@ -85,23 +108,27 @@ std::vector<BackupObjects> list_backups(PruneWorld& world, const std::set<std::s
   return backups;
 }
 
-void put_condemned(Repository& repository, const std::string& instance, const std::string& backup,
-                   const std::string& reason, bool attempt) {
-  core::json::object content{{"condemned", core::format_time(repository.clock().now())}, {"reason", reason}};
-  if (attempt) content["attempt"] = true;
-  repository.put_sealed(condemned_name(instance, backup), core::as_bytes(core::to_text(content)));
+bool BackupObjects::has_content() const {
+  return std::ranges::any_of(attempts, [](const auto& entry) { return entry.second.record || entry.second.manifest; });
 }
 
-std::optional<CondemnedMark> get_condemned(Repository& repository, const BackupObjects& backup) {
-  const ObjectName name = condemned_name(backup.instance, backup.backup);
+bool BackupObjects::counts(const ObjectId& attempt) const {
+  const auto at = attempts.find(attempt);
+  return !condemned && at != attempts.end() && at->second.record && !at->second.condemned;
+}
+
+void put_condemned(Repository& repository, const ObjectName& name, const std::string& reason) {
+  const core::json::object content{{"condemned", core::format_time(repository.clock().now())}, {"reason", reason}};
+  repository.put_sealed(name, core::as_bytes(core::to_text(content)));
+}
+
+std::optional<CondemnedMark> get_condemned(Repository& repository, const ObjectName& name) {
   const auto content = repository.get_sealed(name);
   if (!content) return std::nullopt;
   return reading(name.key, [&] {
     const core::json::value value = core::parse_json(core::as_text(*content));
     const core::json::object& mark = core::as_object(value);
-    return CondemnedMark{.condemned = read_time(mark, "condemned"),
-                         .reason = core::require_string(mark, "reason"),
-                         .attempt = mark.contains("attempt")};
+    return CondemnedMark{.condemned = read_time(mark, "condemned"), .reason = core::require_string(mark, "reason")};
   });
 }
 
@@ -142,35 +169,54 @@ StoreTime ask_store(Repository& repository) {
   return {key, object->modified};
 }
 
-std::set<std::string> live_writers(PruneWorld& world, const std::set<std::string>& only) {
-  std::set<std::string> live;
+std::set<ObjectId> live_writers(PruneWorld& world, const std::set<std::string>& only) {
+  std::set<ObjectId> live;
   std::vector<std::string> stale;
   for (const BackupObjects& backup : list_backups(world, only)) {
-    if (!backup.marked) continue;
-    if (!world.request.ended.contains(backup.backup) && !has_ended(world.repository, world.clocks, backup)) {
-      live.insert(backup.backup);
-    } else {
-      stale.push_back(writer_mark_name(backup.instance, backup.backup).key);
+    for (const auto& [id, attempt] : backup.attempts) {
+      if (!attempt.marked) continue;
+      const MarkState mark = judge_mark(world, backup, id, attempt);
+      if (!mark.over) live.insert(id);
+      if (mark.may_go) stale.push_back(writer_mark_name(backup.instance, backup.backup, id).key);
     }
   }
   world.remove(stale);
   return live;
 }
 
+namespace {
+
+/// A stored backup whose manifest is lost holds all packs, like one whose manifest is damaged: it may be brought back.
+void check_not_lost(PruneWorld& world, const BackupObjects& backup, const ObjectId& attempt) {
+  if (!backup.counts(attempt) || !world.repository.store().head(backup.record(attempt).key)) return;
+  throw core::Error(core::Code::kCorruptData, fmt::format("'{}' is missing", backup.manifest(attempt).key));
+}
+
+void take_out(PruneWorld& world, const BackupObjects& backup, const ObjectId& attempt,
+              const std::vector<PackObject>& packs, std::vector<bool>& referenced) {
+  const ObjectName name = backup.manifest(attempt);
+  try {
+    const ManifestReader manifest(world.repository, name);
+    for (const ObjectId& id : manifest.packs()) {
+      const auto at = std::ranges::lower_bound(packs, id, {}, &PackObject::id);
+      if (at != packs.end() && at->id == id) referenced[static_cast<std::size_t>(at - packs.begin())] = true;
+    }
+  } catch (const core::Error& error) {
+    // Somebody else's sweep: what it referred to is garbage to him as to us.
+    if (error.code() != core::Code::kStoreObjectMissing) throw;
+    check_not_lost(world, backup, attempt);
+  }
+}
+
+}  // namespace
+
 void keep_unreferenced(PruneWorld& world, std::vector<PackObject>& packs) {
   std::vector<bool> referenced(packs.size());
   for (const BackupObjects& backup : list_backups(world)) {
-    if (!backup.manifest || packs.empty()) continue;
-    if (world.stop.stop_requested()) throw core::Error(core::Code::kCancelled, "the prune was cancelled");
-    try {
-      const ManifestReader manifest(world.repository, backup.instance, backup.backup);
-      for (const ObjectId& id : manifest.packs()) {
-        const auto at = std::ranges::lower_bound(packs, id, {}, &PackObject::id);
-        if (at != packs.end() && at->id == id) referenced[static_cast<std::size_t>(at - packs.begin())] = true;
-      }
-    } catch (const core::Error& error) {
-      // Somebody else's sweep: what it referred to is garbage to him as to us.
-      if (error.code() != core::Code::kStoreObjectMissing) throw;
+    for (const auto& [id, attempt] : backup.attempts) {
+      if (packs.empty() || (!attempt.manifest && !backup.counts(id))) continue;
+      if (world.stop.stop_requested()) throw core::Error(core::Code::kCancelled, "the prune was cancelled");
+      take_out(world, backup, id, packs, referenced);
     }
   }
   std::size_t kept = 0;

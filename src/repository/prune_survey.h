@@ -16,31 +16,46 @@
 
 namespace backstay::repository::detail {
 
-/// Which of its objects a backup has, by one listing.
-struct BackupObjects {
-  std::string instance = {};
-  std::string backup = {};
+/// Which of its objects an attempt at a backup has, by one listing.
+struct AttemptObjects {
   bool record = false;
   bool manifest = false;
   bool condemned = false;
-  bool marked = false;                // by a writer
+  bool marked = false;                // by its writer
   core::Timestamp condemned_at = {};  // by the store's clock, as are the next two
   core::Timestamp manifest_at = {};
   core::Timestamp marked_at = {};
-  friend bool operator==(const BackupObjects&, const BackupObjects&) = default;
+  std::uint64_t manifest_size = 0;
+  friend bool operator==(const AttemptObjects&, const AttemptObjects&) = default;
 };
 
-/// The content of a backup's "condemned".
+struct BackupObjects {
+  std::string instance = {};
+  std::string backup = {};
+  /// As a whole.
+  bool condemned = false;
+  core::Timestamp condemned_at = {};
+  std::map<ObjectId, AttemptObjects> attempts = {};
+  friend bool operator==(const BackupObjects&, const BackupObjects&) = default;
+
+  /// A record or a manifest of any attempt.
+  [[nodiscard]] bool has_content() const;
+  /// The attempt has a record, and nothing says that it is to go.
+  [[nodiscard]] bool counts(const ObjectId& attempt) const;
+  [[nodiscard]] ObjectName record(const ObjectId& attempt) const {
+    return backup_record_name(instance, backup, attempt);
+  }
+  [[nodiscard]] ObjectName manifest(const ObjectId& attempt) const { return manifest_name(instance, backup, attempt); }
+};
+
+/// The content of "condemned", of a backup or of an attempt.
 struct CondemnedMark {
   core::Timestamp condemned = {};
   std::string reason = {};
-  /// Only what an attempt left that failed: of a backup that became stored all the same nothing goes.
-  bool attempt = false;
 };
-void put_condemned(Repository& repository, const std::string& instance, const std::string& backup,
-                   const std::string& reason, bool attempt = false);
+void put_condemned(Repository& repository, const ObjectName& name, const std::string& reason);
 /// Nothing if it is gone. Throws corrupt_data.
-std::optional<CondemnedMark> get_condemned(Repository& repository, const BackupObjects& backup);
+std::optional<CondemnedMark> get_condemned(Repository& repository, const ObjectName& name);
 
 /// Ages by two clocks: this machine's for times in contents, the store's for times of objects.
 struct Clocks {
@@ -80,9 +95,9 @@ struct StoreTime {
 };
 StoreTime ask_store(Repository& repository);
 
-/// The ids of the backups of these instances, or of every one, that are being written. Marks that a crash left behind
+/// The attempts at backups of these instances, or of every one, that are being written. Marks that a crash left behind
 /// are removed.
-std::set<std::string> live_writers(PruneWorld& world, const std::set<std::string>& only = {});
+std::set<ObjectId> live_writers(PruneWorld& world, const std::set<std::string>& only = {});
 
 /// A pack and its size in the store.
 struct PackObject {

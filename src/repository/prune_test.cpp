@@ -1,153 +1,28 @@
 #include "repository/prune.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "repository/manifest.h"
-#include "repository/pack_writer.h"
 #include "repository/page_change_objects.h"
 #include "repository/prune_survey.h"
-#include "repository/testing/fixture.h"
-#include "repository/verify.h"
-#include "repository/wal_store.h"
-#include "repository/writer_mark.h"
+#include "repository/testing/prune_fixture.h"
 
 namespace backstay::repository {
 namespace {
 
 using std::chrono::days;
 using std::chrono::hours;
+using testing::Attempt;
+using testing::id;
+using testing::InterruptedStore;
 using testing::kInstance;
+using testing::kSize;
+using testing::PruneTest;
 
-constexpr std::uint64_t kSize = 1024 * 1024;
 const std::string kOther = "33333333-3333-4333-8333-333333333333";
-
-std::string id(int number) { return fmt::format("22222222-2222-4222-8222-{:012}", number); }
-
-/// A backup that is written step by step.
-class Attempt {
- public:
-  Attempt(Repository& repository, std::string instance, int number)
-      : repository_(repository), instance_(std::move(instance)), number_(number) {}
-
-  void begin() { mark_ = std::make_unique<WriterMark>(repository_, instance_, id(number_)); }
-  /// One file of its own, in a pack of its own.
-  void put_packs(core::ByteSpan bytes) {
-    PackUploader uploader(repository_, {.target_size = 1000});
-    PackWriter writer(uploader);
-    writer.add(0, bytes, own_.extents);
-    writer.finish();
-    uploader.finish();
-    own_.path = "own";
-    own_.size = bytes.size();
-  }
-  /// And a file that another backup has too.
-  void put_manifest(const FileEntry& shared) {
-    ManifestWriter manifest(repository_, instance_, id(number_));
-    manifest.add(own_);
-    if (!shared.path.empty()) manifest.add(shared);
-    manifest_ = manifest.finish().id;
-  }
-  void put_record(std::uint64_t segment) {
-    mark_->check();
-    BackupRecord record;
-    record.backup = id(number_);
-    record.instance = instance_;
-    record.wal_segment_size = kSize;
-    record.timeline = 1;
-    record.start_lsn = segment * kSize + 40;
-    record.stop_lsn = (segment + 1) * kSize + 300;
-    record.start_time = record.stop_time = repository_.clock().now();
-    record.manifest_id = manifest_;
-    repository_.put_backup(record);
-  }
-  void end() { mark_.reset(); }
-  [[nodiscard]] const FileEntry& own() const { return own_; }
-
- private:
-  Repository& repository_;
-  const std::string instance_;
-  const int number_;
-  std::unique_ptr<WriterMark> mark_;
-  FileEntry own_;
-  ObjectId manifest_{};
-};
-
-class PruneTest : public testing::RepositoryFixture {
- protected:
-  PruneTest() {
-    memory_ = std::make_shared<blob::testing::MemoryStore>(&clock_);
-    store_ = std::make_shared<blob::testing::FaultyStore>(*memory_);
-    repository_ = Repository::create(store_, key_, random_, clock_);
-  }
-
-  void put_segments(std::uint64_t from, std::uint64_t to, const std::string& instance = kInstance) {
-    WalStore wal(*repository_, instance, kSize);
-    SegmentIndex index;
-    index.timeline = 1;
-    for (index.segment = from; index.segment <= to; ++index.segment) wal.put_segment(core::Bytes(kSize), index, 1);
-  }
-  /// Backup n begins in segment 10 n and ends in the next one.
-  FileEntry take(int number, const std::string& instance = kInstance, const FileEntry& shared = {}) {
-    Attempt attempt(*repository_, instance, number);
-    attempt.begin();
-    attempt.put_packs(content(400));
-    attempt.put_manifest(shared);
-    attempt.put_record(static_cast<std::uint64_t>(number) * 10);
-    attempt.end();
-    FileEntry own = attempt.own();
-    own.path = "shared";
-    return own;
-  }
-  /// The store's content once more; repository_ is the one in the copy from now on.
-  void work_on_a_copy_of(blob::testing::MemoryStore& original) {
-    memory_ = std::make_shared<blob::testing::MemoryStore>(&clock_);
-    for (const std::string& key : original.keys()) memory_->put(key, *original.get(key));
-    repository_ = Repository::open(memory_, key_, random_, clock_);
-  }
-  PruneReport run(const PruneRequest& request = {}) { return prune(*repository_, request, {}); }
-  /// As often as it takes for everything that may go to be gone.
-  void run_to_the_end(const PruneRequest& request = {}) {
-    for (int i = 0; i < 4; ++i) {
-      clock_.advance(hours(25));
-      run(request);
-    }
-  }
-  static PruneRequest without(const std::vector<int>& numbers, const std::string& instance = kInstance) {
-    PruneRequest request;
-    for (const int number : numbers) request.backups.push_back({instance, id(number), "the test says so"});
-    return request;
-  }
-  std::size_t count(std::string_view containing) {
-    return static_cast<std::size_t>(std::ranges::count_if(
-        memory_->keys(), [&](const std::string& key) { return key.find(containing) != std::string::npos; }));
-  }
-  /// The numbers of the segments that are left.
-  std::string segments(const std::string& instance = kInstance) {
-    std::string text;
-    for (const auto& stored : WalStore(*repository_, instance, kSize).list(1)) {
-      text += (text.empty() ? "" : " ") + std::to_string(stored.segment);
-    }
-    return text;
-  }
-  void expect_whole(const std::string& instance, const std::string& backup) {
-    for (const auto& problem : verify_backup(*repository_, instance, backup, {}, {}).problems) {
-      ADD_FAILURE() << backup << ": " << problem.object << ": " << problem.what;
-    }
-  }
-  void expect_all_whole() {
-    for (const std::string& instance : repository_->instances()) {
-      for (const std::string& backup : repository_->backup_ids(instance)) expect_whole(instance, backup);
-    }
-  }
-  static std::vector<PruneAction> actions(const PruneReport& report) {
-    std::vector<PruneAction> found;
-    for (const PruneStep& step : report.steps) found.push_back(step.action);
-    return found;
-  }
-};
 
 using enum PruneAction;
 
@@ -322,8 +197,7 @@ TEST_F(PruneTest, PacksOfABackupThatIsBeingWrittenStayHoweverOldTheyAre) {
   }
   EXPECT_EQ(count("packs/"), 1U);
   attempt.put_manifest({});
-  attempt.put_record(20);
-  attempt.end();
+  attempt.store(20);
   run_to_the_end();
   EXPECT_EQ(count("packs/"), 1U);
   EXPECT_EQ(count("condemned"), 0U);
@@ -334,9 +208,7 @@ TEST_F(PruneTest, PacksOfABackupThatIsBeingWrittenStayHoweverOldTheyAre) {
 TEST_F(PruneTest, WhatAnAttemptThatFailedLeftGoes) {
   {
     Attempt attempt(*repository_, kInstance, 2);
-    attempt.begin();
-    attempt.put_packs(content(400));
-    attempt.put_manifest({});
+    attempt.prepare(content(400));
     clock_.advance(days(3));
     run();
     EXPECT_EQ(count("manifest"), 1U) << "it is at work";
@@ -351,9 +223,9 @@ TEST_F(PruneTest, AMarkThatACrashLeftEndsWithTheLongestBackup) {
   Attempt attempt(*repository_, kInstance, 2);
   attempt.begin();
   attempt.put_packs(content(400));
-  const core::Bytes mark = *memory_->get(writer_mark_name(kInstance, id(2)).key);
+  const core::Bytes mark = *memory_->get(writer_mark_name(kInstance, id(2), attempt.attempt()).key);
   attempt.end();
-  memory_->put(writer_mark_name(kInstance, id(2)).key, mark);
+  memory_->put(writer_mark_name(kInstance, id(2), attempt.attempt()).key, mark);
   clock_.advance(days(7) + hours(23));
   run();
   EXPECT_EQ(count("writing"), 1U);
@@ -367,9 +239,9 @@ TEST_F(PruneTest, AnAttemptThatIsKnownToBeOverHoldsNothing) {
   Attempt attempt(*repository_, kInstance, 2);
   attempt.begin();
   attempt.put_packs(content(400));
-  const core::Bytes mark = *memory_->get(writer_mark_name(kInstance, id(2)).key);
+  const core::Bytes mark = *memory_->get(writer_mark_name(kInstance, id(2), attempt.attempt()).key);
   attempt.end();
-  memory_->put(writer_mark_name(kInstance, id(2)).key, mark);
+  memory_->put(writer_mark_name(kInstance, id(2), attempt.attempt()).key, mark);
   PruneRequest request;
   request.ended = {id(2)};
   run_to_the_end(request);
@@ -378,9 +250,7 @@ TEST_F(PruneTest, AnAttemptThatIsKnownToBeOverHoldsNothing) {
 
 TEST_F(PruneTest, ABackupThatTookTooLongIsNotStored) {
   Attempt attempt(*repository_, kInstance, 2);
-  attempt.begin();
-  attempt.put_packs(content(400));
-  attempt.put_manifest({});
+  attempt.prepare(content(400));
   clock_.advance(days(7));
   EXPECT_EQ(code_of([&] { attempt.put_record(20); }), core::Code::kTimeout);
 }
@@ -414,7 +284,8 @@ TEST_F(PruneTest, ADamagedManifestHoldsEveryPack) {
   clock_.advance(hours(25));
   run(without({4}));
   clock_.advance(hours(25));
-  memory_->corrupt(manifest_name(kInstance, id(2)).key, memory_->get(manifest_name(kInstance, id(2)).key)->size() - 80);
+  const std::string manifest = manifest_name(repository_->backup(kInstance, id(2)).value()).key;
+  memory_->corrupt(manifest, memory_->get(manifest)->size() - 80);
   const PruneReport report = run();
   EXPECT_EQ(actions(report), (std::vector{kRemoveBackup, kWait}));
   EXPECT_NE(report.steps[1].why.find(id(2)), std::string::npos) << report.steps[1].why;
@@ -429,7 +300,7 @@ TEST_F(PruneTest, ADamagedRecordHoldsItsWal) {
   put_segments(8, 31);
   for (const int number : {1, 2, 3}) take(number);
   clock_.advance(hours(25));
-  memory_->corrupt(backup_record_name(kInstance, id(1)).key, 60);
+  memory_->corrupt(backup_record_name(repository_->backup(kInstance, id(1)).value()).key, 60);
   PruneRequest request;
   request.wal = {{.instance = kInstance, .timeline = 1, .lsn = 30 * kSize}};
   EXPECT_EQ(actions(run(request)), std::vector{kWait});
@@ -533,71 +404,6 @@ TEST_F(PruneTest, AFaultAtAnyCallChangesNothingInTheEnd) {
   }
 }
 
-/// Runs something else at chosen calls of a run: what another process does meanwhile.
-class InterruptedStore final : public blob::Store {
- public:
-  explicit InterruptedStore(blob::Store& inner) : inner_(inner) {}
-  void at_call(std::uint64_t nth, std::function<void()> work) { work_[calls_ + nth] = std::move(work); }
-
-  void put(std::string_view key, core::ByteSpan content) override {
-    enter();
-    inner_.put(key, content);
-  }
-  bool put_if_absent(std::string_view, core::ByteSpan) override {
-    throw core::Error(core::Code::kNotSupported, "no conditional writes here");
-  }
-  std::unique_ptr<blob::Upload> begin_upload(std::string_view key) override {
-    enter();
-    return inner_.begin_upload(key);
-  }
-  std::optional<core::Bytes> get(std::string_view key) override {
-    enter();
-    return inner_.get(key);
-  }
-  std::optional<core::Bytes> get_range(std::string_view key, std::uint64_t offset, std::uint64_t length) override {
-    enter();
-    return inner_.get_range(key, offset, length);
-  }
-  std::optional<blob::ObjectTail> get_tail(std::string_view key, std::uint64_t length) override {
-    enter();
-    return inner_.get_tail(key, length);
-  }
-  std::optional<blob::ObjectInfo> head(std::string_view key) override {
-    enter();
-    return inner_.head(key);
-  }
-  void list(std::string_view prefix, std::string_view after,
-            const std::function<bool(const blob::ObjectInfo&)>& each) override {
-    enter();
-    const bool old = !missing_.empty() && prefix.ends_with("/backups/") && ++listings_ % 2 == 0;
-    inner_.list(prefix, after, [&](const blob::ObjectInfo& object) {
-      return (old && object.key.find(missing_) != std::string::npos) || each(object);
-    });
-  }
-  void remove(std::span<const std::string> keys) override {
-    enter();
-    inner_.remove(keys);
-  }
-  [[nodiscard]] blob::StoreFeatures features() const override { return {}; }
-  [[nodiscard]] std::string description() const override { return "interrupted"; }
-  /// From now on every second list of backups is as old as if this had not been written.
-  void list_late(std::string key_part) {
-    missing_ = std::move(key_part);
-    listings_ = 0;
-  }
-
- private:
-  void enter() {
-    const auto at = work_.find(++calls_);
-    if (at != work_.end()) at->second();
-  }
-  blob::Store& inner_;
-  std::uint64_t calls_ = 0;
-  std::uint64_t listings_ = 0;
-  std::string missing_;
-  std::map<std::uint64_t, std::function<void()>> work_;
-};
-
 TEST_F(PruneTest, AListThatIsOlderThanTheOneBeforeItHidesNothing) {
   put_segments(9, 31);
   for (const int number : {1, 2, 3}) take(number);
@@ -663,68 +469,6 @@ TEST_F(PruneTest, ABackupThatIsTakenMeanwhileIsWhole) {
     EXPECT_EQ(count("packs/"), shares ? 3U : 2U);
     ASSERT_FALSE(HasFailure()) << "round " << round;
   }
-}
-
-/// What a failed attempt left is found while another attempt begins and ends: it either sees that, or is kept.
-TEST_F(PruneTest, AnAttemptThatIsTakenUpAgainMeanwhileIsKeptOrRefused) {
-  put_segments(50, 51);
-  Attempt first(*repository_, kInstance, 5);
-  first.begin();
-  first.put_packs(content(400));
-  first.put_manifest({});
-  first.end();
-  clock_.advance(hours(25));
-  const auto original = memory_;
-  std::set<bool> seen;
-  for (std::uint64_t from = 1; from <= 24; ++from) {
-    for (std::uint64_t to = from; to <= 24; ++to) {
-      work_on_a_copy_of(*original);
-      const auto interrupted = std::make_shared<InterruptedStore>(*memory_);
-      const auto pruner = Repository::open(interrupted, key_, random_, clock_);
-      Attempt second(*repository_, kInstance, 5);
-      bool stored = false;
-      interrupted->at_call(from, [&] { second.begin(); });
-      interrupted->at_call(to + 1, [&] {
-        second.put_packs(content(300));
-        second.put_manifest({});
-        second.put_record(50);
-        second.end();
-        stored = true;
-      });
-      try {
-        prune(*pruner, {}, {});
-      } catch (const core::Error& error) {
-        ASSERT_EQ(error.code(), core::Code::kConflict);  // the second attempt's
-      }
-      seen.insert(stored);
-      second.end();
-      run_to_the_end();
-      ASSERT_EQ(repository_->backup_ids(kInstance).size(), stored ? 1U : 0U)
-          << "begun at " << from << ", stored at " << to;
-      expect_all_whole();
-    }
-  }
-  EXPECT_EQ(seen, (std::set{false, true}));
-}
-
-TEST_F(PruneTest, WhatWasCondemnedAsAFailedAttemptAndIsStoredStays) {
-  put_segments(20, 21);
-  take(2);
-  detail::put_condemned(*repository_, kInstance, id(2), "an attempt that failed left it behind", true);
-  EXPECT_TRUE(repository_->backup_ids(kInstance).empty());
-  run_to_the_end();
-  EXPECT_EQ(repository_->backup_ids(kInstance), std::vector{id(2)});
-  expect_all_whole();
-}
-
-TEST_F(PruneTest, AnAttemptThatWasCondemnedMeanwhileIsNotStored) {
-  put_segments(20, 21);
-  Attempt attempt(*repository_, kInstance, 2);
-  attempt.begin();
-  attempt.put_packs(content(400));
-  attempt.put_manifest({});
-  detail::put_condemned(*repository_, kInstance, id(2), "an attempt that failed left it behind", true);
-  EXPECT_EQ(code_of([&] { attempt.put_record(20); }), core::Code::kConflict);
 }
 
 TEST_F(PruneTest, TwoPrunersAtOnceDoNoHarm) {

@@ -26,7 +26,7 @@ class WalPruner {
 
   void run(const std::vector<BackupObjects>& backups) {
     for (const BackupObjects& backup : backups) {
-      if (backup.instance == unwanted_.instance && backup.record) take_in(backup);
+      if (backup.instance == unwanted_.instance) take_in(backup);
     }
     if (segment_size_ == 0) {
       const auto instance = world_.repository.instance(unwanted_.instance);
@@ -47,7 +47,13 @@ class WalPruner {
   [[nodiscard]] std::string title() const { return "WAL of instance " + unwanted_.instance; }
 
   void take_in(const BackupObjects& backup) {
-    const auto record = world_.repository.backup(backup.instance, backup.backup);
+    for (const auto& [id, attempt] : backup.attempts) {
+      if (attempt.record) take_in(backup, id, backup.condemned || attempt.condemned);
+    }
+  }
+
+  void take_in(const BackupObjects& backup, const ObjectId& attempt, bool condemned) {
+    const auto record = world_.repository.backup(backup.instance, backup.backup, attempt);
     if (!record) return;
     if (record->stop_lsn == 0) return;  // needs no WAL
     segment_size_ = record->wal_segment_size;
@@ -55,7 +61,7 @@ class WalPruner {
                     .first = record->start_lsn / segment_size_,
                     .last = (record->stop_lsn - 1) / segment_size_});
     // Who recovers from it at this moment may want any time after it.
-    if (backup.condemned) condemned_.emplace_back(record->timeline, record->start_lsn);
+    if (condemned) condemned_.emplace_back(record->timeline, record->start_lsn);
   }
 
   /// What lies before it may go.
@@ -128,7 +134,7 @@ class WalPruner {
 void prune_wal(PruneWorld& world, const UnwantedWal& unwanted, const std::vector<BackupObjects>& backups,
                bool writing) {
   const std::string title = "WAL of instance " + unwanted.instance;
-  if (writing) return world.wait(title, "a backup of it is being written");
+  if (writing) return world.wait(title, "a backup of it is being written, or was a moment ago");
   try {
     WalPruner(world, unwanted).run(backups);
   } catch (const core::Error& error) {

@@ -7,8 +7,8 @@
 
 namespace backstay::repository::detail {
 
-/// `backups` were listed after `writing` was asked: whether a backup of the instance is being written, which may need
-/// any of its WAL.
+/// `backups` were listed after `writing` was asked: whether a backup of the instance is being written, or may still
+/// become stored, which may need any of its WAL.
 void prune_wal(PruneWorld& world, const UnwantedWal& unwanted, const std::vector<BackupObjects>& backups, bool writing);
 
 }  // namespace backstay::repository::detail

@@ -1,5 +1,7 @@
 #include "repository/records.h"
 
+#include <tuple>
+
 #include "repository/json_fields.h"
 
 namespace backstay::repository {
@@ -68,12 +70,18 @@ BackupRecord read_backup(const object& from) {
   record.stored_size = read_number(from, "storedSize");
   record.pages_checked = read_number(from, "pagesChecked");
   record.pages_failed = read_number(from, "pagesFailed");
+  record.attempt = parse_object_id(core::require_string(from, "attempt"));
   record.manifest_id = parse_object_id(core::require_string(from, "manifestId"));
   record.details = details_of(from);
   return record;
 }
 
 }  // namespace
+
+bool gives_way(const BackupRecord& a, const BackupRecord& b) {
+  const auto begin = [](const BackupRecord& r) { return std::tie(r.timeline, r.start_lsn, r.start_time, r.attempt); };
+  return begin(a) < begin(b);
+}
 
 bool is_sound(const BackupRecord& record) {
   return record.confirmed && record.problem.empty() && record.restore_problem.empty();
@@ -115,6 +123,7 @@ object to_json(const BackupRecord& record) {
              {"storedSize", number_text(record.stored_size)},
              {"pagesChecked", number_text(record.pages_checked)},
              {"pagesFailed", number_text(record.pages_failed)},
+             {"attempt", format_object_id(record.attempt)},
              {"manifestId", format_object_id(record.manifest_id)},
              {"details", record.details}};
   put_time(out, "taken", record.taken);

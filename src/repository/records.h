@@ -67,6 +67,8 @@ struct BackupRecord {
   std::uint64_t stored_size = 0;  // bytes of the packs and the manifest
   std::uint64_t pages_checked = 0;
   std::uint64_t pages_failed = 0;
+  /// The attempt that this is the record of: it is in the names of what only this attempt has written.
+  ObjectId attempt{};
   /// The id of the manifest that belongs to this record.
   ObjectId manifest_id{};
   core::json::object details = {};
@@ -74,6 +76,10 @@ struct BackupRecord {
 
 /// It was read back, and neither a later reading nor a restore has found anything.
 bool is_sound(const BackupRecord& record);
+
+/// Which of two attempts at one backup counts, if both are stored: true if that is `b`. One that was believed dead may
+/// become stored after the next one has; that began later, and so nothing that it needs has been let go of.
+bool gives_way(const BackupRecord& a, const BackupRecord& b);
 
 core::json::object to_json(const InstanceRecord& record);
 core::json::object to_json(const BackupRecord& record);

@@ -1,6 +1,8 @@
 #include "repository/repository.h"
 
 #include <algorithm>
+#include <exception>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -10,12 +12,15 @@
 #include "repository/container_writer.h"
 #include "repository/description.h"
 #include "repository/json_fields.h"
+#include "repository/object_keys.h"
 #include "repository/second_reading.h"
 
 namespace backstay::repository {
 namespace {
 
 constexpr std::string_view kInstances = "instances/";
+/// Of the names and of the order of writing; containers have a version of their own.
+constexpr int kLayoutVersion = 2;
 constexpr std::string_view kBringItBack =
     "bring it back (mount the disk, restore the bucket), or send the backups to another place; nothing is written here "
     "meanwhile";
@@ -30,7 +35,7 @@ void check_id(std::string_view what, const std::string& id) {
 
 core::Bytes describe(const std::string& id, core::ByteSpan wrapped, const DataKey& data_key, core::Timestamp now) {
   core::json::object description{{"format", "backstay repository"},
-                                 {"version", static_cast<int>(kFormatVersion)},
+                                 {"version", kLayoutVersion},
                                  {"repository", id},
                                  {"created", core::format_time(now)},
                                  {"dataKey", core::to_base64(wrapped)}};
@@ -43,27 +48,41 @@ std::string instance_prefix(const std::string& instance) {
   return fmt::format("{}{}/", kInstances, instance);
 }
 
+std::string object_of(const std::string& instance, const std::string& backup, std::string_view what,
+                      const ObjectId& attempt) {
+  return fmt::format("{}{}.{}", backup_prefix(instance, backup), what, format_object_id(attempt));
+}
+
+}  // namespace
+
 std::string backup_prefix(const std::string& instance, const std::string& backup) {
   check_id("a backup", backup);
   return fmt::format("{}backups/{}/", instance_prefix(instance), backup);
 }
 
-}  // namespace
-
 ObjectName instance_record_name(const std::string& instance) {
   return {Kind::kInstanceRecord, instance_prefix(instance) + "instance"};
 }
-ObjectName backup_record_name(const std::string& instance, const std::string& backup) {
-  return {Kind::kBackupRecord, backup_prefix(instance, backup) + "record"};
+ObjectName backup_record_name(const std::string& instance, const std::string& backup, const ObjectId& attempt) {
+  return {Kind::kBackupRecord, object_of(instance, backup, "record", attempt)};
 }
-ObjectName manifest_name(const std::string& instance, const std::string& backup) {
-  return {Kind::kManifest, backup_prefix(instance, backup) + "manifest"};
+ObjectName backup_record_name(const BackupRecord& record) {
+  return backup_record_name(record.instance, record.backup, record.attempt);
+}
+ObjectName manifest_name(const std::string& instance, const std::string& backup, const ObjectId& attempt) {
+  return {Kind::kManifest, object_of(instance, backup, "manifest", attempt)};
+}
+ObjectName manifest_name(const BackupRecord& record) {
+  return manifest_name(record.instance, record.backup, record.attempt);
 }
 ObjectName condemned_name(const std::string& instance, const std::string& backup) {
   return {Kind::kCondemned, backup_prefix(instance, backup) + "condemned"};
 }
-ObjectName writer_mark_name(const std::string& instance, const std::string& backup) {
-  return {Kind::kWriterMark, backup_prefix(instance, backup) + "writing"};
+ObjectName condemned_name(const std::string& instance, const std::string& backup, const ObjectId& attempt) {
+  return {Kind::kCondemned, object_of(instance, backup, "condemned", attempt)};
+}
+ObjectName writer_mark_name(const std::string& instance, const std::string& backup, const ObjectId& attempt) {
+  return {Kind::kWriterMark, object_of(instance, backup, "writing", attempt)};
 }
 std::string instances_prefix() { return std::string(kInstances); }
 std::string wal_prefix(const std::string& instance) { return instance_prefix(instance) + "wal/"; }
@@ -88,10 +107,10 @@ std::optional<Repository::Opened> Repository::load(blob::Store& store, const Tea
       const core::json::value value = core::parse_json(core::as_text(*bytes));
       const core::json::object& description = core::as_object(value);
       const std::int64_t version = core::require_int(description, "version");
-      if (version > kFormatVersion) {
+      if (version != kLayoutVersion) {
         throw core::Error(core::Code::kUnsupportedFormat,
-                          fmt::format("the repository has format version {}; this program reads up to {}", version,
-                                      static_cast<unsigned>(kFormatVersion)));
+                          fmt::format("the repository has format version {}; this program reads version {}", version,
+                                      kLayoutVersion));
       }
       id = core::require_string(description, "repository");
       wrapped = core::from_base64(core::require_string(description, "dataKey"));
@@ -194,28 +213,52 @@ std::optional<InstanceRecord> Repository::instance(const std::string& instance) 
   return instance_record_from_json(core::parse_json(core::as_text(*content)));
 }
 
-std::vector<std::string> Repository::backup_ids(const std::string& instance) const {
-  const std::string prefix = instance_prefix(instance) + "backups/";
-  std::vector<std::string> ids;
-  std::string condemned;
+struct Repository::Listed {
+  bool condemned = false;
+  std::vector<StoredAttempt> stored = {};
+};
+
+/// The names of marks come before those of manifests, and those before records.
+std::map<std::string, Repository::Listed> Repository::list_backups(const std::string& prefix) const {
+  std::map<std::string, Listed> backups;
+  std::set<ObjectId> condemned;
+  std::map<ObjectId, StoredAttempt> manifests;
   store_->list(prefix, "", [&](const blob::ObjectInfo& object) {
-    const std::string_view rest = std::string_view(object.key).substr(prefix.size());
-    const auto slash = rest.find('/');
-    std::string id(rest.substr(0, slash));
-    if (slash == std::string_view::npos || !core::is_uuid(id)) return true;
-    // A backup's mark comes before its record.
-    if (rest.substr(slash) == "/condemned") condemned = id;
-    if (rest.substr(slash) == "/record" && id != condemned) ids.push_back(std::move(id));
+    const auto key = detail::parse_object_key(object.key);
+    if (!key || key->backup.empty()) return true;
+    Listed& backup = backups[key->backup];
+    const ObjectId attempt = key->attempt.value_or(ObjectId{});
+    if (key->kind == Kind::kCondemned) {
+      if (key->attempt) {
+        condemned.insert(attempt);
+      } else {
+        backup.condemned = true;
+      }
+    } else if (key->kind == Kind::kManifest) {
+      manifests[attempt] = {attempt, object.size, object.modified};
+    } else if (key->kind == Kind::kBackupRecord && !condemned.contains(attempt)) {
+      const auto manifest = manifests.find(attempt);
+      backup.stored.push_back(manifest == manifests.end() ? StoredAttempt{.attempt = attempt} : manifest->second);
+    }
     return true;
   });
+  return backups;
+}
+
+std::vector<std::string> Repository::backup_ids(const std::string& instance) const {
+  std::vector<std::string> ids;
+  for (const auto& [id, backup] : list_backups(instance_prefix(instance) + "backups/")) {
+    if (!backup.condemned && !backup.stored.empty()) ids.push_back(id);
+  }
   return ids;
 }
 
 std::vector<BackupRecord> Repository::backups(const std::string& instance, std::vector<DamagedBackup>* damaged) const {
   std::vector<BackupRecord> records;
-  for (const std::string& id : backup_ids(instance)) {
+  for (const auto& [id, listed] : list_backups(instance_prefix(instance) + "backups/")) {
+    if (listed.condemned) continue;
     try {
-      if (auto record = backup(instance, id)) records.push_back(std::move(*record));
+      if (auto record = choose(instance, id, listed.stored)) records.push_back(std::move(*record));
     } catch (const core::Error& error) {
       if (!detail::is_damaged(error)) throw;
       if (damaged != nullptr) damaged->push_back({id, error.message()});
@@ -227,15 +270,52 @@ std::vector<BackupRecord> Repository::backups(const std::string& instance, std::
   return records;
 }
 
+std::optional<BackupRecord> Repository::choose(const std::string& instance, const std::string& backup,
+                                               const std::vector<StoredAttempt>& attempts) const {
+  std::optional<BackupRecord> chosen;
+  bool whole = false;
+  std::exception_ptr damage;
+  for (const StoredAttempt& stored : attempts) {
+    try {
+      auto record = this->backup(instance, backup, stored.attempt);
+      if (!record) continue;
+      const bool has_manifest = stored.manifest_size != 0;
+      if (chosen && (whole != has_manifest ? whole : !gives_way(*chosen, *record))) continue;
+      chosen = std::move(record);
+      whole = has_manifest;
+    } catch (const core::Error& error) {
+      if (!detail::is_damaged(error)) throw;
+      damage = std::current_exception();
+    }
+  }
+  // One damaged object costs only what rests on it.
+  if (!chosen && damage) std::rethrow_exception(damage);
+  return chosen;
+}
+
+std::vector<StoredAttempt> Repository::attempts(const std::string& instance, const std::string& backup) const {
+  return std::move(list_backups(backup_prefix(instance, backup))[backup].stored);
+}
+
 std::optional<BackupRecord> Repository::backup(const std::string& instance, const std::string& backup) const {
-  const auto content = get_sealed(backup_record_name(instance, backup));
+  return choose(instance, backup, attempts(instance, backup));
+}
+
+std::optional<BackupRecord> Repository::backup(const std::string& instance, const std::string& backup,
+                                               const ObjectId& attempt) const {
+  const auto content = get_sealed(backup_record_name(instance, backup, attempt));
   if (!content) return std::nullopt;
   return backup_record_from_json(core::parse_json(core::as_text(*content)));
 }
 
+bool Repository::is_condemned(const std::string& instance, const std::string& backup, const ObjectId& attempt) const {
+  return store_->head(condemned_name(instance, backup).key) ||
+         store_->head(condemned_name(instance, backup, attempt).key);
+}
+
 void Repository::put_backup(const BackupRecord& record) {
   check_present();
-  put_sealed(backup_record_name(record.instance, record.backup), core::as_bytes(core::to_text(to_json(record))));
+  put_sealed(backup_record_name(record), core::as_bytes(core::to_text(to_json(record))));
 }
 
 void Repository::put_sealed(const ObjectName& name, core::ByteSpan content, core::ByteSpan meta) const {

@@ -1,6 +1,7 @@
 // A repository: everything that one team keeps in one destination, readable with the recovery key alone.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,15 @@ namespace backstay::repository {
 struct DamagedBackup {
   std::string backup = {};
   std::string problem = {};
+};
+
+/// What the store lists of one attempt at a backup that is stored.
+struct StoredAttempt {
+  ObjectId attempt{};
+  /// 0 if there is no manifest.
+  std::uint64_t manifest_size = 0;
+  /// By the store's clock.
+  core::Timestamp manifest_time = {};
 };
 
 /// Safe for any thread. `random` and `clock` must outlive it.
@@ -56,7 +66,16 @@ class Repository {
                                                   std::vector<DamagedBackup>* damaged = nullptr) const;
   /// Those that are stored and not condemned.
   [[nodiscard]] std::vector<std::string> backup_ids(const std::string& instance) const;
+  /// The record of the attempt that counts, condemned or not: a listing of the backup's few objects tells which it is.
   [[nodiscard]] std::optional<BackupRecord> backup(const std::string& instance, const std::string& backup) const;
+  /// The attempts at a backup that are stored: one, or two for a while if one that was believed dead has come to its
+  /// end after all.
+  [[nodiscard]] std::vector<StoredAttempt> attempts(const std::string& instance, const std::string& backup) const;
+  [[nodiscard]] std::optional<BackupRecord> backup(const std::string& instance, const std::string& backup,
+                                                   const ObjectId& attempt) const;
+  /// Whether the attempt, or the backup as a whole, is to go.
+  [[nodiscard]] bool is_condemned(const std::string& instance, const std::string& backup,
+                                  const ObjectId& attempt) const;
   /// Writes the record, which makes the backup stored, or updates its facts. Throws what check_present throws: nobody
   /// could read the backup.
   void put_backup(const BackupRecord& record);
@@ -72,6 +91,10 @@ class Repository {
   };
   Repository(std::shared_ptr<blob::Store> store, Opened opened, core::Random& random, core::Clock& clock);
   static std::optional<Opened> load(blob::Store& store, const TeamKey& key);
+  struct Listed;
+  [[nodiscard]] std::map<std::string, Listed> list_backups(const std::string& prefix) const;
+  [[nodiscard]] std::optional<BackupRecord> choose(const std::string& instance, const std::string& backup,
+                                                   const std::vector<StoredAttempt>& attempts) const;
 
   std::shared_ptr<blob::Store> store_;
   std::string id_;
@@ -82,11 +105,15 @@ class Repository {
 
 /// The names of objects; ids are UUIDs. Throw Error(invalid_argument) for an id that could leave its place.
 ObjectName instance_record_name(const std::string& instance);
-ObjectName backup_record_name(const std::string& instance, const std::string& backup);
-ObjectName manifest_name(const std::string& instance, const std::string& backup);
-/// Beside them: the marks of a backup that is going to be removed, and of one that is being written.
+ObjectName backup_record_name(const std::string& instance, const std::string& backup, const ObjectId& attempt);
+ObjectName backup_record_name(const BackupRecord& record);
+ObjectName manifest_name(const std::string& instance, const std::string& backup, const ObjectId& attempt);
+ObjectName manifest_name(const BackupRecord& record);
+/// Beside them: the marks of a backup that is going to be removed, of an attempt that is, and of one that is writing.
 ObjectName condemned_name(const std::string& instance, const std::string& backup);
-ObjectName writer_mark_name(const std::string& instance, const std::string& backup);
+ObjectName condemned_name(const std::string& instance, const std::string& backup, const ObjectId& attempt);
+ObjectName writer_mark_name(const std::string& instance, const std::string& backup, const ObjectId& attempt);
+std::string backup_prefix(const std::string& instance, const std::string& backup);
 std::string instances_prefix();
 std::string wal_prefix(const std::string& instance);
 std::string page_changes_prefix(const std::string& instance);

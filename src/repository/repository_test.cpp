@@ -52,7 +52,7 @@ TEST_F(RepositoryTest, TheDescriptionHoldsNoSecretAndDamageToItIsNamed) {
   const core::Bytes description = memory_->get("backstay.json").value();
   const std::string text(core::as_text(description));
   EXPECT_EQ(text.find(core::to_base64(repository_->data_key().bytes())), std::string::npos);
-  memory_->put("backstay.json", core::as_bytes("{\"version\": 1}"));
+  memory_->put("backstay.json", core::as_bytes("{\"version\": 2}"));
   EXPECT_EQ(code_of([&] { Repository::open(store_, key_, random_, clock_); }), core::Code::kCorruptData);
   memory_->put("backstay.json", core::as_bytes("{\"version\": 9}"));
   EXPECT_EQ(code_of([&] { Repository::open(store_, key_, random_, clock_); }), core::Code::kUnsupportedFormat);
@@ -148,7 +148,7 @@ TEST_F(RepositoryTest, BackupRecordsRoundTripAndAreUpdated) {
 }
 
 TEST_F(RepositoryTest, ABackupWithoutRecordIsNotStored) {
-  memory_->put(manifest_name(kInstance, kBackup).key, core::as_bytes("x"));
+  memory_->put(manifest_name(kInstance, kBackup, {}).key, core::as_bytes("x"));
   memory_->put("instances/" + kInstance + "/backups/notes.txt", core::as_bytes("x"));
   EXPECT_TRUE(repository_->backups(kInstance).empty());
   EXPECT_FALSE(repository_->backup(kInstance, kBackup));
@@ -157,7 +157,8 @@ TEST_F(RepositoryTest, ABackupWithoutRecordIsNotStored) {
 TEST_F(RepositoryTest, ARecordUnderAnotherBackupsNameDoesNotOpen) {
   repository_->put_backup(sample_backup());
   const std::string other = random_.uuid();
-  memory_->put(backup_record_name(kInstance, other).key, *memory_->get(backup_record_name(kInstance, kBackup).key));
+  memory_->put(backup_record_name(kInstance, other, {}).key,
+               *memory_->get(backup_record_name(kInstance, kBackup, {}).key));
   EXPECT_EQ(code_of([&] { (void)repository_->backup(kInstance, other); }), core::Code::kCorruptData);
 }
 
@@ -185,7 +186,7 @@ TEST_F(RepositoryTest, FindsInstancesWithoutWalkingThroughTheirWal) {
 TEST_F(RepositoryTest, IdsThatWouldLeaveTheirPlaceAreRefused) {
   for (const char* const id : {"", "..", "a/b", "../../backstay.json"}) {
     EXPECT_EQ(code_of([&] { (void)instance_record_name(id); }), core::Code::kInvalidArgument);
-    EXPECT_EQ(code_of([&] { (void)manifest_name(kInstance, id); }), core::Code::kInvalidArgument);
+    EXPECT_EQ(code_of([&] { (void)manifest_name(kInstance, id, {}); }), core::Code::kInvalidArgument);
   }
 }
 

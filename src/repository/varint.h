@@ -39,6 +39,12 @@ class FieldReader {
     }
     cut();
   }
+  /// One that has to fit into 32 bits.
+  std::uint32_t number32() {
+    const std::uint64_t value = number();
+    if (value > UINT32_MAX) throw core::Error(core::Code::kCorruptData, "a number in a sealed object is too large");
+    return static_cast<std::uint32_t>(value);
+  }
   std::string_view text() { return core::as_text(bytes(number())); }
   core::ByteSpan bytes(std::uint64_t length) {
     if (length > bytes_.size() - at_) cut();

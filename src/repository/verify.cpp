@@ -4,12 +4,11 @@
 
 #include <fmt/format.h>
 
-#include "codec/hash.h"
 #include "core/error.h"
 #include "core/mutex.h"
 #include "repository/container_reader.h"
 #include "repository/manifest.h"
-#include "repository/manifest_checks.h"
+#include "repository/object_checks.h"
 #include "repository/parallel.h"
 #include "repository/second_reading.h"
 #include "repository/wal_store.h"
@@ -20,12 +19,6 @@ namespace {
 constexpr std::string_view kCannotRestore = "this backup cannot be restored as a whole";
 constexpr std::string_view kNotConsistent = "this backup cannot be brought to a consistent state";
 
-/// Damage is what verification is for; anything else (store away, cancelled) means that it could not be done.
-bool is_damage(core::Code code) {
-  return code == core::Code::kCorruptData || code == core::Code::kStoreObjectMissing ||
-         code == core::Code::kUnsupportedFormat || code == core::Code::kWalGap || code == core::Code::kStoreConflict;
-}
-
 class Verification {
  public:
   Verification(Repository& repository, const std::string& instance, const std::string& backup,
@@ -33,11 +26,12 @@ class Verification {
       : repository_(repository), instance_(instance), backup_(backup), options_(options), stop_(std::move(stop)) {}
 
   VerifyReport run() {
-    const std::string record_key = backup_record_name(instance_, backup_).key;
-    const bool have_record = guarded(record_key, kCannotRestore, [&] { read_record(); });
-    const std::string manifest_key = manifest_name(instance_, backup_).key;
-    guarded(manifest_key, kCannotRestore, [&] { check_manifest(); });
-    if (have_record) guarded(wal_prefix(instance_), kNotConsistent, [&] { check_wal(); });
+    const auto attempts = repository_.attempts(instance_, backup_);
+    const std::string record_key = attempts.empty() ? backup_prefix(instance_, backup_)
+                                                    : backup_record_name(instance_, backup_, attempts[0].attempt).key;
+    if (!guarded(record_key, kCannotRestore, [&] { read_record(); })) return std::move(report_);
+    guarded(manifest_name(record_).key, kCannotRestore, [&] { check_manifest(); });
+    guarded(wal_prefix(instance_), kNotConsistent, [&] { check_wal(); });
     return std::move(report_);
   }
 
@@ -49,7 +43,7 @@ class Verification {
       check();
       return true;
     } catch (const core::Error& error) {
-      if (!is_damage(error.code())) throw;
+      if (!detail::is_finding(error)) throw;
       add_problem(object, error.message(), meaning);
       return false;
     }
@@ -65,6 +59,7 @@ class Verification {
     if (!record) {
       throw core::Error(core::Code::kStoreObjectMissing, "the backup has no record, so it is not stored");
     }
+    report_.attempt = record->attempt;
     if (record->backup != backup_ || record->instance != instance_) {
       throw core::Error(core::Code::kCorruptData, "the record is of another backup");
     }
@@ -72,9 +67,8 @@ class Verification {
   }
 
   void check_manifest() {
-    ManifestReader manifest(repository_, instance_, backup_);
-    detail::check_manifest_header(repository_, manifest_name(instance_, backup_), manifest);
-    if (!record_.backup.empty()) manifest.check_belongs_to(record_);
+    ManifestReader manifest(repository_, record_);
+    detail::check_manifest_header(repository_, manifest_name(record_), manifest);
     report_.bytes_read += manifest.stored_size();
     report_.packs = manifest.packs().size();
     total_ = manifest.packs().size() + wal_segment_count();
@@ -95,31 +89,8 @@ class Verification {
     group_sizes_.note(pack, layout);
   }
 
-  /// Every group is looked at, even after a bad one, so that the report is complete.
-  std::vector<VerifyProblem> check_groups(ContainerReader& reader, const Layout& layout, core::ByteSpan object) const {
-    std::vector<VerifyProblem> problems;
-    core::Bytes raw;
-    for (std::uint32_t number = 0; number < layout.groups.size(); ++number) {
-      const Group& group = layout.groups[number];
-      const core::ByteSpan stored = object.subspan(group.offset, group.stored_size);
-      try {
-        if (options_.level == VerifyLevel::kAuthenticate) {
-          reader.authenticate_group(layout, number, stored);
-          continue;
-        }
-        raw.resize(group.raw_size);
-        reader.decode_group(layout, number, stored, raw);
-      } catch (const core::Error& error) {
-        if (!is_damage(error.code())) throw;
-        problems.push_back(
-            {layout.name.key, error.message(), "files whose bytes lie in this group cannot be restored"});
-      }
-    }
-    return problems;
-  }
-
   void check_entries(ManifestReader& manifest) {
-    const std::string key = manifest_name(instance_, backup_).key;
+    const std::string key = manifest_name(record_).key;
     std::string last;
     while (const auto entry = manifest.next()) {
       stop_if_asked();
@@ -162,7 +133,7 @@ class Verification {
         throw core::Error(core::Code::kWalGap, "the history of the backup's timeline is not in the archive");
       }
     });
-    const auto stored = wal.list(record_.timeline, first_segment(), last_segment());
+    const auto stored = wal.list_expected(record_.timeline, first_segment(), last_segment(), record_.stop_lsn);
     detail::parallel_each(wal_segment_count(), std::max(1U, options_.threads), [&](std::size_t i) {
       stop_if_asked();
       const std::uint64_t segment = first_segment() + i;
@@ -195,7 +166,7 @@ class Verification {
         if (layout.raw_size() != record_.wal_segment_size) {
           throw core::Error(core::Code::kCorruptData, "the segment has another size");
         }
-        const std::string own = wal_content_digest(layout);
+        const std::string own = stored_content_mac(layout);
         if (!digest.empty() && own != digest) {
           throw core::Error(core::Code::kStoreConflict, "two writers stored different contents for this segment");
         }
@@ -241,7 +212,7 @@ class Verification {
     if (!object) throw core::Error(core::Code::kStoreObjectMissing, "the object is not in the store");
     ContainerReader reader(repository_.data_key());
     Layout layout = reader.read_layout(name, *object);
-    problems = check_groups(reader, layout, *object);
+    problems = detail::check_groups(reader, layout, *object, options_.level);
     return layout;
   }
 

@@ -23,6 +23,8 @@ struct VerifyProblem {
 };
 
 struct VerifyReport {
+  /// The attempt at the backup that was read; zero if its record could not be.
+  ObjectId attempt{};
   std::uint64_t entries = 0;
   std::uint64_t files = 0;
   std::uint64_t packs = 0;

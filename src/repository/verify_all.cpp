@@ -1,36 +1,30 @@
 #include "repository/verify_all.h"
 
 #include <algorithm>
-#include <random>
+#include <iterator>
 #include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "codec/hash.h"
 #include "core/error.h"
 #include "core/mutex.h"
 #include "repository/container_reader.h"
 #include "repository/description.h"
 #include "repository/json_fields.h"
 #include "repository/manifest.h"
-#include "repository/manifest_checks.h"
-#include "repository/object_keys.h"
+#include "repository/object_checks.h"
 #include "repository/parallel.h"
 #include "repository/second_reading.h"
+#include "repository/verify_survey.h"
 #include "repository/wal_names.h"
 #include "repository/wal_store.h"
 
 namespace backstay::repository {
 namespace {
 
-using detail::ObjectKey;
-
-bool is_damage(core::Code code) {
-  using enum core::Code;
-  return code == kCorruptData || code == kStoreObjectMissing || code == kUnsupportedFormat || code == kWalGap ||
-         code == kStoreConflict || code == kMalformedJson || code == kInvalidArgument;
-}
+using detail::SurveyedAttempt;
+using detail::SurveyedObject;
 
 std::string_view meaning_of(Kind kind) {
   switch (kind) {
@@ -50,23 +44,6 @@ std::string_view meaning_of(Kind kind) {
   return "";
 }
 
-struct Entry {
-  std::string key = {};
-  ObjectKey what = {};
-  std::uint64_t size = 0;
-};
-
-/// What is known of one backup.
-struct Backup {
-  std::string instance = {};
-  std::string id = {};
-  bool has_record = false;
-  bool has_manifest = false;
-  bool condemned = false;
-  bool marked = false;
-  std::optional<BackupRecord> record = {};
-};
-
 class Verification {
  public:
   Verification(Repository& repository, const VerifyAllOptions& options, std::stop_token stop)
@@ -74,16 +51,19 @@ class Verification {
 
   VerifyAllReport run() {
     guarded(detail::kDescriptionKey, "nothing in this repository can be read without it", [&] { check_description(); });
-    list();
-    draw_sample();
-    total_ = to_read_.size() + backups_.size();
-    detail::parallel_each(to_read_.size(), std::max(1U, options_.threads), [&](std::size_t i) {
+    survey_ = detail::survey_repository(repository_, stop_);
+    report_.kinds = survey_.kinds;
+    report_.instances = survey_.instances;
+    report_.foreign = survey_.foreign;
+    const auto drawn = detail::draw_objects(survey_, options_.sample);
+    total_ = drawn.size() + survey_.attempts.size();
+    detail::parallel_each(drawn.size(), std::max(1U, options_.threads), [&](std::size_t i) {
       stop_if_asked();
-      check_object(entries_[to_read_[i]]);
+      check_object(survey_.objects[drawn[i]]);
       note_progress();
     });
     check_segment_copies();
-    for (auto& [key, backup] : backups_) {
+    for (auto& [key, backup] : survey_.attempts) {
       stop_if_asked();
       check_backup(backup);
       note_progress();
@@ -99,7 +79,7 @@ class Verification {
       check();
       return true;
     } catch (const core::Error& error) {
-      if (!is_damage(error.code())) throw;
+      if (!detail::is_finding(error)) throw;
       add_problem(std::string(object), error.message(), meaning);
       return false;
     }
@@ -122,68 +102,10 @@ class Verification {
     }
   }
 
-  void list() {
-    std::set<std::string> instances;
-    repository_.store().list("", "", [&](const blob::ObjectInfo& object) {
-      stop_if_asked();
-      const auto what = detail::parse_object_key(object.key);
-      if (!what) {
-        if (object.key != detail::kDescriptionKey) ++report_.foreign;
-        return true;
-      }
-      entries_.push_back({object.key, *what, object.size});
-      auto& totals = report_.kinds[what->kind];
-      ++totals.objects;
-      totals.bytes += object.size;
-      if (!what->instance.empty()) instances.insert(what->instance);
-      if (!what->backup.empty()) note_backup(*what);
-      return true;
-    });
-    report_.instances = instances.size();
-  }
-
-  void note_backup(const ObjectKey& what) {
-    Backup& backup = backups_[what.instance + "/" + what.backup];
-    backup.instance = what.instance;
-    backup.id = what.backup;
-    backup.has_record |= what.kind == Kind::kBackupRecord;
-    backup.has_manifest |= what.kind == Kind::kManifest;
-    backup.condemned |= what.kind == Kind::kCondemned;
-    backup.marked |= what.kind == Kind::kWriterMark;
-  }
-
-  /// Manifests are read entry by entry, with the backups.
-  void draw_sample() {
-    std::vector<std::size_t> large;
-    std::uint64_t bytes = 0;
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      const Kind kind = entries_[i].what.kind;
-      if (kind == Kind::kManifest) continue;
-      if (options_.sample && (kind == Kind::kPack || kind == Kind::kWalSegment)) {
-        large.push_back(i);
-        bytes += entries_[i].size;
-      } else {
-        to_read_.push_back(i);
-      }
-    }
-    if (!options_.sample) return;
-    const auto share = static_cast<std::uint64_t>(static_cast<double>(bytes) * options_.sample->share);
-    const std::uint64_t wanted = options_.sample->bytes.value_or(share);
-    std::mt19937_64 engine(options_.sample->seed);
-    // std::shuffle draws differently with every library.
-    for (std::size_t i = large.size(); i > 1; --i) std::swap(large[i - 1], large[engine() % i]);
-    std::uint64_t taken = 0;
-    for (const std::size_t i : large) {
-      if (taken >= wanted) break;
-      taken += entries_[i].size;
-      to_read_.push_back(i);
-    }
-  }
-
   using Problems = std::vector<VerifyProblem>;
 
   /// What is wrong may have gone wrong on its way here: it is read once more before it is told.
-  void check_object(const Entry& entry) {
+  void check_object(const SurveyedObject& entry) {
     std::uint64_t bytes = 0;
     Problems problems = read_object(entry, bytes);
     if (!problems.empty()) problems = read_object(entry, bytes);
@@ -194,12 +116,16 @@ class Verification {
     totals.bytes_read += bytes;
   }
 
-  Problems read_object(const Entry& entry, std::uint64_t& bytes) {
+  Problems read_object(const SurveyedObject& entry, std::uint64_t& bytes) {
     Problems problems;
     try {
       const auto object = repository_.store().get(entry.key);
-      // What was listed a moment ago may have been removed since, as tails are; what is needed is missed elsewhere.
-      if (!object) return problems;
+      if (!object) {
+        // Listed a moment ago, it may have been removed since, as tails are. If it is needed, it is missed later.
+        const core::LockGuard lock(mutex_);
+        gone_.insert(entry.key);
+        return problems;
+      }
       bytes = object->size();
       ContainerReader reader(repository_.data_key());
       const Layout layout = reader.read_layout({entry.what.kind, entry.key}, *object);
@@ -209,13 +135,13 @@ class Verification {
         check_content(entry, layout, reader.read_all(layout, *object));
       }
     } catch (const core::Error& error) {
-      if (!is_damage(error.code())) throw;
+      if (!detail::is_finding(error)) throw;
       problems.push_back({entry.key, error.message(), std::string(meaning_of(entry.what.kind))});
     }
     return problems;
   }
 
-  void check_content(const Entry& entry, const Layout& layout, const core::Bytes& bytes) {
+  void check_content(const SurveyedObject& entry, const Layout& layout, const core::Bytes& bytes) {
     switch (entry.what.kind) {
       case Kind::kWalSegment:
       case Kind::kWalTail: return check_wal(entry, layout, bytes);
@@ -223,7 +149,10 @@ class Verification {
       case Kind::kPageChanges: return;
       default: break;
     }
-    const core::json::value value = core::parse_json(core::as_text(bytes));
+    detail::reading("its content", [&] { check_json(entry, core::parse_json(core::as_text(bytes))); });
+  }
+
+  void check_json(const SurveyedObject& entry, const core::json::value& value) {
     const core::json::object& content = core::as_object(value);
     if (entry.what.kind == Kind::kInstanceRecord) {
       if (instance_record_from_json(value).instance != entry.what.instance) throw of_another("instance");
@@ -238,38 +167,30 @@ class Verification {
     return {core::Code::kCorruptData, fmt::format("it is of another {}", what)};
   }
 
-  void check_record(const Entry& entry, BackupRecord record) {
+  void check_record(const SurveyedObject& entry, BackupRecord record) {
     if (record.backup != entry.what.backup || record.instance != entry.what.instance) throw of_another("backup");
+    if (record.attempt != entry.what.attempt) throw of_another("attempt");
     const core::LockGuard lock(mutex_);
-    backups_.at(entry.what.instance + "/" + entry.what.backup).record = std::move(record);
+    survey_.attempts.at(detail::attempt_name(entry.what)).record = std::move(record);
   }
 
   /// One after the other: a pack may be large when it is decompressed.
-  void check_pack(const Entry& entry, const Layout& layout, ContainerReader& reader, core::ByteSpan object,
+  void check_pack(const SurveyedObject& entry, const Layout& layout, ContainerReader& reader, core::ByteSpan object,
                   Problems& problems) {
-    core::Bytes raw;
-    for (std::uint32_t number = 0; number < layout.groups.size(); ++number) {
-      const Group& group = layout.groups[number];
-      try {
-        raw.resize(group.raw_size);
-        reader.decode_group(layout, number, object.subspan(group.offset, group.stored_size), raw);
-      } catch (const core::Error& error) {
-        if (!is_damage(error.code())) throw;
-        problems.push_back({entry.key, error.message(), "files whose bytes lie in this group cannot be restored"});
-      }
-    }
+    auto found = detail::check_groups(reader, layout, object, VerifyLevel::kDecode);
+    problems.insert(problems.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
     const core::LockGuard lock(mutex_);
     group_sizes_.note(entry.what.pack, layout);
   }
 
-  void check_wal(const Entry& entry, const Layout& layout, const core::Bytes& content) {
-    const std::string digest = wal_content_digest(layout);
-    if (core::to_hex(codec::sha256(content)) != digest) {
-      throw core::Error(core::Code::kCorruptData, "its content is not the one that its digest tells of");
+  void check_wal(const SurveyedObject& entry, const Layout& layout, const core::Bytes& content) {
+    const std::string mac = stored_content_mac(layout);
+    if (wal_content_mac(repository_.data_key(), content) != mac) {
+      throw core::Error(core::Code::kCorruptData, "its content is not the one that its meta tells of");
     }
     if (entry.what.kind != Kind::kWalSegment) return;
     const core::LockGuard lock(mutex_);
-    digests_[entry.key.substr(0, entry.key.rfind('.'))].insert(digest);
+    digests_[entry.key.substr(0, entry.key.rfind('.'))].insert(mac);
   }
 
   void check_segment_copies() {
@@ -280,9 +201,11 @@ class Verification {
     }
   }
 
-  void check_backup(Backup& backup) {
+  void check_backup(SurveyedAttempt& backup) {
     if (backup.has_record) ++report_.backups;
-    const std::string key = manifest_name(backup.instance, backup.id).key;
+    if (!backup.condemned) check_record_is_there(backup);
+    const std::string key = manifest_name(backup.instance, backup.id, backup.attempt).key;
+    if (backup.condemned && is_gone(key)) return;  // swept meanwhile
     if (backup.has_manifest) {
       guarded(key, meaning_of(Kind::kManifest), [&] { check_manifest(backup, key); });
     } else if (backup.has_record && !backup.condemned && is_gone(key)) {
@@ -293,12 +216,29 @@ class Verification {
             [&] { check_wal_of(backup); });
   }
 
-  bool is_gone(const std::string& key) { return !repository_.store().head(key); }
+  void check_record_is_there(SurveyedAttempt& backup) {
+    const std::string key = backup_record_name(backup.instance, backup.id, backup.attempt).key;
+    if (!gone_.contains(key) || !is_gone(key)) return;
+    backup.condemned = was_removed(backup);
+    if (!backup.condemned) add_problem(key, "the object is not in the store", meaning_of(Kind::kBackupRecord));
+  }
 
-  void check_manifest(const Backup& backup, const std::string& key) {
-    ManifestReader manifest(repository_, backup.instance, backup.id);
-    detail::check_manifest_header(repository_, {Kind::kManifest, key}, manifest);
-    if (backup.record) manifest.check_belongs_to(*backup.record);
+  /// On purpose, since it was listed: its marks go last.
+  bool was_removed(const SurveyedAttempt& backup) {
+    return repository_.is_condemned(backup.instance, backup.id, backup.attempt) ||
+           is_gone(manifest_name(backup.instance, backup.id, backup.attempt).key);
+  }
+
+  bool is_gone(const std::string& key) { return !repository_.store().head(key); }
+  bool is_missing(const std::string& key) {
+    return (survey_.find(key) == nullptr || gone_.contains(key)) && is_gone(key);
+  }
+
+  void check_manifest(const SurveyedAttempt& backup, const std::string& key) {
+    const ObjectName name{Kind::kManifest, key};
+    ManifestReader manifest =
+        backup.record ? ManifestReader(repository_, *backup.record) : ManifestReader(repository_, name);
+    detail::check_manifest_header(repository_, name, manifest);
     for (const ObjectId& pack : manifest.packs()) needed_.insert(pack);
     std::uint64_t entries = 0;
     std::uint64_t data_size = 0;
@@ -322,26 +262,21 @@ class Verification {
     for (const ObjectId& pack : manifest.packs()) require_pack(pack, backup);
   }
 
-  void require_pack(const ObjectId& pack, const Backup& backup) {
+  void require_pack(const ObjectId& pack, const SurveyedAttempt& backup) {
     const std::string key = pack_key(pack);
-    if (find(key) != nullptr || !missing_.insert(pack).second) return;
-    if (!is_gone(key)) return;
+    if (missing_.contains(pack) || !is_missing(key)) return;
+    missing_.insert(pack);
     add_problem(key, fmt::format("backup '{}' needs it, and it is not in the store", backup.id),
                 meaning_of(Kind::kPack));
   }
 
-  [[nodiscard]] const Entry* find(const std::string& key) const {
-    const auto at = std::ranges::lower_bound(entries_, key, {}, &Entry::key);
-    return at != entries_.end() && at->key == key ? &*at : nullptr;
-  }
-
-  void check_wal_of(const Backup& backup) {
+  void check_wal_of(const SurveyedAttempt& backup) {
     const BackupRecord& record = *backup.record;
     if (record.stop_lsn <= record.start_lsn) return;
     WalStore wal(repository_, backup.instance, record.wal_segment_size);
     const std::uint64_t first = record.start_lsn / record.wal_segment_size;
     const std::uint64_t last = (record.stop_lsn - 1) / record.wal_segment_size;
-    const auto stored = wal.list(record.timeline, first, last);
+    const auto stored = wal.list_expected(record.timeline, first, last, record.stop_lsn);
     for (std::uint64_t segment = first; segment <= last; ++segment) {
       const auto found = std::ranges::find(stored, segment, &StoredSegment::segment);
       const std::uint64_t begin = segment * record.wal_segment_size;
@@ -353,32 +288,33 @@ class Verification {
     }
     const std::string history =
         fmt::format("{}{}.history", wal_prefix(backup.instance), detail::timeline_text(record.timeline));
-    if (record.timeline > 1 && find(history) == nullptr && is_gone(history)) {
+    if (record.timeline > 1 && is_missing(history)) {
       throw core::Error(core::Code::kWalGap, fmt::format("the history of timeline {} is missing", record.timeline));
     }
   }
 
   void find_orphans() {
     const bool writing = std::ranges::any_of(
-        backups_, [](const auto& entry) { return entry.second.marked && !entry.second.has_record; });
-    for (const Entry& entry : entries_) {
+        survey_.attempts, [](const auto& entry) { return entry.second.marked && !entry.second.has_record; });
+    for (const SurveyedObject& entry : survey_.objects) {
       const std::string why = why_orphan(entry, writing);
       if (!why.empty()) report_.orphans.push_back({entry.key, entry.size, why});
     }
-    for (const auto& [key, backup] : backups_) {
+    for (const auto& [key, backup] : survey_.attempts) {
       const std::string record = instance_record_name(backup.instance).key;
-      if (!backup.has_record || find(record) != nullptr || !lacking_.insert(backup.instance).second) continue;
-      if (is_gone(record)) add_problem(record, "the object is not in the store", meaning_of(Kind::kInstanceRecord));
+      if (backup.condemned && gone_.contains(record)) continue;  // the whole instance was removed meanwhile
+      if (!backup.has_record || !lacking_.insert(backup.instance).second) continue;
+      if (is_missing(record)) add_problem(record, "the object is not in the store", meaning_of(Kind::kInstanceRecord));
     }
   }
 
-  [[nodiscard]] std::string why_orphan(const Entry& entry, bool writing) const {
+  [[nodiscard]] std::string why_orphan(const SurveyedObject& entry, bool writing) const {
     if (entry.what.kind == Kind::kPack && !needed_.contains(entry.what.pack)) {
       return writing ? "nothing refers to it yet: a backup is being written, or an attempt at one failed"
                      : "nothing refers to it: of an attempt that failed, or of a backup that was removed";
     }
     if (entry.what.kind == Kind::kManifest) {
-      const Backup& backup = backups_.at(entry.what.instance + "/" + entry.what.backup);
+      const SurveyedAttempt& backup = survey_.attempts.at(detail::attempt_name(entry.what));
       if (backup.condemned) return "the backup is condemned: it is removed when its grace is over";
       if (!backup.has_record) return "the backup has no record: it is being written, or an attempt at it failed";
     }
@@ -401,15 +337,14 @@ class Verification {
   Repository& repository_;
   const VerifyAllOptions& options_;
   std::stop_token stop_;
-  /// In key order.
-  std::vector<Entry> entries_;
-  std::vector<std::size_t> to_read_;
-  std::map<std::string, Backup> backups_;
+  detail::VerifySurvey survey_;
   std::set<ObjectId> needed_;
   std::set<ObjectId> missing_;
-  std::set<std::string> lacking_;
+  std::set<std::string> lacking_;  // instances that were asked after
   core::Mutex mutex_;
   VerifyAllReport report_;
+  /// What was listed and not given.
+  std::set<std::string> gone_;
   detail::GroupSizes group_sizes_;
   /// By the key without the writer's epoch.
   std::map<std::string, std::set<std::string>> digests_;

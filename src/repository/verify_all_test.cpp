@@ -10,6 +10,7 @@
 #include "repository/prune_packs.h"
 #include "repository/prune_survey.h"
 #include "repository/testing/fixture.h"
+#include "repository/testing/prune_fixture.h"
 #include "repository/wal_store.h"
 #include "repository/writer_mark.h"
 
@@ -43,7 +44,7 @@ class VerifyAllTest : public testing::RepositoryFixture {
   }
 
   ObjectId write_manifest(const std::string& id, const std::vector<Extent>& extents) {
-    ManifestWriter manifest(*repository_, kInstance, id);
+    ManifestWriter manifest(*repository_, kInstance, id, {});
     for (std::size_t i = 0; i < extents.size(); ++i) {
       FileEntry entry;
       entry.path = fmt::format("base/{}", i);
@@ -91,14 +92,21 @@ class VerifyAllTest : public testing::RepositoryFixture {
     }
     put_page_changes(*repository_, kInstance, {.timeline = 2, .from = 16 * kSize, .to = 17 * kSize, .epoch = 1},
                      content(300));
-    repository_->put_sealed(writer_mark_name(kInstance, kUnfinished),
+    repository_->put_sealed(writer_mark_name(kInstance, kUnfinished, {}),
                             core::as_bytes(R"({"begun":"2026-01-01T00:00:00Z"})"));
-    detail::put_condemned(*repository_, kInstance, kSecond, "test");
+    detail::put_condemned(*repository_, condemned_name(kInstance, kSecond), "test");
     detail::put_pack_list(*repository_, {.condemned = clock_.now()});
   }
 
   VerifyAllReport verify(std::optional<VerifySample> sample = std::nullopt) {
     return verify_all(*repository_, {.threads = 1, .sample = sample}, {});
+  }
+  /// `work` is done when everything was listed and nothing but the description was read.
+  VerifyAllReport verify_while(const std::function<void()>& work) {
+    const auto store = std::make_shared<testing::InterruptedStore>(*memory_);
+    const auto repository = Repository::open(store, key_, random_, clock_);
+    store->at_call(3, work);
+    return verify_all(*repository, {.threads = 1}, {});
   }
   void remove(const std::string& key) { memory_->remove(std::vector<std::string>{key}); }
   std::string key_of(Kind kind) {
@@ -184,9 +192,33 @@ TEST_F(VerifyAllTest, WhatBackupsNeedIsMissed) {
   }
 }
 
+TEST_F(VerifyAllTest, WhatGoesAfterItWasListedIsMissedToo) {
+  for (const Kind kind : {Kind::kPack, Kind::kBackupRecord, Kind::kHistory, Kind::kInstanceRecord}) {
+    const std::string key = key_of(kind);
+    const core::Bytes good = memory_->get(key).value();
+    EXPECT_EQ(verify_while([&] { remove(key); }).problems.size(), 1u) << key;
+    memory_->put(key, good);
+  }
+}
+
+TEST_F(VerifyAllTest, WhatIsRemovedOnPurposeMeanwhileIsNotMissed) {
+  const std::string record = backup_record_name(kInstance, kBackup, {}).key;
+  const std::string manifest = manifest_name(kInstance, kBackup, {}).key;
+  EXPECT_TRUE(verify_while([&] { remove("no-such-key"); }).ok());
+  const core::Bytes good = memory_->get(record).value();
+  EXPECT_TRUE(verify_while([&] {
+                detail::put_condemned(*repository_, condemned_name(kInstance, kBackup), "test");
+                remove(record);
+              }).ok());
+  remove(condemned_name(kInstance, kBackup).key);
+  memory_->put(record, good);
+  const std::string instance = instance_record_name(kInstance).key;
+  EXPECT_TRUE(verify_while([&] { memory_->remove(std::vector{record, manifest, instance}); }).ok()) << "swept";
+}
+
 TEST_F(VerifyAllTest, PacksThatSeveralBackupsShareAreReadOnce) {
   std::vector<Extent> extents;
-  ManifestReader manifest(*repository_, kInstance, kBackup);
+  ManifestReader manifest(*repository_, manifest_name(kInstance, kBackup, {}));
   while (const auto entry = manifest.next())
     extents.insert(extents.end(), entry->extents.begin(), entry->extents.end());
   take_backup(kSecond, 18, extents);
@@ -207,7 +239,7 @@ TEST_F(VerifyAllTest, OrphansAreNoDamage) {
   EXPECT_TRUE(report.ok());
   EXPECT_EQ(report.foreign, 1u);
   ASSERT_EQ(report.orphans.size(), 2u);
-  EXPECT_EQ(report.orphans[0].object, manifest_name(kInstance, kUnfinished).key);
+  EXPECT_EQ(report.orphans[0].object, manifest_name(kInstance, kUnfinished, {}).key);
   EXPECT_EQ(report.orphans[1].object, pack_key(packs[0].position.pack));
   // A damaged one is damage all the same.
   memory_->corrupt(pack_key(packs[0].position.pack), 40);

@@ -24,7 +24,7 @@ class VerifyTest : public testing::RepositoryFixture {
   void take_backup() {
     PackUploader uploader(*repository_, {.target_size = 1000});
     PackWriter writer(uploader);
-    ManifestWriter manifest(*repository_, kInstance, kBackup);
+    ManifestWriter manifest(*repository_, kInstance, kBackup, {});
     for (int i = 0; i < 8; ++i) {
       FileEntry entry;
       entry.path = fmt::format("base/{}", i);
@@ -134,11 +134,11 @@ TEST_F(VerifyTest, ATailThatEndsBeforeTheStopPositionIsAGap) {
 
 TEST_F(VerifyTest, AnOlderManifestUnderTheSameNameIsFound) {
   take_backup();
-  const core::Bytes old = *memory_->get(manifest_name(kInstance, kBackup).key);
+  const core::Bytes old = *memory_->get(manifest_name(kInstance, kBackup, {}).key);
   remove_keys("packs/");
   take_backup();
   EXPECT_TRUE(verify().ok());
-  memory_->put(manifest_name(kInstance, kBackup).key, old);
+  memory_->put(manifest_name(kInstance, kBackup, {}).key, old);
   EXPECT_FALSE(verify().ok());
 }
 

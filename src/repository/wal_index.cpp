@@ -91,7 +91,9 @@ void WalStore::read_rollups(std::uint32_t timeline) {
 void WalStore::write_rollup(std::uint32_t timeline, std::uint64_t segment, std::uint64_t epoch) {
   const std::uint64_t first = segment / detail::kRollUpSize * detail::kRollUpSize;
   core::json::array segments;
-  for (const StoredSegment& stored : read_missing(timeline, first, segment)) {
+  const std::vector<StoredSegment> listed = list(timeline, first, segment);
+  read_missing(timeline, listed);
+  for (const StoredSegment& stored : listed) {
     if (stored.complete.empty()) continue;
     if (const auto index = known(timeline, stored.segment)) segments.push_back(to_json(*index));
   }
@@ -102,15 +104,13 @@ void WalStore::write_rollup(std::uint32_t timeline, std::uint64_t segment, std::
   repository_.put_sealed(name, core::as_bytes(core::to_text(content)));
 }
 
-std::vector<StoredSegment> WalStore::read_missing(std::uint32_t timeline, std::uint64_t from, std::uint64_t to) {
+void WalStore::read_missing(std::uint32_t timeline, const std::vector<StoredSegment>& listed) {
   read_rollups(timeline);
-  std::vector<StoredSegment> stored = list(timeline, from, to);
   std::vector<const StoredSegment*> missing;
-  for (const StoredSegment& segment : stored) {
+  for (const StoredSegment& segment : listed) {
     if (!segment.complete.empty() && !known(timeline, segment.segment)) missing.push_back(&segment);
   }
   detail::parallel_each(missing.size(), kThreads, [&](std::size_t i) { read_footer(timeline, *missing[i]); });
-  return stored;
 }
 
 void WalStore::read_footer(std::uint32_t timeline, const StoredSegment& stored) {
@@ -161,13 +161,20 @@ std::optional<SegmentIndex> WalStore::segment_index(std::uint32_t timeline, std:
 }
 
 std::vector<SegmentIndex> WalStore::segment_indexes(std::uint32_t timeline, std::uint64_t from, std::uint64_t to) {
+  return segment_indexes(timeline, list(timeline, from, to));
+}
+
+std::vector<SegmentIndex> WalStore::segment_indexes(std::uint32_t timeline, const std::vector<StoredSegment>& listed) {
+  read_missing(timeline, listed);
   std::vector<SegmentIndex> indexes;
-  for (const StoredSegment& stored : read_missing(timeline, from, to)) {
+  for (const StoredSegment& stored : listed) {
     auto index = stored.complete.empty() ? tails_index(timeline, stored) : known(timeline, stored.segment);
-    // Tails that went away while we looked have become a whole segment.
+    // Tails that went away while we looked have become a whole segment or a longer tail.
     if (!index && stored.complete.empty() && !stored.tails.empty()) {
-      read_missing(timeline, stored.segment, stored.segment);
+      const std::vector<StoredSegment> again = list(timeline, stored.segment, stored.segment);
+      read_missing(timeline, again);
       index = known(timeline, stored.segment);
+      if (!index && !again.empty()) index = tails_index(timeline, again.front());
     }
     if (index) indexes.push_back(std::move(*index));
   }

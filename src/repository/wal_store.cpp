@@ -6,11 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "codec/aead.h"
 #include "codec/hash.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "repository/container_reader.h"
-#include "repository/container_writer.h"
 #include "repository/json_fields.h"
 #include "repository/tail_walk.h"
 #include "repository/wal_names.h"
@@ -18,13 +18,36 @@
 namespace backstay::repository {
 namespace {
 
-using detail::WalName;
-
 /// Between listing and reading, a writer may have replaced tails by the whole segment; more often means something else.
 constexpr int kListAttempts = 3;
 
-core::Bytes encode_meta(const SegmentIndex& index, const codec::Digest& digest) {
-  return core::to_bytes(core::to_text(core::json::object{{"sha256", core::to_hex(digest)}, {"index", to_json(index)}}));
+core::Bytes encode_meta(const SegmentIndex& index, const std::string& mac) {
+  return core::to_bytes(core::to_text(core::json::object{{"mac", mac}, {"index", to_json(index)}}));
+}
+
+void sort_tails(StoredSegment& segment) {
+  std::ranges::sort(segment.tails, [](const StoredTail& a, const StoredTail& b) {
+    return std::tie(a.from, a.key) < std::tie(b.from, b.key);
+  });
+}
+
+/// All that is in one or the other.
+std::vector<StoredSegment> merge(std::vector<StoredSegment> one, const std::vector<StoredSegment>& other) {
+  for (const StoredSegment& more : other) {
+    const auto at = std::ranges::lower_bound(one, more.segment, {}, &StoredSegment::segment);
+    if (at == one.end() || at->segment != more.segment) {
+      one.insert(at, more);
+      continue;
+    }
+    for (const std::string& key : more.complete) {
+      if (std::ranges::find(at->complete, key) == at->complete.end()) at->complete.push_back(key);
+    }
+    for (const StoredTail& tail : more.tails) {
+      if (std::ranges::find(at->tails, tail.key, &StoredTail::key) == at->tails.end()) at->tails.push_back(tail);
+    }
+    sort_tails(*at);
+  }
+  return one;
 }
 
 core::Error conflict(const std::string& key) {
@@ -34,10 +57,18 @@ core::Error conflict(const std::string& key) {
 
 }  // namespace
 
-std::string wal_content_digest(const Layout& layout) {
+std::string wal_content_mac(const DataKey& data_key, core::ByteSpan content) {
+  const codec::Nonce always_the_same{};
+  std::array<std::byte, codec::kAeadTagSize> mac{};
+  codec::Aead(codec::hkdf_sha256(data_key.bytes(), {}, core::as_bytes("backstay wal content v1"), codec::kAeadKeySize))
+      .seal(always_the_same, content, {}, mac);
+  return core::to_hex(mac);
+}
+
+std::string stored_content_mac(const Layout& layout) {
   return detail::reading(layout.name.key, [&] {
     const core::json::value meta = core::parse_json(core::as_text(layout.meta));
-    return core::require_string(core::as_object(meta), "sha256");
+    return core::require_string(core::as_object(meta), "mac");
   });
 }
 
@@ -73,19 +104,24 @@ std::string WalStore::segment_key(std::uint32_t timeline, std::uint64_t segment)
 }
 
 bool WalStore::put_segment(core::ByteSpan content, const SegmentIndex& index, std::uint64_t epoch) {
+  ContainerWriter once = writer();
+  return put_segment(content, index, epoch, once);
+}
+
+bool WalStore::put_segment(core::ByteSpan content, const SegmentIndex& index, std::uint64_t epoch,
+                           ContainerWriter& writer) {
   repository_.check_present();
   if (content.size() != segment_size_) {
     throw core::Error(core::Code::kInvalidArgument,
                       fmt::format("a WAL segment has {} bytes, not {}", segment_size_, content.size()));
   }
-  const codec::Digest digest = codec::sha256(content);
+  const std::string mac = wal_content_mac(repository_.data_key(), content);
   const auto there = list(index.timeline, index.segment, index.segment);
   const StoredSegment stored = there.empty() ? StoredSegment{.segment = index.segment} : there.front();
-  const bool is_new = stored.complete.empty();
+  const bool is_new = !is_stored(stored, mac);
   if (is_new) {
-    put_new_segment(content, index, digest, epoch);
-  } else {
-    check_digests(stored, core::to_hex(digest));
+    check_tails(stored, content, epoch);
+    put_new_segment(content, index, mac, epoch, writer);
   }
   std::vector<std::string> tails;
   for (const StoredTail& tail : stored.tails) tails.push_back(tail.key);
@@ -93,21 +129,47 @@ bool WalStore::put_segment(core::ByteSpan content, const SegmentIndex& index, st
   return is_new;
 }
 
-void WalStore::put_new_segment(core::ByteSpan content, const SegmentIndex& index, const codec::Digest& digest,
-                               std::uint64_t epoch) {
+void WalStore::put_new_segment(core::ByteSpan content, const SegmentIndex& index, const std::string& mac,
+                               std::uint64_t epoch, ContainerWriter& writer) {
   const ObjectName name{Kind::kWalSegment,
                         segment_key(index.timeline, index.segment) + detail::wal_object_suffix(epoch)};
-  repository_.put_sealed(name, content, encode_meta(index, digest));
+  core::Bytes sealed = writer.encode(name, content, encode_meta(index, mac));
+  repository_.store().put(name.key, sealed);
+  writer.take_buffer(std::move(sealed));
   remember(index);
   constexpr std::uint64_t kRollUpEvery = 16;
   if (index.segment % kRollUpEvery == kRollUpEvery - 1) write_rollup(index.timeline, index.segment, epoch);
 }
 
-void WalStore::check_digests(const StoredSegment& stored, const std::string& digest) {
+bool WalStore::is_stored(const StoredSegment& stored, const std::string& mac) {
   ContainerReader reader(repository_.data_key());
+  bool found = false;
   for (const std::string& key : stored.complete) {
-    const auto layout = reader.fetch_layout(repository_.store(), {Kind::kWalSegment, key});
-    if (layout && wal_content_digest(*layout) != digest) throw conflict(key);
+    const ObjectName name{Kind::kWalSegment, key};
+    try {
+      const auto layout = reader.fetch_layout(repository_.store(), name);
+      if (!layout) continue;
+      if (stored_content_mac(*layout) != mac) throw conflict(key);
+      // The sender may hold the last good bytes: only what was read as a whole takes their place.
+      if (reader.fetch(repository_.store(), name)) found = true;
+    } catch (const core::Error& error) {
+      if (!detail::is_damaged(error)) throw;  // another copy will do, or a new one
+    }
+  }
+  return found;
+}
+
+void WalStore::check_tails(const StoredSegment& stored, core::ByteSpan content, std::uint64_t epoch) {
+  ContainerReader reader(repository_.data_key());
+  for (const StoredTail& tail : stored.tails) {
+    if (tail.epoch == epoch) continue;
+    try {
+      const auto there = reader.fetch(repository_.store(), {Kind::kWalTail, tail.key});
+      const auto same = content.subspan(tail.from, tail.to - tail.from);
+      if (there && !std::ranges::equal(there->bytes, same)) throw conflict(tail.key);
+    } catch (const core::Error& error) {
+      if (!detail::is_damaged(error)) throw;  // what replaces it is better
+    }
   }
 }
 
@@ -119,7 +181,7 @@ void WalStore::put_tail(core::ByteSpan content, std::uint64_t from, const Segmen
   }
   const ObjectName name{Kind::kWalTail, segment_key(index.timeline, index.segment) +
                                             detail::wal_tail_suffix(epoch, from, from + content.size())};
-  repository_.put_sealed(name, content, encode_meta(index, codec::sha256(content)));
+  repository_.put_sealed(name, content, encode_meta(index, wal_content_mac(repository_.data_key(), content)));
 }
 
 void WalStore::remove_tails(std::uint32_t timeline, std::uint64_t segment, std::uint64_t from, std::uint64_t to,
@@ -131,6 +193,27 @@ void WalStore::remove_tails(std::uint32_t timeline, std::uint64_t segment, std::
     }
   }
   if (!keys.empty()) repository_.store().remove(keys);
+}
+
+std::vector<StoredSegment> WalStore::list_expected(std::uint32_t timeline, std::uint64_t from, std::uint64_t to,
+                                                   std::uint64_t end) {
+  auto listed = list(timeline, from, to);
+  if (to != UINT64_MAX) end = std::min(end, (to + 1) * segment_size_);
+  // Whatever took the place of what the first look missed is there now; and whatever goes since was seen by it.
+  if (has_hole(listed, from, end)) listed = merge(std::move(listed), list(timeline, from, to));
+  return listed;
+}
+
+/// From 0 on means wherever the archive begins.
+bool WalStore::has_hole(const std::vector<StoredSegment>& listed, std::uint64_t from, std::uint64_t end) const {
+  std::uint64_t next = from == 0 && !listed.empty() ? listed.front().segment : from;
+  for (const StoredSegment& stored : listed) {
+    const bool last = &stored == &listed.back();
+    const std::uint64_t begin = stored.segment * segment_size_;
+    const std::uint64_t needed = last ? std::min(segment_size_, end - std::min(begin, end)) : segment_size_;
+    if (stored.segment != next++ || stored.contiguous(segment_size_) < needed) return true;
+  }
+  return next * segment_size_ < end;
 }
 
 std::vector<StoredSegment> WalStore::list(std::uint32_t timeline, std::uint64_t from, std::uint64_t to) {
@@ -150,11 +233,7 @@ std::vector<StoredSegment> WalStore::list(std::uint32_t timeline, std::uint64_t 
     }
     return true;
   });
-  for (StoredSegment& segment : segments) {
-    std::ranges::sort(segment.tails, [](const StoredTail& a, const StoredTail& b) {
-      return std::tie(a.from, a.key) < std::tie(b.from, b.key);
-    });
-  }
+  std::ranges::for_each(segments, sort_tails);
   return segments;
 }
 
@@ -173,7 +252,7 @@ std::optional<core::Bytes> WalStore::read_complete(const StoredSegment& stored) 
       bytes = std::move(content->bytes);
     } catch (const core::Error& error) {
       // Another writer's copy of it will do.
-      if (error.code() != core::Code::kCorruptData) throw;
+      if (!detail::is_damaged(error)) throw;
       damage = std::current_exception();
     }
   }
@@ -201,8 +280,21 @@ std::optional<core::Bytes> WalStore::assemble(const StoredSegment& stored) {
   return bytes;
 }
 
+/// Tails that were kept beside a damaged whole may have all of it.
+std::optional<core::Bytes> WalStore::read_stored(const StoredSegment& stored) {
+  if (stored.complete.empty()) return assemble(stored);
+  try {
+    return read_complete(stored);
+  } catch (const core::Error& error) {
+    if (!detail::is_damaged(error) || stored.tails.empty()) throw;
+    auto bytes = assemble(stored);
+    if (!bytes || bytes->size() != segment_size_) throw;
+    return bytes;
+  }
+}
+
 std::optional<SegmentData> WalStore::read_segment(std::uint32_t timeline, std::uint64_t segment) {
-  const auto stored = list(timeline, segment, segment);
+  const auto stored = list_expected(timeline, segment, segment, segment * segment_size_ + 1);
   if (stored.empty()) return std::nullopt;
   return read_segment(timeline, stored.front());
 }
@@ -210,7 +302,7 @@ std::optional<SegmentData> WalStore::read_segment(std::uint32_t timeline, std::u
 std::optional<SegmentData> WalStore::read_segment(std::uint32_t timeline, const StoredSegment& listed) {
   StoredSegment stored = listed;
   for (int attempt = 0; attempt < kListAttempts; ++attempt) {
-    auto bytes = stored.complete.empty() ? assemble(stored) : read_complete(stored);
+    auto bytes = read_stored(stored);
     if (bytes && bytes->empty()) return std::nullopt;
     if (bytes) return SegmentData{std::move(*bytes), !stored.complete.empty()};
     const auto now = list(timeline, listed.segment, listed.segment);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "repository/testing/fixture.h"
+#include "repository/testing/prune_fixture.h"
 
 namespace backstay::repository {
 namespace {
@@ -86,6 +87,17 @@ TEST_F(WalStoreTest, TailsThatDisagreeAreAConflict) {
   EXPECT_EQ(code_of([&] { (void)wal.read_segment(1, 7); }), core::Code::kStoreConflict);
 }
 
+TEST_F(WalStoreTest, NoSegmentTakesThePlaceOfAnotherServersTails) {
+  WalStore wal = make();
+  const auto tail = core::Bytes(1000, std::byte{'a'});
+  wal.put_tail(tail, 0, index(7), 1);
+  EXPECT_EQ(code_of([&] { wal.put_segment(segment('b'), index(7), 2); }), core::Code::kStoreConflict);
+  EXPECT_EQ(wal.read_segment(1, 7)->bytes, tail);
+  memory_->corrupt(wal.list(1)[0].tails[0].key, 100);
+  EXPECT_TRUE(wal.put_segment(segment('b'), index(7), 2)) << "a damaged one says nothing";
+  EXPECT_TRUE(wal.list(1)[0].tails.empty());
+}
+
 TEST_F(WalStoreTest, ATailThatDoesNotBeginTheSegmentIsNotReadable) {
   WalStore wal = make();
   wal.put_tail(core::Bytes(10), 100, index(7), 1);
@@ -115,6 +127,94 @@ TEST_F(WalStoreTest, ADamagedCopyDoesNotHideAGoodOne) {
   EXPECT_EQ(make().read_segment(1, 5)->bytes, segment('a'));
   memory_->corrupt(make().list(1)[0].complete[1], 100);
   EXPECT_EQ(code_of([&] { (void)make().read_segment(1, 5); }), core::Code::kCorruptData);
+}
+
+TEST_F(WalStoreTest, ACopyThatIsListedAndGoneIsStoredAgain) {
+  make().put_segment(segment('a'), index(5), 1);
+  make().put_tail(core::Bytes(1000, std::byte{'a'}), 0, index(5), 1);
+  const std::vector<std::string> listed = make().list(1)[0].complete;
+  const auto store = std::make_shared<testing::InterruptedStore>(*memory_);
+  const auto repository = Repository::open(store, key_, random_, clock_);
+  store->at_call(3, [&] { memory_->remove(listed); });  // after the description and the list
+  EXPECT_TRUE(WalStore(*repository, kInstance, kSize).put_segment(segment('a'), index(5), 2));
+  const auto data = make().read_segment(1, 5);
+  ASSERT_TRUE(data);
+  EXPECT_EQ(data->bytes, segment('a'));
+  EXPECT_TRUE(make().list(1)[0].tails.empty());
+}
+
+TEST_F(WalStoreTest, ADamagedCopyHoldsNoWriterUp) {
+  make().put_segment(segment('a'), index(5), 1);
+  const auto damage_footer = [&](const std::string& copy) { memory_->corrupt(copy, memory_->head(copy)->size - 40); };
+  damage_footer(make().list(1)[0].complete[0]);
+  EXPECT_TRUE(make().put_segment(segment('a'), index(5), 1)) << "its own is written again";
+  damage_footer(make().list(1)[0].complete[0]);
+  EXPECT_TRUE(make().put_segment(segment('a'), index(5), 2));
+  EXPECT_EQ(make().list(1)[0].complete.size(), 2U) << "another one's is not touched";
+  EXPECT_EQ(make().read_segment(1, 5)->bytes, segment('a'));
+  EXPECT_FALSE(make().put_segment(segment('a'), index(5), 3)) << "one good copy is enough";
+  memory_->corrupt(make().list(1)[0].complete[1], 100);
+  EXPECT_TRUE(make().put_segment(segment('a'), index(5), 3)) << "no body is good";
+  EXPECT_EQ(code_of([&] { make().put_segment(segment('b'), index(5), 3); }), core::Code::kStoreConflict);
+}
+
+TEST_F(WalStoreTest, ACopyWithADamagedBodyDoesNotTakeThePlaceOfTails) {
+  const core::Bytes bytes = content(kSize);
+  make().put_segment(bytes, index(5), 1);
+  make().put_tail(core::ByteSpan(bytes).first(1000), 0, index(5), 1);
+  memory_->corrupt(make().list(1)[0].complete[0], 1000);
+  EXPECT_TRUE(make().put_segment(bytes, index(5), 2));
+  const auto data = make().read_segment(1, 5);
+  ASSERT_TRUE(data);
+  EXPECT_EQ(data->bytes, bytes);
+  EXPECT_TRUE(make().list(1)[0].tails.empty());
+}
+
+TEST_F(WalStoreTest, TailsAreReadWhereTheWholeIsDamaged) {
+  const core::Bytes bytes = content(kSize);
+  make().put_segment(bytes, index(5), 1);
+  make().put_tail(core::ByteSpan(bytes).first(1000), 0, index(5), 1);
+  memory_->corrupt(make().list(1)[0].complete[0], 1000);
+  EXPECT_EQ(code_of([&] { (void)make().read_segment(1, 5); }), core::Code::kCorruptData) << "they are not all of it";
+  make().put_tail(core::ByteSpan(bytes).subspan(1000), 1000, index(5), 1);
+  const auto data = make().read_segment(1, 5);
+  ASSERT_TRUE(data);
+  EXPECT_EQ(data->bytes, bytes);
+}
+
+TEST_F(WalStoreTest, ADamagedTailOfAnotherWriterHoldsNobodyUp) {
+  make().put_tail(core::Bytes(1000, std::byte{'a'}), 0, index(5), 1);
+  const std::string tail = make().list(1)[0].tails[0].key;
+  for (const std::size_t byte : {8U, 200U}) {  // the first is the version
+    memory_->corrupt(tail, byte);
+    EXPECT_TRUE(WalStore(*repository_, kInstance, kSize).put_segment(segment('a'), index(5), 2));
+    memory_->remove(make().list(1)[0].complete);
+    make().put_tail(core::Bytes(1000, std::byte{'a'}), 0, index(5), 1);
+  }
+}
+
+TEST_F(WalStoreTest, WhatTakesThePlaceOfTailsDuringAListingIsListed) {
+  WalStore wal = make();
+  for (const std::uint64_t number : {5U, 7U}) wal.put_segment(segment('a'), index(number), 1);
+  wal.put_tail(segment('b'), 0, index(6), 1);
+  const auto replace = [&] { wal.put_segment(segment('b'), index(6), 1); };
+  store_->during_next_list(replace);
+  const auto all = wal.list_expected(1, 0, UINT64_MAX, 0);
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[1].contiguous(kSize), kSize);
+
+  const core::Bytes bytes = segment('c');
+  const core::ByteSpan begin(bytes);
+  wal.put_tail(begin.first(1000), 0, index(8), 1);
+  store_->during_next_list([&] {
+    wal.put_tail(begin.first(2000), 0, index(8), 1);
+    wal.remove_tails(1, 8, 0, 1000);
+  });
+  EXPECT_EQ(wal.list_expected(1, 8, 8, 8 * kSize + 2000).at(0).contiguous(kSize), 2000U);
+  store_->during_next_list([&] { wal.put_segment(begin, index(8), 1); });
+  EXPECT_EQ(wal.read_segment(1, 8)->bytes.size(), kSize);
+  store_->during_next_list([&] { wal.put_segment(segment('d'), index(9), 1); });
+  EXPECT_EQ(wal.list_expected(1, 5, 9, 10 * kSize).size(), 5U);
 }
 
 TEST_F(WalStoreTest, ListIgnoresWhatItDoesNotKnow) {

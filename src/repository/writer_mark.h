@@ -17,8 +17,8 @@ inline constexpr core::Duration kLongestBackup = std::chrono::days(7);
 
 class WriterMark {
  public:
-  /// Writes the mark. Throws Error(conflict) if what an earlier attempt left of this backup is being removed: take a
-  /// new id. `repository` must outlive it.
+  /// Draws the attempt's id and writes the mark. Throws Error(conflict) if what an earlier attempt left of this backup
+  /// is being removed: take a new id. `repository` must outlive it.
   WriterMark(Repository& repository, const std::string& instance, const std::string& backup);
   /// Removes the mark, as well as it can; one that stays behind only keeps garbage longer. Destroy it after the record
   /// was written, or after the last pack of an attempt that failed.
@@ -26,15 +26,21 @@ class WriterMark {
   WriterMark(const WriterMark&) = delete;
   WriterMark& operator=(const WriterMark&) = delete;
 
-  /// To be called just before the record is written. Throws Error(timeout) if that took too long, and Error(conflict)
-  /// if what an earlier attempt left was found meanwhile, and is being removed.
-  void check() const;
+  /// In the names of what this attempt writes, and in its record.
+  [[nodiscard]] const ObjectId& attempt() const { return attempt_; }
+
+  /// Writes the record, by which the backup is stored. Throws Error(timeout) if the attempt took too long, and
+  /// Error(conflict) if the backup is being removed, or if the attempt was taken for dead meanwhile: then what it has
+  /// written may have been let go of, whatever its record says.
+  void publish(const BackupRecord& record) const;
 
  private:
-  WriterMark(Repository& repository, ObjectName name, std::string condemned_key);
+  WriterMark(Repository& repository, const std::string& instance, const std::string& backup, const ObjectId& attempt);
+  void check() const;
   void check_not_condemned() const;
 
   Repository& repository_;
+  const ObjectId attempt_;
   const ObjectName name_;
   const std::string condemned_key_;
   const core::Timestamp begun_;

@@ -13,7 +13,7 @@ namespace {
 
 /// A fresh directory that every user can pass.
 class ProcessRuntimeTest : public ::testing::Test {
- protected:
+ public:
   ProcessRuntimeTest() : root_("/tmp/backstay-runtime-" + random_.token(12)) {
     files_.make_directories(root_, 0711);
     files_.set_mode(root_, 0711);
@@ -22,6 +22,7 @@ class ProcessRuntimeTest : public ::testing::Test {
   ProcessRuntimeTest(const ProcessRuntimeTest&) = delete;
   ProcessRuntimeTest& operator=(const ProcessRuntimeTest&) = delete;
 
+ protected:
   /// Tests run beside each other: each process has a user of its own.
   static uid_t user() { return 3'000'000 + static_cast<uid_t>(::getpid()); }
 

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "backup/environment.h"
-#include "core/random.h"
+#include "core/testing/seeded_random.h"
 #include "os/process.h"
 #include "os/testing/memory_file_system.h"
 #include "repository/repository.h"
@@ -13,18 +13,7 @@
 
 namespace backstay::simulation {
 
-class SeededRandom final : public core::Random {
- public:
-  explicit SeededRandom(std::uint64_t seed) : dice_(seed) {}
-  void fill(core::MutableByteSpan bytes) override {
-    const core::LockGuard lock(mutex_);
-    for (std::byte& byte : bytes) byte = static_cast<std::byte>(dice_.number() >> 32U);
-  }
-
- private:
-  core::Mutex mutex_;
-  Dice dice_ GUARDED_BY(mutex_);
-};
+using core::testing::SeededRandom;
 
 /// What all processes share.
 struct Outside {

@@ -4,13 +4,16 @@
 
 #include <fmt/format.h>
 
+#include "backup/base_choice.h"
+#include "backup/change_collector.h"
 #include "core/error.h"
 #include "repository/wal_store.h"
 
 namespace backstay::simulation {
 namespace {
 
-constexpr unsigned kIncremental = 600;  // per mille, where there is a base
+constexpr unsigned kAnyBase = 350;  // per mille, where there is a base
+constexpr unsigned kByMap = 800;
 constexpr std::size_t kPackSize = 96 * 1024;
 
 /// The extent of `length` bytes from `offset` on, in the groups of a writer that cuts them at kGroupSize.
@@ -59,7 +62,10 @@ void BackupRun::step() {
 void BackupRun::perform() {
   switch (step_) {
     case 0: begin(); break;
-    case 1: copy(false); break;
+    case 1:
+      choose_by_map();
+      copy(false);
+      break;
     case 2: copy(true); break;
     case 3: write_manifest(); break;
     case 4: publish(); break;
@@ -91,28 +97,62 @@ void BackupRun::begin() {
   record_.start_lsn = server_.lsn();
   record_.start_time = outside_.time.now;
   record_.details["attempt"] = attempt_;
+  facts_.full_time = record_.start_time;
   oracle_.promises[id_].attempts[attempt_] = {.files = files_, .start_lsn = record_.start_lsn};
   choose_base();
 }
 
-/// With our mark in place, a backup that is stored and not condemned.
+/// With our mark in place, a backup that is stored and not condemned: any, knowing what it held.
 void BackupRun::choose_base() {
-  if (!outside_.dice.chance(kIncremental)) return;
+  if (!outside_.dice.chance(kAnyBase)) return;
   repository::Repository& repository = actor_.repository();
   const auto ids = repository.backup_ids(server_.instance());
   if (ids.empty()) return;
   const std::string& base = ids[outside_.dice.below(ids.size())];
   const auto record = repository.backup(server_.instance(), base);
   if (!record || repository.store().head(repository::condemned_name(server_.instance(), base).key)) return;
-  const auto& attempts = oracle_.promises[base].attempts;
-  const auto attempt = attempts.find(record->details.at("attempt").to_number<std::int64_t>());
-  if (attempt == attempts.end()) throw Broken(fmt::format("backup {} is of an attempt that nobody made", base));
-  repository::ManifestReader manifest(repository, server_.instance(), base);
-  if (manifest.id() != record->manifest_id) return;
+  read_base(*record);
+}
+
+/// As the product does: the newest one, and what the WAL since then says.
+void BackupRun::choose_by_map() {
+  if (!base_.empty() || !outside_.dice.chance(kByMap)) return;
+  repository::Repository& repository = actor_.repository();
+  const auto choice = backup::choose_base(repository, record_, false, {});
+  if (!choice.base) return;
+  auto collected =
+      backup::collect_page_changes(repository,
+                                   {.instance = server_.instance(),
+                                    .segment_size = kSegmentSize,
+                                    .from = {postgres::TimelineId{1}, postgres::Lsn{choice.base->start_lsn}},
+                                    .base_stop = postgres::Lsn{choice.base->stop_lsn},
+                                    .to = {postgres::TimelineId{1}, postgres::Lsn{record_.start_lsn}}},
+                                   {});
+  if (!collected.unproven.empty()) return;
+  read_base(*choice.base);
+  changes_ = std::move(collected.changes);
+}
+
+void BackupRun::read_base(const repository::BackupRecord& base) {
+  const auto& attempts = oracle_.promises[base.backup].attempts;
+  const auto attempt = attempts.find(base.details.at("attempt").to_number<std::int64_t>());
+  if (attempt == attempts.end()) throw Broken(fmt::format("backup {} is of an attempt that nobody made", base.backup));
+  repository::ManifestReader manifest(actor_.repository(), base);
   while (auto entry = manifest.next()) {
     const auto file = std::ranges::find(attempt->second.files, entry->path, &ModelFile::path);
     if (file != attempt->second.files.end()) base_[file->path] = {*file, *std::move(entry)};
   }
+  const backup::IncrementalFacts earlier = backup::facts_of(base);
+  facts_ = {.base = base.backup, .depth = earlier.depth + 1, .full_time = earlier.full_time};
+}
+
+bool BackupRun::is_kept(const ModelFile& file, std::uint64_t page) const {
+  const auto base = base_.find(file.path);
+  if (base == base_.end()) return false;
+  const auto& [held, entry] = base->second;
+  if (!changes_) return held.id == file.id && held.pages[page] == file.pages[page];
+  return page * kPageSize + file.page_length(page) <= entry.size &&
+         !changes_->has(file.fork(), static_cast<std::uint32_t>(page));
 }
 
 /// One thread sends while this one packs and asks the store nothing, so that the order of requests is always the same.
@@ -137,8 +177,7 @@ void BackupRun::copy_file(const ModelFile& file, repository::PackWriter& writer)
   for (std::uint64_t number = 0; number < file.pages.size(); ++number) {
     const std::uint64_t from = number * kPageSize;
     const std::uint64_t length = file.page_length(number);
-    if (base != base_.end() && base->second.first.id == file.id &&
-        base->second.first.pages[number] == file.pages[number]) {
+    if (is_kept(file, number)) {
       take_over(base->second.second, from, length, entry.extents);
       continue;
     }
@@ -154,17 +193,31 @@ void BackupRun::write_manifest() {
   record_.stop_lsn = server_.lsn();
   record_.stop_time = outside_.time.now;
   record_.taken = record_.stop_time;
-  repository::ManifestWriter manifest(actor_.repository(), server_.instance(), id_);
+  repository::ManifestWriter manifest(actor_.repository(), server_.instance(), id_, mark_->attempt());
   for (const auto& entry : entries_) manifest.add(entry);
   const auto result = manifest.finish();
+  record_.attempt = mark_->attempt();
   record_.manifest_id = result.id;
   record_.stored_size += result.stored_size;
 }
 
+void BackupRun::check_wal_is_there() {
+  repository::WalStore wal(actor_.repository(), server_.instance(), kSegmentSize);
+  const std::uint64_t last = (record_.stop_lsn - 1) / kSegmentSize;
+  std::uint64_t next = record_.start_lsn / kSegmentSize;
+  for (const auto& segment : wal.list_expected(1, next, last, record_.stop_lsn)) {
+    const std::uint64_t needed = segment.segment == last ? record_.stop_lsn - last * kSegmentSize : kSegmentSize;
+    if (segment.segment != next || segment.contiguous(kSegmentSize) < needed) break;
+    ++next;
+  }
+  if (next <= last) throw core::Error(core::Code::kWalGap, fmt::format("WAL segment {} is not in the archive", next));
+}
+
 void BackupRun::publish() {
+  check_wal_is_there();
+  backup::put_facts(record_, facts_);
   record_.stored = actor_.clock.now();
-  mark_->check();
-  actor_.repository().put_backup(record_);
+  mark_->publish(record_);
   if (actor_.process.dead) return;
   Promise& promise = oracle_.promises[id_];
   promise.stored = true;

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "postgres/testing/test_cluster.h"
 #include "simulation/actor.h"
+#include "simulation/failing_calls.h"
 #include "simulation/settings.h"
 #include "simulation/simulated_disk.h"
 
@@ -102,6 +103,48 @@ TEST_P(DiskTest, AnObjectIsWhatItWasOrWhatItWasToBe) {
   const std::uint64_t seeds = setting("BACKSTAY_SIMULATION_DISK_SEEDS", 60);
   for (std::uint64_t seed = first_seed() + GetParam(); seed < first_seed() + seeds && !HasFailure(); seed += kShares) {
     run(seed);
+  }
+}
+
+/// That it is gone says the disk to whoever looks; that it stays so only when the directory was synced.
+TEST(RemovalTest, WhatIsRemovedAtTheSecondAttemptStaysSo) {
+  core::SystemClock clock;
+  for (std::uint64_t seed = first_seed(); seed < first_seed() + 20; ++seed) {
+    SeededRandom random(seed);
+    Dice dice(seed);
+    const postgres::testing::TemporaryDirectory place;
+    SimulatedDisk disk(dice, place.path());
+    const std::vector<std::string> keys{"a/b"};
+    blob::DirectoryStore store(disk.root(), clock, random);
+    store.put(keys[0], core::as_bytes("x"));
+    {
+      FailingCalls failing(dice, disk.root(), "/none");
+      failing.fail_at(1);
+      EXPECT_THROW(store.remove(keys), core::Error);
+    }
+    store.remove(keys);
+    disk.lose_power();
+    EXPECT_FALSE(blob::DirectoryStore(disk.root(), clock, random).head(keys[0])) << "seed " << seed;
+  }
+}
+
+TEST(ConditionalPutTest, WhatIsSaidToBeThereStaysSo) {
+  core::SystemClock clock;
+  for (std::uint64_t seed = first_seed(); seed < first_seed() + 20; ++seed) {
+    SeededRandom random(seed);
+    Dice dice(seed);
+    const postgres::testing::TemporaryDirectory place;
+    SimulatedDisk disk(dice, place.path());
+    blob::DirectoryStore store(disk.root(), clock, random);
+    store.put("a/b", core::as_bytes("y"));
+    {
+      FailingCalls failing(dice, disk.root(), "/none");
+      failing.fail_at(2);  // the sync of the name, after that of the file
+      EXPECT_THROW(store.put_if_absent("a/c", core::as_bytes("x")), core::Error);
+    }
+    EXPECT_FALSE(store.put_if_absent("a/c", core::as_bytes("x")));
+    disk.lose_power();
+    EXPECT_TRUE(blob::DirectoryStore(disk.root(), clock, random).head("a/c")) << "seed " << seed;
   }
 }
 

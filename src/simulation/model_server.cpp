@@ -2,13 +2,21 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include <fmt/format.h>
+
+#include "backup/change_tracker.h"
 
 namespace backstay::simulation {
 namespace {
 
 constexpr std::uint64_t kStretch = 512;
+constexpr std::uint64_t kLeastRecord = 32;
+constexpr std::size_t kRecordHeader = 24;
+constexpr std::uint8_t kStorage = 2;
+constexpr std::uint8_t kHeap = 10;
+constexpr std::uint16_t kPageMagic = 0xD110;
 
 std::uint64_t mix(std::uint64_t value) {
   value ^= value >> 33U;
@@ -50,6 +58,40 @@ bool in_path_order(const ModelFile& a, const ModelFile& b) { return a.path < b.p
 
 }  // namespace
 
+postgres::RelationFork ModelFile::fork() const {
+  const auto number = static_cast<std::uint32_t>(id);
+  return {.tablespace = 1663, .database = number % 3 + 1, .relation = number + 16384};
+}
+
+/// Of the heap, naming a block; of the storage, making a relation; of the heap, naming nothing.
+void ModelRecord::read(const std::function<void(const postgres::WalRecord&)>& use) const {
+  core::Bytes head(kRecordHeader);
+  const auto put = [&](const auto value) { core::append(head, core::ByteSpan(std::as_bytes(std::span(&value, 1)))); };
+  const auto put_relation = [&] {
+    put(of->tablespace);
+    put(of->database);
+    put(of->relation);
+  };
+  const bool creates = of && !page;
+  if (creates) {
+    put(std::uint8_t{255});  // main data of up to 255 bytes
+    put(std::uint8_t{16});
+    put_relation();
+    put(std::uint32_t{0});
+  } else if (of) {
+    put(std::uint32_t{0});  // block 0, the main fork, without data
+    put_relation();
+    put(*page);
+  }
+  use({.start = start,
+       .end = end,
+       .resource_manager = static_cast<std::uint8_t>(creates ? kStorage : kHeap),
+       .info = static_cast<std::uint8_t>(creates ? 0x10 : 0),
+       .length = static_cast<std::uint32_t>(head.size()),
+       .page_magic = kPageMagic,
+       .head = head});
+}
+
 std::uint64_t ModelFile::page_length(std::uint64_t page) const { return std::min(kPageSize, size - page * kPageSize); }
 
 void ModelFile::fill(std::uint64_t page, core::MutableByteSpan out) const {
@@ -76,14 +118,26 @@ ModelServer::ModelServer(Dice& dice, std::string instance)
   std::ranges::sort(files_, in_path_order);
 }
 
+void ModelServer::write(std::uint64_t wal, std::optional<postgres::RelationFork> of,
+                        std::optional<std::uint32_t> page) {
+  const auto start = backup::first_record_from({lsn_}, kSegmentSize);
+  lsn_ = std::max(lsn_ + wal, start.value + kLeastRecord);
+  records_.push_back({.start = start, .end = {lsn_}, .of = of, .page = page});
+}
+
 void ModelServer::work(Dice& dice, std::uint64_t wal) {
-  lsn_ += wal;
+  if (wal == 0) return;
+  write(wal, {}, {});
   for (std::uint64_t changes = dice.below(6); changes > 0; --changes) {
     ModelFile& file = files_[dice.below(files_.size())];
-    if (!file.pages.empty()) ++file.pages[dice.below(file.pages.size())];
+    if (file.pages.empty()) continue;
+    const auto page = static_cast<std::uint32_t>(dice.below(file.pages.size()));
+    ++file.pages[page];
+    write(dice.below(5000), file.fork(), page);
   }
   if (dice.chance(150)) {
     files_.push_back(make_file(dice, next_file_++));
+    write(kLeastRecord, files_.back().fork(), {});
     std::ranges::sort(files_, in_path_order);
   }
   if (dice.chance(100) && files_.size() > 2) {

@@ -3,10 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/bytes.h"
+#include "postgres/relation_fork.h"
+#include "postgres/wal_parser.h"
 #include "repository/segment_index.h"
 #include "simulation/turns.h"
 
@@ -23,9 +27,22 @@ struct ModelFile {
   /// How often each page was changed.
   std::vector<std::uint32_t> pages = {};
 
+  [[nodiscard]] postgres::RelationFork fork() const;
   void fill(std::uint64_t page, core::MutableByteSpan out) const;
   [[nodiscard]] std::uint64_t page_length(std::uint64_t page) const;
   [[nodiscard]] core::Bytes content() const;
+};
+
+/// A record of the WAL, and the page or the relation that it changes, if it does.
+struct ModelRecord {
+  postgres::Lsn start = {};
+  postgres::Lsn end = {};
+  std::optional<postgres::RelationFork> of = {};
+  /// Nothing: the relation is new.
+  std::optional<std::uint32_t> page = {};
+
+  /// As a server writes it.
+  void read(const std::function<void(const postgres::WalRecord&)>& use) const;
 };
 
 class ModelServer {
@@ -37,7 +54,9 @@ class ModelServer {
   [[nodiscard]] const std::vector<ModelFile>& files() const { return files_; }
   [[nodiscard]] std::uint64_t lsn() const { return lsn_; }
   [[nodiscard]] std::uint64_t first_lsn() const { return first_lsn_; }
-  /// Changes some pages and writes so much WAL.
+  /// One after the other.
+  [[nodiscard]] const std::vector<ModelRecord>& records() const { return records_; }
+  /// Writes so much WAL, and changes some pages if it is any.
   void work(Dice& dice, std::uint64_t wal);
 
   [[nodiscard]] core::Bytes wal(std::uint64_t from, std::uint64_t to) const;
@@ -46,14 +65,19 @@ class ModelServer {
 
   /// What the slot keeps WAL from.
   std::uint64_t slot = 0;
+  /// What was let go of is not sent any more.
+  std::uint64_t kept_from = 0;
 
  private:
+  void write(std::uint64_t wal, std::optional<postgres::RelationFork> of, std::optional<std::uint32_t> page);
+
   std::string instance_;
   std::uint64_t seed_;
   std::uint64_t first_lsn_;
   std::uint64_t lsn_;
   std::uint64_t next_file_ = 0;
   std::vector<ModelFile> files_;
+  std::vector<ModelRecord> records_;
 };
 
 }  // namespace backstay::simulation

@@ -74,7 +74,7 @@ void Oracle::check(repository::Repository& repository, const Bucket& bucket) {
     }
   }
   const std::uint64_t oldest = std::max(oldest_start(), wal_cut);
-  if (oldest_start() != 0 && oldest < acknowledged) check_wal(repository, bucket, oldest, acknowledged);
+  if (oldest_start() != 0 && oldest < acknowledged) check_wal(repository, bucket, oldest, acknowledged, gaps);
 }
 
 void Oracle::check_backup(repository::Repository& repository, const Bucket& bucket, const std::string& id) {
@@ -85,8 +85,9 @@ void Oracle::check_backup(repository::Repository& repository, const Bucket& buck
   require(record.has_value(), "it is listed and has no record");
   const auto attempt = at->second.attempts.find(record->details.at("attempt").to_number<std::int64_t>());
   require(attempt != at->second.attempts.end(), "its record is of no attempt");
-  repository::ManifestReader manifest(repository, server_.instance(), id);
-  require(manifest.id() == record->manifest_id, "its manifest is another attempt's");
+  require(!at->second.stored || record->start_lsn >= at->second.start_lsn,
+          "an attempt that was dead has taken the place of the one that was stored");
+  repository::ManifestReader manifest(repository, *record);
 
   std::map<std::string, Bucket::Content> objects;
   const auto note = [&](const std::string& key) {
@@ -94,7 +95,7 @@ void Oracle::check_backup(repository::Repository& repository, const Bucket& buck
     require(object != nullptr, fmt::format("'{}' is gone", key));
     objects[key] = object->content;
   };
-  note(repository::manifest_name(server_.instance(), id).key);
+  note(repository::manifest_name(*record).key);
   for (const auto& pack : manifest.packs()) note(repository::pack_key(pack));
   if (seen_[id] != objects) {
     repository::PackCache cache(repository);
@@ -130,18 +131,29 @@ void Oracle::check_segment(repository::WalStore& wal, const Bucket& bucket, cons
   seen_wal_[stored.segment] = std::move(objects);
 }
 
-void Oracle::check_wal(repository::Repository& repository, const Bucket& bucket, std::uint64_t from, std::uint64_t to) {
+void Oracle::check_wal(repository::Repository& repository, const Bucket& bucket, std::uint64_t from, std::uint64_t to,
+                       const std::vector<std::pair<std::uint64_t, std::uint64_t>>& lacking) {
   repository::WalStore wal(repository, server_.instance(), kSegmentSize);
   const std::uint64_t last = (to - 1) / kSegmentSize;
+  const auto may_lack = [&](std::uint64_t segment) {
+    return std::ranges::any_of(lacking, [&](const auto& gap) {
+      return gap.first < (segment + 1) * kSegmentSize && gap.second > segment * kSegmentSize;
+    });
+  };
   std::uint64_t next = from / kSegmentSize;
   for (const auto& stored : wal.list(1, next, last)) {
+    for (; next < stored.segment && may_lack(next); ++next) {
+    }
     require(stored.segment == next, fmt::format("the archive has a hole at segment {}", next));
     const std::uint64_t start = next * kSegmentSize;
     const std::uint64_t needed = next == last ? to - start : kSegmentSize;
-    require(stored.contiguous(kSegmentSize) >= needed, fmt::format("the archive ends at {} of segment {}, not at {}",
-                                                                   stored.contiguous(kSegmentSize), next, needed));
+    require(
+        stored.contiguous(kSegmentSize) >= needed || may_lack(next),
+        fmt::format("the archive ends at {} of segment {}, not at {}", stored.contiguous(kSegmentSize), next, needed));
     check_segment(wal, bucket, stored);
     ++next;
+  }
+  for (; next <= last && may_lack(next); ++next) {
   }
   require(next > last, fmt::format("the archive ends before segment {}", next));
 }

@@ -52,6 +52,9 @@ class Oracle {
   /// Where WAL was acknowledged to.
   std::uint64_t acknowledged = 0;
 
+  /// Stretches of WAL that the receiver let go of without storing them: [from, to).
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> gaps = {};
+
   /// Where the WAL that somebody let go of ends: before it only what a backup needs by itself is promised.
   std::uint64_t wal_cut = 0;
 
@@ -65,7 +68,9 @@ class Oracle {
 
  private:
   void check_backup(repository::Repository& repository, const Bucket& bucket, const std::string& id);
-  void check_wal(repository::Repository& repository, const Bucket& bucket, std::uint64_t from, std::uint64_t to);
+  /// `gaps`: those that it may have.
+  void check_wal(repository::Repository& repository, const Bucket& bucket, std::uint64_t from, std::uint64_t to,
+                 const std::vector<std::pair<std::uint64_t, std::uint64_t>>& gaps = {});
   void check_segment(repository::WalStore& wal, const Bucket& bucket, const repository::StoredSegment& stored);
 
   const ModelServer& server_;

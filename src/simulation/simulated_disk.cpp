@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "simulation/failing_calls.h"
+
 namespace backstay::simulation {
 namespace {
 
@@ -153,12 +155,15 @@ bool refused(Where where, bool needs_room = false) {
 }  // namespace backstay::simulation
 
 using backstay::simulation::active;
+using backstay::simulation::FailingCalls;
 using backstay::simulation::refused;
 
 // NOLINTBEGIN: the names are the linker's
 extern "C" {
 int __real_open64(const char* path, int flags, ...);
 ssize_t __real_write(int fd, const void* data, size_t size);
+ssize_t __real_pwrite64(int fd, const void* data, size_t size, off64_t at);
+int __real_posix_fallocate64(int fd, off64_t at, off64_t size);
 int __real_fsync(int fd);
 int __real_rename(const char* from, const char* to);
 int __real_link(const char* from, const char* to);
@@ -188,7 +193,29 @@ ssize_t __wrap_write(int fd, const void* data, size_t size) {
   return -1;
 }
 
+ssize_t __wrap_pwrite64(int fd, const void* data, size_t size, off64_t at) {
+  if (const int error = FailingCalls::before_write(FailingCalls::path_of(fd)); error != 0) {
+    errno = error;
+    return -1;
+  }
+  if (!refused(fd, true)) return __real_pwrite64(fd, data, size, at);
+  const int error = errno;
+  if (!active->dead() && size > 1) {
+    [[maybe_unused]] const auto part = __real_pwrite64(fd, data, size / 2, at);
+  }
+  errno = error;
+  return -1;
+}
+
+int __wrap_posix_fallocate64(int fd, off64_t at, off64_t size) {
+  return refused(fd, true) ? errno : __real_posix_fallocate64(fd, at, size);
+}
+
 int __wrap_fsync(int fd) {
+  if (const int error = FailingCalls::before_sync(FailingCalls::path_of(fd), false); error != 0) {
+    errno = error;
+    return -1;
+  }
   if (active == nullptr || !active->holds(fd)) return __real_fsync(fd);
   if (refused(fd)) return -1;
   active->synced(fd);

@@ -20,6 +20,10 @@ constexpr std::size_t kPage = 100;
 struct Target {
   std::string key;
   std::map<std::string, std::string> query;
+  [[nodiscard]] std::string value(const char* name) const {
+    const auto at = query.find(name);
+    return at == query.end() ? std::string() : at->second;
+  }
 };
 
 Target parse(std::string_view url) {
@@ -112,18 +116,17 @@ class SimulatedS3 final : public http::Transport {
     return response;
   }
 
-  /// A manifest that arrives after another attempt under the same id has written its own takes its place, and the
-  /// backup is refused from then on: known, and left out here.
-  static bool may_be_late(const http::ClientRequest& request) {
-    return request.method == "PUT" && !parse(request.url).key.ends_with("/manifest");
-  }
+  static bool may_be_late(const http::ClientRequest& request) { return request.method == "PUT"; }
 
   void send_later(const http::ClientRequest& request) {
     const auto delay = core::Duration(dice_.between(1, static_cast<std::uint64_t>(kLongestFlight.count())));
+    const Target target = parse(request.url);
     state_.late.push_back({.at = time_.now + delay,
-                           .key = parse(request.url).key,
+                           .key = target.key,
                            .content = copy(request.body),
-                           .if_absent = request.headers.find("If-None-Match").has_value()});
+                           .if_absent = request.headers.find("If-None-Match").has_value(),
+                           .upload = target.value("uploadId"),
+                           .part = part_of(target)});
   }
 
   static Bucket::Content copy(core::ByteSpan body) {
@@ -133,6 +136,8 @@ class SimulatedS3 final : public http::Transport {
 
   http::ClientResponse perform(const http::ClientRequest& request) {
     const Target target = parse(request.url);
+    if (target.query.contains("uploads")) return begin_upload(target);
+    if (target.query.contains("uploadId")) return upload(request, target);
     if (request.method == "PUT") return put(request, target);
     if (request.method == "DELETE") {
       state_.bucket.remove(target.key, now());
@@ -149,6 +154,55 @@ class SimulatedS3 final : public http::Transport {
     if (condition && state_.bucket.find(target.key) != nullptr) return refusal(412, "PreconditionFailed");
     state_.bucket.put(target.key, copy(request.body), now(), now() + time_.store_error);
     return {.status = 200, .headers = {{"ETag", "\"1\""}}, .body = {}};
+  }
+
+  http::ClientResponse begin_upload(const Target& target) {
+    const std::string id = std::to_string(++state_.uploads_begun);
+    state_.uploads[id].key = target.key;
+    return {.status = 200,
+            .headers = {},
+            .body = core::to_bytes(fmt::format("<InitiateMultipartUploadResult><UploadId>{}</UploadId>"
+                                               "</InitiateMultipartUploadResult>",
+                                               id))};
+  }
+
+  http::ClientResponse upload(const http::ClientRequest& request, const Target& target) {
+    const auto at = state_.uploads.find(target.value("uploadId"));
+    if (at == state_.uploads.end() || at->second.key != target.key) return refusal(404, "NoSuchUpload");
+    if (request.method == "PUT") {
+      const auto& content = at->second.parts[part_of(target)] = copy(request.body);
+      return {.status = 200, .headers = {{"ETag", etag_of(*content)}}, .body = {}};
+    }
+    if (request.method == "POST" && !complete(core::as_text(request.body), at->second))
+      return refusal(400, "InvalidPart");
+    state_.uploads.erase(at);
+    return {.status = request.method == "POST" ? 200 : 204,
+            .headers = {},
+            .body = core::to_bytes("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>")};
+  }
+
+  /// The object is what the request names of what has arrived.
+  bool complete(std::string_view xml, const StoreState::Upload& upload) {
+    constexpr std::string_view kNumber = "<PartNumber>";
+    core::Bytes whole;
+    for (auto from = xml.find(kNumber); from != std::string_view::npos; from = xml.find(kNumber, from)) {
+      from += kNumber.size();
+      const std::string_view part = xml.substr(from, xml.find("</Part>", from) - from);
+      const auto found = upload.parts.find(static_cast<int>(core::parse_int(part.substr(0, part.find('<'))).value()));
+      if (found == upload.parts.end()) return false;
+      const std::string etag = etag_of(*found->second);
+      if (part.find(std::string_view(etag).substr(1, etag.size() - 2)) == std::string_view::npos) return false;
+      core::append(whole, *found->second);
+    }
+    state_.bucket.put(upload.key, copy(whole), now(), now() + time_.store_error);
+    return true;
+  }
+
+  static int part_of(const Target& target) {
+    return static_cast<int>(core::parse_int(target.value("partNumber")).value_or(0));
+  }
+  static std::string etag_of(const core::Bytes& content) {
+    return fmt::format("\"{:016x}\"", std::hash<std::string_view>()(core::as_text(content)));
   }
 
   http::ClientResponse remove(std::string_view xml) {
@@ -192,18 +246,14 @@ class SimulatedS3 final : public http::Transport {
   }
 
   http::ClientResponse list(const Target& target) {
-    const auto value = [&](const char* name) {
-      const auto at = target.query.find(name);
-      return at == target.query.end() ? std::string() : at->second;
-    };
-    const std::string after = std::max(value("start-after"), value("continuation-token"));
+    const std::string after = std::max(target.value("start-after"), target.value("continuation-token"));
     core::Timestamp as_of = now();
     if (dice_.chance(state_.rates.stale)) {
       as_of -= core::Duration(dice_.below(static_cast<std::uint64_t>(kStalest.count())));
     }
-    const std::size_t most =
-        std::min<std::size_t>(kPage, static_cast<std::size_t>(core::parse_int(value("max-keys")).value_or(kPage)));
-    const auto found = state_.bucket.list(value("prefix"), after, most, as_of);
+    const std::size_t most = std::min<std::size_t>(
+        kPage, static_cast<std::size_t>(core::parse_int(target.value("max-keys")).value_or(kPage)));
+    const auto found = state_.bucket.list(target.value("prefix"), after, most, as_of);
     std::string xml = "<ListBucketResult><IsTruncated>";
     xml += found.size() == most ? "true</IsTruncated>" : "false</IsTruncated>";
     if (found.size() == most) xml += fmt::format("<NextContinuationToken>{}</NextContinuationToken>", found.back().key);
@@ -226,10 +276,27 @@ class SimulatedS3 final : public http::Transport {
 void StoreState::arrive(const Time& time) {
   for (const Late& write : late) {
     if (write.at > time.now) continue;
+    if (!write.upload.empty()) {
+      const auto upload = uploads.find(write.upload);
+      if (upload != uploads.end()) upload->second.parts[write.part] = write.content;
+      continue;
+    }
     if (write.if_absent && conditional_put && bucket.find(write.key) != nullptr) continue;
     bucket.put(write.key, write.content, time.now, time.now + time.store_error);
   }
   std::erase_if(late, [&](const Late& write) { return write.at <= time.now; });
+}
+
+std::unique_ptr<http::Transport> open_simulated_wire(StoreState& state, Turns& turns, Dice& dice, Time& time,
+                                                     Process& process) {
+  return std::make_unique<SimulatedS3>(state, turns, dice, time, process);
+}
+
+blob::S3Location simulated_location() {
+  return blob::parse_s3_location({.url = "s3://bucket",
+                                  .endpoint_url = "http://store.test",
+                                  .region = "us-east-1",
+                                  .addressing = blob::AddressingStyle::kPath});
 }
 
 std::unique_ptr<blob::Store> open_simulated_store(StoreState& state, Turns& turns, Dice& dice, Time& time,
@@ -237,11 +304,7 @@ std::unique_ptr<blob::Store> open_simulated_store(StoreState& state, Turns& turn
   const blob::StoreContext context{.clock = clock, .random = random};
   const blob::StorePolicy policy;
   auto s3 = std::make_unique<blob::S3Store>(
-      std::make_unique<SimulatedS3>(state, turns, dice, time, process),
-      blob::parse_s3_location({.url = "s3://bucket",
-                               .endpoint_url = "http://store.test",
-                               .region = "us-east-1",
-                               .addressing = blob::AddressingStyle::kPath}),
+      open_simulated_wire(state, turns, dice, time, process), simulated_location(),
       blob::Credentials{.access_key = "key", .secret_key = core::Secret("secret")}, policy, context);
   return std::make_unique<blob::RetryingStore>(std::move(s3), policy.retry, context);
 }

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "blob/s3_client.h"
 #include "blob/store.h"
 #include "core/random.h"
 #include "http/client.h"
@@ -41,7 +43,17 @@ struct StoreState {
     std::string key = {};
     Bucket::Content content = {};
     bool if_absent = false;
+    /// Of a part of an upload.
+    std::string upload = {};
+    int part = 0;
   };
+  /// By its id: what has arrived of an object that is sent in parts.
+  struct Upload {
+    std::string key = {};
+    std::map<int, Bucket::Content> parts = {};
+  };
+  std::map<std::string, Upload> uploads = {};
+  std::uint64_t uploads_begun = 0;
   std::vector<Late> late = {};
   std::uint64_t requests = 0;
 
@@ -66,6 +78,12 @@ class StoreState::Shown {
   const FaultRates rates_;
   const bool away_;
 };
+
+blob::S3Location simulated_location();
+
+/// That store, as the wire knows it.
+std::unique_ptr<http::Transport> open_simulated_wire(StoreState& state, Turns& turns, Dice& dice, Time& time,
+                                                     Process& process);
 
 /// The product's own S3 driver and retries over that store, for one process.
 std::unique_ptr<blob::Store> open_simulated_store(StoreState& state, Turns& turns, Dice& dice, Time& time,

@@ -27,19 +27,24 @@ TEST_P(SimulationTest, KeepsEveryPromise) {
   std::uint64_t requests = 0;
   std::uint64_t deaths = 0;
   std::uint64_t backups = 0;
+  std::uint64_t by_map = 0;
+  std::uint64_t gaps = 0;
   for (std::uint64_t seed = first + GetParam(); seed < first + seeds; seed += kShares) {
     const postgres::testing::TemporaryDirectory spool;
     const Report report = World(seed, spool.path()).run();
     requests += report.requests;
     deaths += report.deaths;
     backups += report.backups;
+    by_map += report.by_map;
+    gaps += report.gaps;
     const bool wanted = seeds == 1;
     if (report.broken.empty() && !wanted) continue;
     for (const std::string& step : report.steps) fmt::print(stderr, "{}\n", step);
     EXPECT_EQ(report.broken, "") << "seed " << seed << "; again: BACKSTAY_SIMULATION_SEEDS=1 "
                                  << "BACKSTAY_SIMULATION_FIRST_SEED=" << seed << " simulation_tests";
   }
-  fmt::print("{} requests, {} backups, {} processes killed\n", requests, backups, deaths);
+  fmt::print("{} requests, {} backups, {} of them by the map of changed pages, {} gaps, {} processes killed\n",
+             requests, backups, by_map, gaps, deaths);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SimulationTest, ::testing::Range(std::uint64_t{0}, kShares));

@@ -16,12 +16,16 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 
+constexpr std::uint64_t kCallsOfLastStep = 6;
+constexpr core::Duration kRush = minutes(12);
+
 /// How often one is drawn in a seed that has this fault at all.
 unsigned rate(Dice& dice, unsigned most) { return dice.chance(350) ? static_cast<unsigned>(dice.between(1, most)) : 0; }
 
 }  // namespace
 
-World::World(std::uint64_t seed, std::filesystem::path spool) : seed_(seed), spool_(std::move(spool)), outside_(seed) {
+World::World(std::uint64_t seed, std::filesystem::path place)
+    : seed_(seed), outside_(seed), disk_(outside_.dice, std::move(place)) {
   choose_faults();
 }
 
@@ -43,6 +47,8 @@ void World::choose_faults() {
             .cut = rate(dice, 30),
             .corrupt = rate(dice, 30),
             .stale = rate(dice, 300)};
+  gap_rate_ = rate(dice, 120);
+  disk_fails_ = rate(dice, 100);
   kill_rate_ = dice.chance(700) ? static_cast<unsigned>(dice.between(20, 400)) : 0;
   // Two clocks that are wrong at once are more than the format promises to bear.
   store_clock_wrong_ = dice.chance(200);
@@ -62,6 +68,7 @@ Report World::run() {
   try {
     set_up();
     outside_.store.rates = rates_;
+    disk_.fail(disk_fails_);
     for (std::uint64_t turns = outside_.dice.between(15, 45); turns > 0; --turns) turn();
     make_peace();
     finish_all_work();
@@ -75,6 +82,7 @@ Report World::run() {
     report_.broken = fmt::format("unexpected: {}", error.what());
   }
   report_.requests = outside_.store.requests;
+  report_.gaps = oracle_ ? oracle_->gaps.size() : 0;
   return std::move(report_);
 }
 
@@ -83,12 +91,14 @@ void World::set_up() {
   SeededRandom random(seed_ + 1);
   server_ = std::make_unique<ModelServer>(outside_.dice, random.uuid());
   oracle_ = std::make_unique<Oracle>(*server_);
+  peace_ = true;
   work_alone("installer", [&](Actor& actor) {
     repository::InstanceRecord record{.instance = server_->instance(), .service_name = "model"};
     record.wal_segment_size = kSegmentSize;
     record.created = actor.clock.now();
     actor.repository().put_instance(record);
   });
+  peace_ = false;
 }
 
 void World::turn() {
@@ -100,7 +110,7 @@ void World::turn() {
     say(outside_.store.away ? "the store is away" : "the store is back");
   }
   server_->work(dice, dice.chance(100) ? dice.below(1'500'000) : dice.below(120'000));
-  if (backups_.size() < 2 && dice.chance(400)) begin_backup();
+  if (backups_.size() < 2 && dice.chance(in_rush() ? 900 : 400)) begin_backup();
   run_tasks(choose_tasks());
   clear_ended();
   if (dice.chance(80)) check("meanwhile");
@@ -109,7 +119,9 @@ void World::turn() {
 void World::advance() {
   Dice& dice = outside_.dice;
   const auto kind = dice.below(10);
-  if (hurry_) {
+  if (in_rush()) {
+    outside_.time.now += std::chrono::seconds(dice.below(30));
+  } else if (hurry_) {
     outside_.time.now += std::chrono::seconds(dice.below(90));
   } else if (kind < 5) {
     outside_.time.now += minutes(dice.below(20));
@@ -155,7 +167,8 @@ World::Task World::task(Actor& actor, std::string what, std::function<void()> wo
     } catch (const core::Error& error) {
       outcome = error.message();
       // A backup ends after seven days, and one that is being removed is not taken again, whatever else is right.
-      over = error.code() == core::Code::kConflict || error.code() == core::Code::kTimeout;
+      using enum core::Code;
+      over = error.code() == kConflict || error.code() == kTimeout || error.code() == kWalGap;
     } catch (const std::exception& broken) {
       report_.broken = fmt::format("{}: {}", what, broken.what());
     }
@@ -207,6 +220,7 @@ void World::begin_backup() {
 void World::clear_ended() {
   std::erase_if(backups_, [&](const auto& run) {
     if (!run->done() && !run->failed() && !run->actor().process.dead) return false;
+    if (run->done() && run->went_by_map()) ++report_.by_map;
     if (!run->done() || run->actor().process.dead) {
       if (!run->refused() && (outside_.dice.chance(700) || peace_)) {
         failed_.emplace_back(run->id(), run->attempt());
@@ -235,12 +249,25 @@ std::vector<World::Task> World::choose_tasks() {
 }
 
 World::Task World::stream_wal(std::uint64_t bytes) {
-  if (!receiver_) receiver_ = std::make_unique<Receiver>(outside_, *server_, *oracle_, spool_, ++epoch_);
-  return task(receiver_->actor(), "streams WAL", [this, bytes] { receiver_->step(bytes); });
+  if (!receiver_) receiver_ = std::make_unique<Receiver>(outside_, *server_, *oracle_, disk_.root(), ++epoch_);
+  if (!peace_ && outside_.dice.chance(gap_rate_)) {
+    say("the receiver lets WAL go");
+    receiver_->let_go();
+  }
+  return task(receiver_->actor(), "streams WAL", [this, bytes] {
+    receiver_->step(bytes);
+    if (const std::string trouble = receiver_->trouble(); !trouble.empty()) say("  " + trouble);
+  });
 }
 
 World::Task World::continue_backup(BackupRun& run) {
-  return task(run.actor(), fmt::format("step {}", run.steps_done()), [&run] { run.step(); });
+  Task next = task(run.actor(), fmt::format("step {}", run.steps_done()), [&run] { run.step(); });
+  if (run.is_last() && !peace_ && outside_.dice.chance(kill_rate_)) {
+    run.actor().process.dies_at = run.actor().process.calls + outside_.dice.between(1, kCallsOfLastStep);
+    run.actor().process.dies_after = outside_.dice.chance(700);
+    rush_until_ = outside_.time.now + kRush;
+  }
+  return next;
 }
 
 World::Task World::confirm() {
@@ -335,6 +362,7 @@ void World::make_peace() {
   say("peace");
   peace_ = true;
   outside_.store.rates = {};
+  disk_.fail(0);
   outside_.store.away = false;
   outside_.time.store_error = {};
   for (const auto& run : backups_) run->actor().process.clock_error = {};
@@ -345,6 +373,8 @@ void World::make_peace() {
 
 void World::finish_all_work() {
   constexpr int kTurns = 400;
+  // A gap ends where a segment begins.
+  if (server_->kept_from > 0) server_->work(outside_.dice, 2 * kSegmentSize);
   bool again = true;
   for (int turns = 0; again || !backups_.empty() || oracle_->acknowledged < server_->lsn(); ++turns) {
     if (turns == kTurns) throw Broken("in peace, work does not come to its end");
@@ -387,14 +417,16 @@ void World::check_nothing_left() {
   std::set<std::string> needed;
   work_alone("observer", [&](Actor& actor) {
     for (const std::string& id : actor.repository().backup_ids(server_->instance())) {
-      repository::ManifestReader manifest(actor.repository(), server_->instance(), id);
-      needed.insert(repository::backup_record_name(server_->instance(), id).key);
-      needed.insert(repository::manifest_name(server_->instance(), id).key);
+      const auto record = actor.repository().backup(server_->instance(), id).value();
+      repository::ManifestReader manifest(actor.repository(), record);
+      needed.insert(repository::backup_record_name(record).key);
+      needed.insert(repository::manifest_name(record).key);
       for (const auto& pack : manifest.packs()) needed.insert(repository::pack_key(pack));
     }
   });
   for (const auto& [key, object] : outside_.store.bucket.objects()) {
-    const bool other = key == "backstay.json" || key.find("/wal/") != std::string::npos || key.ends_with("/instance") ||
+    const bool other = key == "backstay.json" || key.find("/wal/") != std::string::npos ||
+                       key.find("/changes/") != std::string::npos || key.ends_with("/instance") ||
                        key.starts_with(".backstay-condition");
     if (!other && !needed.contains(key)) throw Broken(fmt::format("'{}' is left over", key));
   }

@@ -11,6 +11,7 @@
 #include "simulation/backup_run.h"
 #include "simulation/oracle.h"
 #include "simulation/receiver.h"
+#include "simulation/simulated_disk.h"
 
 namespace backstay::simulation {
 
@@ -22,6 +23,9 @@ struct Report {
   std::uint64_t requests = 0;
   std::uint64_t backups = 0;
   std::uint64_t deaths = 0;
+  /// Backups that went by the map of changed pages, and stretches of WAL that were let go of.
+  std::uint64_t by_map = 0;
+  std::uint64_t gaps = 0;
 };
 
 /// A killing that a test wants: at this request of all that processes make, counted from 1.
@@ -32,8 +36,8 @@ struct Kill {
 
 class World {
  public:
-  /// `spool` is an empty directory.
-  World(std::uint64_t seed, std::filesystem::path spool);
+  /// `place` is an empty directory.
+  World(std::uint64_t seed, std::filesystem::path place);
   ~World();
 
   /// A random history, then peace: everything must come to its end.
@@ -50,6 +54,7 @@ class World {
   Task task(Actor& actor, std::string what, std::function<void()> work);
   void begin_backup();
   void clear_ended();
+  [[nodiscard]] bool in_rush() const { return outside_.time.now < rush_until_; }
   std::vector<Task> choose_tasks();
   Task stream_wal(std::uint64_t bytes);
   Task continue_backup(BackupRun& run);
@@ -68,15 +73,22 @@ class World {
   void work_alone(const std::string& name, Work work);
 
   const std::uint64_t seed_;
-  const std::filesystem::path spool_;
   Outside outside_;
+  /// Where the receivers have their spool.
+  SimulatedDisk disk_;
+  unsigned disk_fails_ = 0;
   Report report_;
   FaultRates rates_;
   unsigned kill_rate_ = 0;
+  /// How often the receiver lets WAL go, per mille of its steps.
+  unsigned gap_rate_ = 0;
   bool store_clock_wrong_ = false;
   bool clocks_wrong_ = false;
   /// Everything follows within minutes.
   bool hurry_ = false;
+  /// So long everything follows within seconds: an attempt was killed at its end, and the next one is to be there
+  /// before what the dead one has sent.
+  core::Timestamp rush_until_ = {};
   bool peace_ = false;
   core::Duration grace_{};
   std::unique_ptr<ModelServer> server_;

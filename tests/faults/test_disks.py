@@ -99,3 +99,36 @@ def test_the_disk_of_the_databases_is_full(new_server):
         api.wait_for_state(deployed.id, "synchronized")
         prove(server, deployed, writer)
         server.destroy()
+
+
+@needs_root
+@pytest.mark.nightly
+def test_the_disk_of_the_state_is_full(new_server):
+    """What cannot be written down is refused, what can be read is told; databases and their archives go on."""
+    server = new_server("full-state")
+    with small_disk(server.state_dir, 64):
+        for variable, place in (("BACKSTAY_SERVER_SERVICES_DIR", "services"), ("BACKSTAY_STORES_DIRECTORY_ROOTS", "stores")):
+            (server.home / place).mkdir(mode=0o711)
+            server.environment[variable] = str(server.home / place)
+        api = server.start().api()
+        deployed = deploy(api, bodies.service(api.get("/teams")[0]["id"], "unwritten", bodies.new_password(),
+                                              {"config": {"destinationPath": f"file://{server.home}/stores/unwritten"}, "secrets": {}}))
+        api.wait_for_backup(deployed.id)
+        with Writer(deployed.database()) as writer:
+            ballast = fill(server.state_dir)
+            refused = wait_for("a backup is refused", lambda: (lambda answer: answer if answer.status >= 500 else None)(
+                api.raw("POST", f"/managed-services/{deployed.id}/backups")), 60)
+            assert refused.status == 507 and refused.body["code"] == "disk_full", refused.body
+            assert api.raw("GET", f"/managed-services/{deployed.id}").status == 200
+            moment = deployed.now()
+            writer.wait_for_more(300)
+            wait_for("the archive goes on", lambda: window_of(deployed).get("latest", "") > moment, 60)
+            assert server.process.poll() is None
+            ballast.unlink()
+            again = wait_for("backups are taken again", lambda: (lambda answer: answer if answer.status < 300 else None)(
+                api.raw("POST", f"/managed-services/{deployed.id}/backups")), 60)
+            assert end_of(api, deployed.id, again.body["id"])["state"] == "completed"
+        assert not writer.refused, "the database never stopped"
+        settle(api, 180)
+        prove(server, deployed, writer)
+        server.destroy()

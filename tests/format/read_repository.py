@@ -115,8 +115,8 @@ class Repository:
     def __init__(self, directory: Path, recovery_key: str):
         self.directory = directory
         description = json.loads((directory / "backstay.json").read_text())
-        if description["version"] != 1:
-            raise Damaged("not version 1")
+        if description["version"] != 2:
+            raise Damaged("not version 2")
         wrapped = base64.b64decode(description["dataKey"])
         self.data_key = open_sealed(parse_recovery_key(recovery_key), wrapped[:12], description["repository"].encode(),
                                     wrapped[12:])
@@ -155,37 +155,59 @@ class Repository:
     def read_json(self, key: str, kind: int) -> dict:
         return json.loads(self.read(key, kind).content)
 
+    def stored_attempts(self, prefix: str) -> list[str]:
+        names = {key.rpartition("/")[2] for key in self.keys(prefix)}
+        attempts = (name.removeprefix("record.") for name in sorted(names) if name.startswith("record."))
+        return [attempt for attempt in attempts if f"condemned.{attempt}" not in names]
+
+    def record_that_counts(self, prefix: str) -> dict:
+        """Of several attempts the one that began last."""
+        records = [self.read_json(f"{prefix}/record.{a}", BACKUP_RECORD) for a in self.stored_attempts(prefix)]
+        return max(records, key=lambda r: (r["timeline"], int(r["startLsn"]), r["startTime"].rstrip("Z"), r["attempt"]))
+
     def files(self, instance: str, backup: str):
         """Yields (path, type, mode, link target, content) of every entry."""
         prefix = f"instances/{instance}/backups/{backup}"
-        manifest = self.read(f"{prefix}/manifest", MANIFEST)
-        if manifest.id != self.read_json(f"{prefix}/record", BACKUP_RECORD)["manifestId"]:
+        record = self.record_that_counts(prefix)
+        manifest = self.read(f"{prefix}/manifest.{record['attempt']}", MANIFEST)
+        if manifest.id != record["manifestId"]:
             raise Damaged("the manifest does not belong to the record")
+        packs = [self.read(key, PACK) for key in self.packs(manifest)]
+        for path, kind, mode, target, size, extents in self.entries(manifest):
+            yield path, kind, mode, target, self.content(size, extents, packs) if kind == 1 else None
+
+    @staticmethod
+    def packs(manifest: Container) -> list[str]:
         meta = Fields(manifest.meta)
         meta.number(), meta.number()
-        packs = []
-        for _ in range(meta.number()):
-            pack = meta.take(16).hex()
-            packs.append(self.read(f"packs/{pack[:2]}/{pack}", PACK))
+        packs = [meta.take(16).hex() for _ in range(meta.number())]
+        return [f"packs/{pack[:2]}/{pack}" for pack in packs]
+
+    @staticmethod
+    def entries(manifest: Container):
+        """Yields (path, type, mode, link target, size, extents); an extent is (begin, length, pack, group, offset)."""
         for group in manifest.groups:
             fields, path = Fields(group), b""
             while fields.at < len(group):
                 path = path[:fields.number()] + fields.text()
                 kind, mode, _, _ = fields.take(1)[0], fields.number(), fields.number(), fields.text()
                 target = fields.text().decode() if kind == 3 else None
-                yield path.decode(), kind, mode, target, self.content(fields, packs) if kind == 1 else None
+                size, extents, end = fields.number() if kind == 1 else 0, [], 0
+                for _ in range(fields.number() if kind == 1 else 0):
+                    begin = end + fields.number()
+                    length, pack, number, offset = (fields.number() for _ in range(4))
+                    extents.append((begin, length, pack, number, offset))
+                    end = begin + length
+                yield path.decode(), kind, mode, target, size, extents
 
     @staticmethod
-    def content(fields: Fields, packs: list[Container]) -> bytes:
-        content, end = bytearray(fields.number()), 0
-        for _ in range(fields.number()):
-            begin = end + fields.number()
-            length, pack, group, offset = (fields.number() for _ in range(4))
-            end = begin + length
+    def content(size: int, extents: list, packs: list[Container]) -> bytes:
+        content = bytearray(size)
+        for begin, length, pack, group, offset in extents:
             raw = b"".join(packs[pack].groups[group:])[offset:offset + length]
             if len(raw) != length:
                 raise Damaged("an extent reaches behind its pack")
-            content[begin:end] = raw
+            content[begin:begin + length] = raw
         return bytes(content)
 
 
@@ -193,20 +215,22 @@ def describe(repository: Repository) -> dict:
     """Everything in a form that can be compared."""
     result: dict = {"files": {}, "wal": {}}
     keys = list(repository.keys("instances"))
+    seen = set()
     for key in keys:
         parts = key.split("/")
         if parts[2] == "backups":
-            if parts[4] != "record" or key.removesuffix("record") + "condemned" in keys:
+            prefix = "/".join(parts[:4])
+            if prefix in seen or f"{prefix}/condemned" in keys or not repository.stored_attempts(prefix):
                 continue
+            seen.add(prefix)
             for path, kind, mode, target, content in repository.files(parts[1], parts[3]):
                 value = {1: hashlib.sha256(content or b"").hexdigest(), 2: "directory", 3: f"-> {target}"}[kind]
                 result["files"][path] = f"{mode:o} {value}"
         elif parts[2] == "wal" and len(parts) == 5 and parts[4] != "window-end":
             container = repository.read(key, WAL_TAIL if ".tail." in key else WAL_SEGMENT)
-            digest = hashlib.sha256(container.content).hexdigest()
-            if digest != json.loads(container.meta)["sha256"]:
-                raise Damaged(f"{key}: digest")
-            result["wal"][parts[4]] = digest
+            mac = bytes.fromhex(json.loads(container.meta)["mac"])
+            open_sealed(hkdf(repository.data_key, b"", b"backstay wal content v1"), bytes(12), container.content, mac)
+            result["wal"][parts[4]] = hashlib.sha256(container.content).hexdigest()
         elif key.endswith(".history"):
             result["wal"][parts[3]] = repository.read(key, HISTORY).content.decode()
         elif parts[-1] == "window-end":

@@ -1,4 +1,4 @@
-"""The sample, written once by version 1, read by a reader that shares no code with Backstay."""
+"""The sample, written once by version 2, read by a reader that shares no code with Backstay."""
 import json
 import shutil
 from pathlib import Path

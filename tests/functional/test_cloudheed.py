@@ -86,7 +86,7 @@ class Cloud:
         return wait_for(f"backup {backup} of {database}", probe, 180)
 
     def stored(self, backup: str) -> bool:
-        return any(key.endswith(f"/backups/{backup.removeprefix('backup-')}/record") for key in self.rgw.keys(self.bucket))
+        return any(f"/backups/{backup.removeprefix('backup-')}/record." in key for key in self.rgw.keys(self.bucket))
 
 
 def reached(connection: str) -> Database:

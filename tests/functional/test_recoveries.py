@@ -216,7 +216,7 @@ def test_a_tablespace_closes_the_window_until_a_backup_has_it(server, api, team)
     api.wait_for_backup(service.id)
     superuser = service.superuser()
     place = f"{Path(superuser.sql('SHOW data_directory')).parent}/tablespaces/later"
-    superuser.sql(f"COPY (SELECT 1) TO PROGRAM 'mkdir -p {place}'; CREATE TABLESPACE later LOCATION '{place}'")
+    superuser.sql(f"COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; mkdir -p {place}'; CREATE TABLESPACE later LOCATION '{place}'")
 
     def names() -> list:
         return [event["eventName"] for event in api.get(f"/api/events?serviceId={service.id}&limit=1000")]

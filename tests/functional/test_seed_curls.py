@@ -74,7 +74,7 @@ class Reader:
 
     def holds(self, backup_id: str) -> bool:
         """Whether the bucket has the backup: exactly when its record is there."""
-        return any(key.endswith(f"/backups/{backup_id}/record") for key in self.stored())
+        return any(f"/backups/{backup_id}/record." in key for key in self.stored())
 
 
 @pytest.fixture(scope="module")

@@ -51,16 +51,31 @@ def test_a_backup_is_verified_on_demand(server, program, api, team):
     again = subprocess.run([str(program), "backups", "verify", backup, "--wait", "--state-dir", str(server.state_dir)],
                            capture_output=True, text=True, timeout=300)
     assert again.returncode == 0 and "recoveryTimeSeconds" in again.stdout, again.stdout + again.stderr
-    assert f'backstay_control_verified_recovery_seconds{{service="{deployed.id}"}}' in api.raw("GET", "/metrics").body
+    # A gauge is told at the next look at its service.
+    gauge = f'backstay_control_verified_recovery_seconds{{service="{deployed.id}"}}'
+    wait_for("the recovery's time as a metric", lambda: gauge in api.raw("GET", "/metrics").body, 30)
 
+
+def test_a_dump_is_verified_by_what_it_becomes(server, api, team):
+    store = bodies.directory_store(server.state_dir, "dumped")
+    deployed = deploy(api, bodies.service(team, "dumped", bodies.new_password(), store))
+    database = deployed.database()
+    database.sql("CREATE TABLE kept (id int PRIMARY KEY, text text, at timestamptz DEFAULT now());"
+                 "INSERT INTO kept (id, text) SELECT g, md5(g::text) FROM generate_series(1, 2000) g; CREATE VIEW last AS SELECT max(id) FROM kept;"
+                 "SELECT lo_from_bytea(4711, 'a large object')")
     dump = api.post(f"/managed-services/{deployed.id}/backups", {"mechanism": "logical"})["id"]
     with pytest.raises(ApiError) as refused:
         api.post(f"/api/backups/{dump}/verify")
-    assert refused.value.answer.status == 409  # not confirmed yet
+    assert refused.value.answer.status == 409, "it is not confirmed yet"
     api.wait_for_backup(deployed.id, dump)
-    with pytest.raises(ApiError) as refused:
-        api.post(f"/api/backups/{dump}/verify")
-    assert refused.value.answer.status == 501 and "dump" in refused.value.answer.body["detail"]
+    assert api.wait_for_operation(api.post(f"/api/backups/{dump}/verify")["id"])["state"] == "succeeded"
+    seen = api.get(f"/api/backups/{dump}")["verification"]
+    assert seen["outcome"] == "verified" and 0 < seen["timeToFirstQuerySeconds"] <= seen["recoveryTimeSeconds"]
+    checks = seen["checks"]
+    assert checks["tables"] == 1 and checks["rowsExpected"] == checks["rowsEstimated"] == 2000 and not checks["problems"]
+    window = api.get(f"/api/managed-services/{deployed.id}/recovery-window")
+    assert window.get("lastVerified", {}).get("backupId") != dump, "no recovery to a time begins with it"
+    assert nothing_left(server)
 
 
 def test_damage_that_every_copy_has_is_found_and_named(server, api, team):

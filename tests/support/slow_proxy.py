@@ -2,15 +2,17 @@
 TLS passes. What the client sends first, and first after each answer, is held back."""
 import socket
 import threading
+import time
 
 from .waiting import let_time_pass
 
 
 class SlowProxy:
-    """with SlowProxy(port, seconds) as proxy: ... proxy.port"""
+    """with SlowProxy(port, seconds) as proxy: ... proxy.port, proxy.held_back()"""
 
     def __init__(self, target: int, delay: float):
         self.target, self.delay = target, delay
+        self._held: "list[tuple[float, float]]" = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
 
@@ -21,18 +23,32 @@ class SlowProxy:
     def __exit__(self, *_) -> None:
         self._listener.close()
 
+    def held_back(self) -> float:
+        """For how long something was held back since the last time it was asked: what waits together counts once."""
+        held, self._held = sorted(self._held), []
+        total = end = 0.0
+        for begin, until in held:
+            total += max(0.0, until - max(begin, end))
+            end = max(end, until)
+        return total
+
+    def hold_back(self) -> None:
+        begin = time.monotonic()
+        let_time_pass(self.delay)
+        self._held.append((begin, time.monotonic()))
+
     def _accept(self) -> None:
         while True:
             try:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            _Conversation(client, socket.create_connection(("127.0.0.1", self.target)), self.delay)
+            _Conversation(client, socket.create_connection(("127.0.0.1", self.target)), self)
 
 
 class _Conversation:
-    def __init__(self, client: socket.socket, server: socket.socket, delay: float):
-        self.client, self.server, self.delay = client, server, delay
+    def __init__(self, client: socket.socket, server: socket.socket, proxy: SlowProxy):
+        self.client, self.server, self.proxy = client, server, proxy
         self.clients_turn = True
         for side in (client, server):
             side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -43,7 +59,7 @@ class _Conversation:
         for part in self._parts(self.client, self.server):
             if self.clients_turn:
                 self.clients_turn = False
-                let_time_pass(self.delay)
+                self.proxy.hold_back()
             self.server.sendall(part)
 
     def _answers(self) -> None:

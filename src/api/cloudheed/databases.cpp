@@ -171,12 +171,12 @@ std::string_view password_field(const Service& service) {
 }
 
 const FieldNames& database_fields() {
-  static const FieldNames kNames{{"/plan/id", "/tier"},          {"/config/version", "/version"},
-                                 {"/provider/name", "/version"}, {"/backupId", "/backup_id"},
-                                 {"/time", "/target_time"},      {"/label", "/name"},
-                                 {"/destinationId", ""},         {"/backups/config/destinationPath", ""},
-                                 {"/config/destinationPath", ""}};
-  return kNames;
+  static const FieldNames names{{"/plan/id", "/tier"},          {"/config/version", "/version"},
+                                {"/provider/name", "/version"}, {"/backupId", "/backup_id"},
+                                {"/time", "/target_time"},      {"/label", "/name"},
+                                {"/destinationId", ""},         {"/backups/config/destinationPath", ""},
+                                {"/config/destinationPath", ""}};
+  return names;
 }
 
 }  // namespace backstay::api::cloudheed

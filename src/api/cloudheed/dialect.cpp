@@ -59,7 +59,7 @@ http::Response refusal(const http::Request& request, const core::Error& error) {
     details.push_back({{"field", field_name(field.pointer)}, {"message", field.message}});
   }
   if (!details.empty()) told["details"] = std::move(details);
-  if (auto hint = dialect_hint(error); !hint.empty()) told["hint"] = std::move(hint);
+  if (auto hint = dialect_hint(error); !hint.empty()) told["hint"] = hint;
   auto response = json_response(
       json::object{{"error", std::move(told)}, {"meta", {{"request_id", "req-" + request.trace_id}}}}, status);
   add_waiting(error, status, response);

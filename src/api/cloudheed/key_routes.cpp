@@ -26,7 +26,7 @@ struct Scopes {
 
 const std::vector<Scopes>& known_scopes() {
   using namespace model;
-  static const std::vector<Scopes> kKnown{
+  static const std::vector<Scopes> known{
       {"databases:read", {kScopeServicesRead}},
       {"databases:write", {kScopeServicesWrite, kScopeServicesDelete}},
       {"backups:read", {kScopeBackupsRead}},
@@ -34,7 +34,7 @@ const std::vector<Scopes>& known_scopes() {
       {"read", {kScopeRead}},
       {"write", {kScopeWrite}},
   };
-  return kKnown;
+  return known;
 }
 
 /// A restore in place changes a database by a backup: it takes the right to change both.

@@ -167,15 +167,15 @@ control::TakeBackupRequest take_request(const Request& request, const ServiceNam
 
 /// A refusal names the field as this request has it.
 Error in_words_of_request(const Error& error) {
-  static const std::map<std::string, std::string, std::less<>> kFields{
+  static const std::map<std::string, std::string, std::less<>> fields{
       {"/temporaryDays", "/retentionPeriodInDays"},
       {"/label", "/metadata/name"},
       {"/labels/guidewire.description", "/metadata/description"}};
   Error renamed(error.code(), error.message());
   renamed.with_hint(error.hint());
   for (const auto& [pointer, message] : error.fields()) {
-    const auto field = kFields.find(pointer);
-    renamed.with_field(field == kFields.end() ? pointer : field->second, message);
+    const auto field = fields.find(pointer);
+    renamed.with_field(field == fields.end() ? pointer : field->second, message);
   }
   return renamed;
 }

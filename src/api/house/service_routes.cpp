@@ -137,6 +137,32 @@ class ServiceHandlers {
   Context context_;
 };
 
+/// What the contract does not have.
+void add_own_routes(RouteTable& routes, const ServiceHandlers& handlers) {
+  routes.add(
+      {.method = "POST",
+       .path = "/managed-services/{id}/undelete",
+       .operation = "managed-services-undelete",
+       .tag = "Managed services",
+       .summary = "Bring a deleted service back",
+       .description = "As long as its record is kept: with its id and name, up to its last write.",
+       .scope = Scope::kRecoverInPlace,
+       .answer = ref("ManagedService")},
+      [handlers](const Request& request, const Principal& principal) { return handlers.undelete(request, principal); },
+      std::bind_front(&ServiceHandlers::created, handlers));
+  routes.add(
+      {.method = "POST",
+       .path = "/managed-services/{id}/restart",
+       .operation = "managed-services-restart",
+       .tag = "Managed services",
+       .summary = "Restart the server of a managed service",
+       .description = "After a checkpoint; its connections are cut, and it is away for a second or two.",
+       .scope = Scope::kWriteServices,
+       .answer = ref("ManagedService")},
+      [handlers](const Request& request, const Principal& principal) { return handlers.restart(request, principal); },
+      std::bind_front(&ServiceHandlers::created, handlers));
+}
+
 }  // namespace
 
 void add_service_routes(RouteTable& routes, const Context& context) {
@@ -225,28 +251,7 @@ void add_service_routes(RouteTable& routes, const Context& context) {
        .body_optional = true,
        .answer = ref("BackupEntry")},
       &ServiceHandlers::schedule_backup, std::bind_front(&ServiceHandlers::scheduled_backup, handlers));
-  routes.add(
-      {.method = "POST",
-       .path = "/managed-services/{id}/undelete",
-       .operation = "managed-services-undelete",
-       .tag = "Managed services",
-       .summary = "Bring a deleted service back",
-       .description = "As long as its record is kept: with its id and name, up to its last write.",
-       .scope = Scope::kRecoverInPlace,
-       .answer = ref("ManagedService")},
-      [handlers](const Request& request, const Principal& principal) { return handlers.undelete(request, principal); },
-      std::bind_front(&ServiceHandlers::created, handlers));
-  routes.add(
-      {.method = "POST",
-       .path = "/managed-services/{id}/restart",
-       .operation = "managed-services-restart",
-       .tag = "Managed services",
-       .summary = "Restart the server of a managed service",
-       .description = "After a checkpoint; its connections are cut, and it is away for a second or two.",
-       .scope = Scope::kWriteServices,
-       .answer = ref("ManagedService")},
-      [handlers](const Request& request, const Principal& principal) { return handlers.restart(request, principal); },
-      std::bind_front(&ServiceHandlers::created, handlers));
+  add_own_routes(routes, handlers);
 }
 
 }  // namespace backstay::api::house

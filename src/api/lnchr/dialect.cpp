@@ -60,7 +60,7 @@ http::Response refusal(const http::Request& /*request*/, const core::Error& erro
   json::array details;
   for (const auto& field : error.fields()) details.push_back({{"field", field.pointer}, {"message", field.message}});
   if (!details.empty()) told["details"] = std::move(details);
-  if (auto hint = dialect_hint(error); !hint.empty()) told["hint"] = std::move(hint);
+  if (auto hint = dialect_hint(error); !hint.empty()) told["hint"] = hint;
   auto response = json_response(json::object{{"success", false}, {"error", std::move(told)}}, status);
   add_waiting(error, status, response);
   return response;

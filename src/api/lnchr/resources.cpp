@@ -42,7 +42,7 @@ std::string config_text(const model::Service& service, std::string_view key) {
 
 /// The one that runs, which a config may not name.
 std::string version_of(const model::Service& service) {
-  const auto version = config_text(service, "version");
+  auto version = config_text(service, "version");
   if (!version.empty()) return version;
   return service.provider.version.starts_with('v') ? std::string() : service.provider.version;
 }

@@ -16,6 +16,7 @@
 #include "backup/wal_receiver.h"
 #include "blob/testing/faulty_store.h"
 #include "blob/testing/memory_store.h"
+#include "core/error.h"
 #include "core/random.h"
 #include "core/time.h"
 #include "os/file_system.h"
@@ -70,6 +71,15 @@ class ArchiveFixture : public ::testing::Test {
   std::unique_ptr<RecoveredServer> recover_to(const RecoveryPlan& plan, const std::string& name,
                                               std::optional<postgres::HandOver> hand_over = std::nullopt);
   std::unique_ptr<RecoveredServer> start_recovered(const std::string& name);
+  /// Looks again and again until the condition holds. Throws timeout, naming `what`.
+  template <typename Condition>
+  void wait_for(core::Duration deadline, const char* what, Condition condition) {
+    const auto end = clock_.steady_now() + deadline;
+    while (!condition()) {
+      if (clock_.steady_now() >= end) throw core::Error(core::Code::kTimeout, what);
+      clock_.wait({}, std::chrono::milliseconds(10));
+    }
+  }
   /// Runs a program of the installation against a server; its standard output.
   std::string run_program(const std::string& program, const postgres::ConnectionTarget& target,
                           std::vector<std::string> arguments);

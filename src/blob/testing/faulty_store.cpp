@@ -1,5 +1,8 @@
 #include "blob/testing/faulty_store.h"
 
+#include <utility>
+#include <vector>
+
 namespace backstay::blob::testing {
 
 class FaultyUpload final : public Upload {
@@ -148,8 +151,36 @@ std::optional<ObjectInfo> FaultyStore::head(std::string_view key) {
 void FaultyStore::list(std::string_view prefix, std::string_view start_after,
                        const std::function<bool(const ObjectInfo&)>& each) {
   const bool lose = enter(Kind::kRead);
-  inner_.list(prefix, start_after, each);
+  std::function<void()> happens;
+  {
+    const core::LockGuard lock(mutex_);
+    happens = std::exchange(during_list_, {});
+  }
+  if (happens) {
+    list_around(prefix, start_after, each, happens);
+  } else {
+    inner_.list(prefix, start_after, each);
+  }
   leave(lose);
+}
+
+void FaultyStore::list_around(std::string_view prefix, std::string_view start_after,
+                              const std::function<bool(const ObjectInfo&)>& each,
+                              const std::function<void()>& happens) {
+  std::vector<ObjectInfo> before;
+  inner_.list(prefix, start_after, [&](const ObjectInfo& info) {
+    before.push_back(info);
+    return true;
+  });
+  happens();
+  for (const ObjectInfo& info : before) {
+    if (inner_.head(info.key) && !each(info)) return;
+  }
+}
+
+void FaultyStore::during_next_list(std::function<void()> happens) {
+  const core::LockGuard lock(mutex_);
+  during_list_ = std::move(happens);
 }
 
 void FaultyStore::remove(std::span<const std::string> keys) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -28,6 +29,8 @@ class FaultyStore final : public Store {
   void truncate_reads(std::uint64_t length);
   /// From now on one bit is wrong in the first answer about each object, as after a bad network.
   void spoil_first_reads();
+  /// The next listing takes so long that this happens under way: it shows neither what comes by it nor what goes.
+  void during_next_list(std::function<void()> happens);
   /// Writes block until release_writes; for tests of back-pressure.
   void hold_writes();
   void release_writes();
@@ -53,6 +56,8 @@ class FaultyStore final : public Store {
   /// Counts the call, waits if writes are held, throws if it is to fail; true if the answer is to be lost.
   bool enter(Kind kind);
   void leave(bool lose);
+  void list_around(std::string_view prefix, std::string_view start_after,
+                   const std::function<bool(const ObjectInfo&)>& each, const std::function<void()>& happens);
   core::Bytes on_its_way(std::string_view key, core::Bytes content);
 
   Store& inner_;
@@ -65,6 +70,7 @@ class FaultyStore final : public Store {
   std::optional<std::uint64_t> lose_at_ GUARDED_BY(mutex_);
   core::Code code_ GUARDED_BY(mutex_) = core::Code::kStoreUnreachable;
   std::optional<std::uint64_t> read_limit_ GUARDED_BY(mutex_);
+  std::function<void()> during_list_ GUARDED_BY(mutex_);
   bool away_ GUARDED_BY(mutex_) = false;
   bool held_ GUARDED_BY(mutex_) = false;
 };

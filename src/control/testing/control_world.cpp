@@ -1,9 +1,12 @@
 #include "control/testing/control_world.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "control/membership.h"
 #include "control/service_operations.h"
+#include "core/random.h"
+#include "core/testing/seed.h"
 #include "metadata/teams.h"
 
 namespace backstay::control::testing {
@@ -96,10 +99,19 @@ std::vector<std::unique_ptr<Provider>> only(std::shared_ptr<FakeProvider> fake) 
   return providers;
 }
 
+/// A process that goes on with the state of one before draws other ids.
+std::uint64_t next_seed() {
+  static std::atomic<std::uint64_t> worlds{0};
+  return core::testing::seed() + (worlds++ << 32U);
+}
+
+fs::path new_directory() { return fs::temp_directory_path() / ("backstay-control-" + core::SystemRandom().token(12)); }
+
 }  // namespace
 
-ControlWorld::ControlWorld(fs::path wanted, std::shared_ptr<FakeProvider> shared)
-    : directory(wanted.empty() ? fs::temp_directory_path() / ("backstay-control-" + random.token(12)) : wanted),
+ControlWorld::ControlWorld(const fs::path& wanted, std::shared_ptr<FakeProvider> shared)
+    : random(next_seed()),
+      directory(wanted.empty() ? new_directory() : wanted),
       provider(shared ? std::move(shared) : std::make_shared<FakeProvider>()),
       owns_directory_(wanted.empty()) {
   fs::create_directories(directory);

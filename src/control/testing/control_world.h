@@ -22,8 +22,8 @@
 #include "control/testing/fake_provider.h"
 #include "control/testing/fake_spool.h"
 #include "core/metrics.h"
-#include "core/random.h"
 #include "core/testing/manual_clock.h"
+#include "core/testing/seeded_random.h"
 #include "metadata/database.h"
 
 namespace backstay::control::testing {
@@ -32,7 +32,7 @@ class ControlWorld {
  public:
   /// A new state, or the one in `directory`, as a process that starts finds it: what one before left running goes on.
   /// The provider is shared: what it runs outlives a process.
-  explicit ControlWorld(std::filesystem::path directory = {}, std::shared_ptr<FakeProvider> shared = nullptr);
+  explicit ControlWorld(const std::filesystem::path& directory = {}, std::shared_ptr<FakeProvider> shared = nullptr);
   ~ControlWorld();
   ControlWorld(const ControlWorld&) = delete;
   ControlWorld& operator=(const ControlWorld&) = delete;
@@ -54,7 +54,8 @@ class ControlWorld {
   std::size_t count_events(const std::string& service_id, const std::string& name);
   [[nodiscard]] std::vector<std::string> calls() const { return provider->calls(); }
 
-  core::SystemRandom random;
+  /// The same in each run: when a service is due depends on its id.
+  core::testing::SeededRandom random;
   std::filesystem::path directory;
   std::shared_ptr<FakeProvider> provider;
   core::testing::ManualClock clock;

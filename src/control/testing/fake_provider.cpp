@@ -292,7 +292,8 @@ void FakeProvider::confirm_backup(const ServiceBody&, const model::Backup& backu
 std::optional<std::string> FakeProvider::verification_problem(const model::Instance& instance,
                                                               const model::Backup& backup) const {
   if (!is_local()) return Provider::verification_problem(instance, backup);
-  if (backup.mechanism == model::BackupMechanism::kLogical) return "it is a dump";
+  const core::LockGuard lock(mutex_);
+  if (backup.mechanism == model::BackupMechanism::kLogical && !loads_dumps_) return "there is no pg_restore";
   return std::nullopt;
 }
 
@@ -307,6 +308,11 @@ VerifiedRestore FakeProvider::verify_backup(const ServiceBody&, const model::Bac
   found.recovery_time = std::chrono::seconds(2);
   found.checks = {{"uid", uid}};
   return found;
+}
+
+void FakeProvider::load_dumps(bool can) {
+  const core::LockGuard lock(mutex_);
+  loads_dumps_ = can;
 }
 
 void FakeProvider::set_finding(std::string problem) {

@@ -74,6 +74,8 @@ class FakeProvider final : public Provider {
   VerifiedRestore verify_backup(const ServiceBody& body, const model::Backup& backup, std::uint32_t uid,
                                 WorkContext& context) override;
   void set_finding(std::string problem);
+  /// Dumps can be taken, and not be loaded.
+  void load_dumps(bool can);
   [[nodiscard]] std::optional<std::string> import_problem(const model::Instance& /*instance*/) const override {
     return std::nullopt;
   }
@@ -111,6 +113,7 @@ class FakeProvider final : public Provider {
   bool elsewhere_ GUARDED_BY(mutex_) = false;
   bool stores_empty_ GUARDED_BY(mutex_) = false;
   std::string finding_ GUARDED_BY(mutex_);
+  bool loads_dumps_ GUARDED_BY(mutex_) = true;
   std::map<std::string, core::Timestamp> condemned_ GUARDED_BY(mutex_);
   std::set<std::string> loaded_ GUARDED_BY(mutex_);
   std::vector<std::string> calls_ GUARDED_BY(mutex_);

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "core/testing/manual_clock.h"
+#include "core/testing/seed.h"
 #include "repository/repository.h"
 
 namespace backstay::repository::testing {
@@ -22,14 +23,10 @@ inline const std::string kBackup = "22222222-2222-4222-8222-222222222222";
 
 class RepositoryFixture : public ::testing::Test {
  protected:
-  RepositoryFixture() : seed_(std::random_device()()), engine_(seed_) {
-    RecordProperty("seed", static_cast<int>(seed_));
+  RepositoryFixture() : engine_(core::testing::seed()) {
     memory_ = std::make_shared<blob::testing::MemoryStore>();
     store_ = std::make_shared<blob::testing::FaultyStore>(*memory_);
     repository_ = Repository::create(store_, key_, random_, clock_);
-  }
-  void TearDown() override {
-    if (HasFailure()) fprintf(stderr, "seed %u\n", seed_);
   }
 
   std::size_t below(std::size_t bound) { return std::uniform_int_distribution<std::size_t>(0, bound - 1)(engine_); }
@@ -49,7 +46,6 @@ class RepositoryFixture : public ::testing::Test {
     return core::Code::kInternal;
   }
 
-  unsigned seed_;
   std::mt19937_64 engine_;
   core::SystemRandom random_;
   core::testing::ManualClock clock_;

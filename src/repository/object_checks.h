@@ -1,4 +1,4 @@
-// Private to repository: what is asked of a manifest, whether one backup is verified or all of a repository.
+// Private to repository: what is asked of objects, whether one backup is verified or all of a repository.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,43 @@
 #include <vector>
 
 #include "core/error.h"
+#include "repository/container_reader.h"
+#include "repository/json_fields.h"
 #include "repository/manifest.h"
 #include "repository/second_reading.h"
+#include "repository/verify.h"
 
 namespace backstay::repository::detail {
+
+/// What verification is for; anything else (store away, cancelled) means that it could not be done.
+inline bool is_finding(const core::Error& error) {
+  using enum core::Code;
+  return is_damaged(error) || error.code() == kStoreObjectMissing || error.code() == kWalGap ||
+         error.code() == kStoreConflict;
+}
+
+/// Every group is looked at, one after the other, even after a bad one: so the report is complete.
+inline std::vector<VerifyProblem> check_groups(ContainerReader& reader, const Layout& layout, core::ByteSpan object,
+                                               VerifyLevel level) {
+  std::vector<VerifyProblem> problems;
+  core::Bytes raw;
+  for (std::uint32_t number = 0; number < layout.groups.size(); ++number) {
+    const Group& group = layout.groups[number];
+    const core::ByteSpan stored = object.subspan(group.offset, group.stored_size);
+    try {
+      if (level == VerifyLevel::kAuthenticate) {
+        reader.authenticate_group(layout, number, stored);
+        continue;
+      }
+      raw.resize(group.raw_size);
+      reader.decode_group(layout, number, stored, raw);
+    } catch (const core::Error& error) {
+      if (!is_finding(error)) throw;
+      problems.push_back({layout.name.key, error.message(), "files whose bytes lie in this group cannot be restored"});
+    }
+  }
+  return problems;
+}
 
 /// How large the groups of packs are, as far as the packs were looked at. One thread at a time.
 class GroupSizes {
