@@ -68,4 +68,9 @@ void sync_file(int fd) {
   if (::fsync(fd) != 0) throw core::system_error("cannot sync a file", errno);
 }
 
+void begin_write_back(int fd, std::uint64_t offset, std::uint64_t size) noexcept {
+  // Any other flag would wait, and take the error that the sync has to see.
+  ::sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(size), SYNC_FILE_RANGE_WRITE);
+}
+
 }  // namespace backstay::os

@@ -45,5 +45,8 @@ void write_all(int fd, core::ByteSpan data);
 std::uint64_t file_size(int fd);
 /// fsync(2).
 void sync_file(int fd);
+/// Lets the disk begin with what was written there, without waiting. Promises nothing and throws nothing: an error of
+/// the disk is told by the sync that follows.
+void begin_write_back(int fd, std::uint64_t offset, std::uint64_t size) noexcept;
 
 }  // namespace backstay::os
