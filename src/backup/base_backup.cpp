@@ -413,16 +413,10 @@ void BaseBackup::check_wal_is_there() const {
         core::Code::kWalGap,
         fmt::format("the archive lacks the history of timeline {} that the backup needs", record_.timeline));
   }
-  const std::uint64_t last = (record_.stop_lsn - 1) / size;
-  std::uint64_t next = record_.start_lsn / size;
-  for (const auto& segment : wal.list_expected(record_.timeline, next, last, record_.stop_lsn)) {
-    const std::uint64_t needed = segment.segment == last ? record_.stop_lsn - last * size : size;
-    if (segment.segment != next || segment.contiguous(size) < needed) break;
-    ++next;
+  if (const auto missing = wal.first_missing(record_.timeline, record_.start_lsn, record_.stop_lsn)) {
+    throw core::Error(core::Code::kWalGap, fmt::format("the archive lacks WAL segment {} that the backup needs",
+                                                       repository::segment_name(record_.timeline, *missing, size)));
   }
-  if (next > last) return;
-  throw core::Error(core::Code::kWalGap, fmt::format("the archive lacks WAL segment {} that the backup needs",
-                                                     repository::segment_name(record_.timeline, next, size)));
 }
 
 }  // namespace

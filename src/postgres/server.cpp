@@ -46,12 +46,12 @@ std::optional<os::ProcessId> Server::find() const {
 os::ProcessId Server::start(Launcher& launcher) {
   if (const auto running = find()) return *running;
   const auto data = description_.paths.data();
-  // The number in a file left behind may belong to another process of this user by now, and then PostgreSQL would not
-  // start. Without a process that works in the directory the file means nothing.
   if (any_process_in(data)) {
     throw Error(Code::kDatabaseUnavailable,
                 fmt::format("processes of an earlier server still work in '{}'", data.string()));
   }
+  // The number in a file left behind may belong to another process of this user by now, and then PostgreSQL would not
+  // start. Without a process that works in the directory the file means nothing.
   if (files_.stat(data / kPostmasterFile)) files_.remove(data / kPostmasterFile);
   // What an earlier server wrote would explain nothing of this one. The server may write its log but not put something
   // else in its place.

@@ -274,17 +274,10 @@ class Verification {
     const BackupRecord& record = *backup.record;
     if (record.stop_lsn <= record.start_lsn) return;
     WalStore wal(repository_, backup.instance, record.wal_segment_size);
-    const std::uint64_t first = record.start_lsn / record.wal_segment_size;
-    const std::uint64_t last = (record.stop_lsn - 1) / record.wal_segment_size;
-    const auto stored = wal.list_expected(record.timeline, first, last, record.stop_lsn);
-    for (std::uint64_t segment = first; segment <= last; ++segment) {
-      const auto found = std::ranges::find(stored, segment, &StoredSegment::segment);
-      const std::uint64_t begin = segment * record.wal_segment_size;
-      const std::uint64_t needed = std::min(record.stop_lsn - begin, record.wal_segment_size);
-      if (found != stored.end() && found->contiguous(record.wal_segment_size) >= needed) continue;
+    if (const auto missing = wal.first_missing(record.timeline, record.start_lsn, record.stop_lsn)) {
       throw core::Error(core::Code::kWalGap,
                         fmt::format("backup '{}' needs WAL segment {}, and it is not in the store", backup.id,
-                                    segment_name(record.timeline, segment, record.wal_segment_size)));
+                                    segment_name(record.timeline, *missing, record.wal_segment_size)));
     }
     const std::string history =
         fmt::format("{}{}.history", wal_prefix(backup.instance), detail::timeline_text(record.timeline));

@@ -199,21 +199,31 @@ std::vector<StoredSegment> WalStore::list_expected(std::uint32_t timeline, std::
                                                    std::uint64_t end) {
   auto listed = list(timeline, from, to);
   if (to != UINT64_MAX) end = std::min(end, (to + 1) * segment_size_);
+  // From 0 on means wherever the archive begins.
+  const std::uint64_t begin = from == 0 && !listed.empty() ? listed.front().segment : from;
   // Whatever took the place of what the first look missed is there now; and whatever goes since was seen by it.
-  if (has_hole(listed, from, end)) listed = merge(std::move(listed), list(timeline, from, to));
+  if (first_hole(listed, begin, end)) listed = merge(std::move(listed), list(timeline, from, to));
   return listed;
 }
 
-/// From 0 on means wherever the archive begins.
-bool WalStore::has_hole(const std::vector<StoredSegment>& listed, std::uint64_t from, std::uint64_t end) const {
-  std::uint64_t next = from == 0 && !listed.empty() ? listed.front().segment : from;
+std::optional<std::uint64_t> WalStore::first_missing(std::uint32_t timeline, std::uint64_t from, std::uint64_t to) {
+  if (to <= from) return std::nullopt;
+  const std::uint64_t first = from / segment_size_;
+  return first_hole(list_expected(timeline, first, (to - 1) / segment_size_, to), first, to);
+}
+
+std::optional<std::uint64_t> WalStore::first_hole(const std::vector<StoredSegment>& listed, std::uint64_t from,
+                                                  std::uint64_t end) const {
+  std::uint64_t next = from;
   for (const StoredSegment& stored : listed) {
     const bool last = &stored == &listed.back();
     const std::uint64_t begin = stored.segment * segment_size_;
     const std::uint64_t needed = last ? std::min(segment_size_, end - std::min(begin, end)) : segment_size_;
-    if (stored.segment != next++ || stored.contiguous(segment_size_) < needed) return true;
+    if (stored.segment != next || stored.contiguous(segment_size_) < needed) return next;
+    ++next;
   }
-  return next * segment_size_ < end;
+  if (next * segment_size_ < end) return next;
+  return std::nullopt;
 }
 
 std::vector<StoredSegment> WalStore::list(std::uint32_t timeline, std::uint64_t from, std::uint64_t to) {

@@ -89,6 +89,9 @@ class WalStore {
   /// is looked for twice, so that nothing that was stored before is missed.
   [[nodiscard]] std::vector<StoredSegment> list_expected(std::uint32_t timeline, std::uint64_t from, std::uint64_t to,
                                                          std::uint64_t end);
+  /// The first segment that lacks any of the bytes [from, to); nothing if all are there. Looks twice, too.
+  [[nodiscard]] std::optional<std::uint64_t> first_missing(std::uint32_t timeline, std::uint64_t from,
+                                                           std::uint64_t to);
   /// The segment, whole or as far as its tails reach without a gap. Nothing if there is not even a tail at its start.
   /// A damaged object is passed by if others hold the same bytes. Throws corrupt_data if not, store_conflict if two
   /// objects disagree about a byte.
@@ -125,7 +128,8 @@ class WalStore {
   std::string timeline_prefix(std::uint32_t timeline) const;
   std::string segment_key(std::uint32_t timeline, std::uint64_t segment) const;
   ObjectName history_name(std::uint32_t timeline) const;
-  [[nodiscard]] bool has_hole(const std::vector<StoredSegment>& listed, std::uint64_t from, std::uint64_t end) const;
+  [[nodiscard]] std::optional<std::uint64_t> first_hole(const std::vector<StoredSegment>& listed, std::uint64_t from,
+                                                        std::uint64_t end) const;
   void put_new_segment(core::ByteSpan content, const SegmentIndex& index, const std::string& mac, std::uint64_t epoch,
                        ContainerWriter& writer);
   /// Whether a whole one is there and sound; listed ones that have gone or are damaged do not count. Throws

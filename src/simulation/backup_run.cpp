@@ -203,14 +203,9 @@ void BackupRun::write_manifest() {
 
 void BackupRun::check_wal_is_there() {
   repository::WalStore wal(actor_.repository(), server_.instance(), kSegmentSize);
-  const std::uint64_t last = (record_.stop_lsn - 1) / kSegmentSize;
-  std::uint64_t next = record_.start_lsn / kSegmentSize;
-  for (const auto& segment : wal.list_expected(1, next, last, record_.stop_lsn)) {
-    const std::uint64_t needed = segment.segment == last ? record_.stop_lsn - last * kSegmentSize : kSegmentSize;
-    if (segment.segment != next || segment.contiguous(kSegmentSize) < needed) break;
-    ++next;
+  if (const auto missing = wal.first_missing(1, record_.start_lsn, record_.stop_lsn)) {
+    throw core::Error(core::Code::kWalGap, fmt::format("WAL segment {} is not in the archive", *missing));
   }
-  if (next <= last) throw core::Error(core::Code::kWalGap, fmt::format("WAL segment {} is not in the archive", next));
 }
 
 void BackupRun::publish() {
