@@ -1,6 +1,7 @@
 #include "simulation/simulated_s3.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -16,6 +17,8 @@ constexpr std::string_view kHost = "http://store.test/bucket";
 constexpr core::Duration kLongestFlight = std::chrono::minutes(15);
 constexpr core::Duration kStalest = std::chrono::minutes(30);
 constexpr std::size_t kPage = 100;
+/// Of a thousand old listings so many have an end that is not.
+constexpr unsigned kTorn = 500;
 
 struct Target {
   std::string key;
@@ -247,13 +250,18 @@ class SimulatedS3 final : public http::Transport {
 
   http::ClientResponse list(const Target& target) {
     const std::string after = std::max(target.value("start-after"), target.value("continuation-token"));
-    core::Timestamp as_of = now();
-    if (dice_.chance(state_.rates.stale)) {
-      as_of -= core::Duration(dice_.below(static_cast<std::uint64_t>(kStalest.count())));
-    }
+    const std::string prefix = target.value("prefix");
     const std::size_t most = std::min<std::size_t>(
         kPage, static_cast<std::size_t>(core::parse_int(target.value("max-keys")).value_or(kPage)));
-    const auto found = state_.bucket.list(target.value("prefix"), after, most, as_of);
+    const bool stale = dice_.chance(state_.rates.stale);
+    const core::Duration age(stale ? dice_.below(static_cast<std::uint64_t>(kStalest.count())) : 0);
+    auto found = state_.bucket.list(prefix, after, most, now() - age);
+    // A listing takes its time: its end may be younger, so that it misses what moved to a name that it had passed.
+    if (stale && dice_.chance(kTorn) && !found.empty()) {
+      found.resize(dice_.below(found.size()));
+      const std::string passed = found.empty() ? after : found.back().key;
+      std::ranges::move(state_.bucket.list(prefix, passed, most - found.size(), now()), std::back_inserter(found));
+    }
     std::string xml = "<ListBucketResult><IsTruncated>";
     xml += found.size() == most ? "true</IsTruncated>" : "false</IsTruncated>";
     if (found.size() == most) xml += fmt::format("<NextContinuationToken>{}</NextContinuationToken>", found.back().key);
