@@ -151,6 +151,8 @@ def test_postgresql_is_killed_under_load(own_server):
     with Writer(deployed.database()) as writer:
         (before,) = postmaster_pids(own_server.state_dir)
         os.kill(before, signal.SIGKILL)
+        # The writer's session outlives its postmaster until it has to wait for a statement.
+        wait_for("another postmaster", lambda: postmaster_pids(own_server.state_dir) - {before}, 120)
         writer.wait_for_more(100, 120)
         (after,) = postmaster_pids(own_server.state_dir)
     assert after != before

@@ -73,7 +73,8 @@ def postmaster_pids(home: Path) -> set:
     """The postmaster of each running service below the directory."""
     pids = set()
     for where in set(processes_below(home).values()):
-        pid_file = Path(where) / "postmaster.pid"
-        if pid_file.is_file():
-            pids.add(int(pid_file.read_text().split("\n")[0]))
+        try:
+            pids.add(int((Path(where) / "postmaster.pid").read_text().split("\n")[0]))
+        except (FileNotFoundError, ValueError):
+            pass  # It is about to write it, or has just removed it.
     return pids
