@@ -32,7 +32,7 @@ namespace {
 constexpr std::uint64_t kItemSize = 4U << 20;
 constexpr std::size_t kSmallItemFiles = 256;
 constexpr std::size_t kWriteSize = 1U << 20;
-/// Smaller pieces go with the sync at the end: one call for each page would cost more than it brings.
+/// What is smaller goes with the sync at the end: there may be a million such files.
 constexpr std::size_t kWriteBackSize = 256U << 10;
 constexpr std::size_t kQueuedItems = 16;
 constexpr mode_t kDirectoryMode = 0700;
@@ -317,12 +317,12 @@ void Restorer::write_range(repository::PackReader& reader, const repository::Fil
     put(file, at, piece);
     at += piece.size();
   }
+  // Left to the end, all of it would wait for the disk there.
+  if (to - from >= kWriteBackSize) os::begin_write_back(file.get(), from, to - from);
 }
 
 void Restorer::put(const os::Descriptor& file, std::uint64_t at, core::ByteSpan bytes) {
   os::write_at(file.get(), at, bytes);
-  // Left to the end, all of it would wait for the disk there.
-  if (bytes.size() >= kWriteBackSize) os::begin_write_back(file.get(), at, bytes.size());
   written_ += bytes.size();
 }
 
