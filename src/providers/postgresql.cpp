@@ -101,8 +101,8 @@ class PostgresqlProvider final : public control::Provider {
   }
   void write_dump(const model::Instance& instance, const control::BackupTarget& at, const model::Backup& backup,
                   const control::TextSink& sink, std::stop_token stop) override {
-    write_service_dump(world_, archives_.environment(), *archives_.repositories().open(at), instance, backup.id, sink,
-                       std::move(stop));
+    const auto repository = archives_.repositories().open_own(at, stop);
+    write_service_dump(world_, archives_.environment(), *repository, instance, backup.id, sink, std::move(stop));
   }
   [[nodiscard]] std::optional<std::string> import_problem(const model::Instance& instance) const override {
     return providers::import_problem(world_, instance);
@@ -260,7 +260,7 @@ void PostgresqlProvider::provision(const control::ServiceBody& body, control::Wo
 
 void PostgresqlProvider::recover(const control::ServiceBody& body, const control::BackupTarget& from,
                                  const control::RecoveryPlan& plan, control::WorkContext& context) {
-  const auto repository = archives_.repositories().open(from);
+  const auto repository = archives_.repositories().open_own(from, context.stop());
   if (is_dump_plan(plan.facts)) {
     load_dump(world_, archives_.environment(), *repository, body, plan.facts, context);
     PostgresqlInstance loaded(world_, body);

@@ -157,7 +157,7 @@ std::shared_ptr<backup::WalReceiver> PostgresqlArchives::require_receiver(const 
 
 control::BackupOutcome PostgresqlArchives::take(const control::ServiceBody& body, const model::Backup& backup,
                                                 control::WorkContext& context) {
-  const auto repository = prepared(repositories_.create_or_open(target_of(body)), body);
+  const auto repository = prepared(repositories_.create_or_open_own(target_of(body), context.stop()), body);
   // An attempt before this one may have come to its end without being able to say so.
   if (const auto record = repository->backup(body.instance.id, backup.id)) return outcome_of(*record);
   if (backup.mechanism == model::BackupMechanism::kLogical) {
@@ -183,7 +183,7 @@ control::BackupOutcome PostgresqlArchives::take(const control::ServiceBody& body
 
 void PostgresqlArchives::confirm(const control::ServiceBody& body, const model::Backup& backup,
                                  control::WorkContext& context) {
-  const auto repository = repositories_.open(target_of(body));
+  const auto repository = repositories_.open_own(target_of(body), context.stop());
   const auto report = backup::confirm_backup(environment(), *repository, body.instance.id, backup.id,
                                              report_to(context), context.stop(), 2, backup::ReadBack::kOwn);
   if (report.ok()) {

@@ -39,25 +39,7 @@ std::string fingerprint(const control::BackupTarget& target) {
   return core::to_hex(codec::sha256(core::as_bytes(wiped.reveal())));
 }
 
-std::shared_ptr<repository::Repository> Repositories::create_or_open(const control::BackupTarget& target) {
-  return find(target, true);
-}
-
 std::shared_ptr<repository::Repository> Repositories::open(const control::BackupTarget& target) {
-  return find(target, false);
-}
-
-OpenArchive Repositories::archive(const control::BackupTarget& target, const std::string& instance_id) {
-  auto repository = open(target);
-  const core::LockGuard lock(mutex_);
-  const auto key = fingerprint(target) + "/" + instance_id;
-  const auto now = context_.clock.steady_now();
-  const auto* kept = archives_.find(key, now);
-  if (kept != nullptr && kept->repository == repository) return *kept;
-  return archives_.put(key, {repository, std::make_shared<backup::WalArchive>(*repository, instance_id)}, now);
-}
-
-std::shared_ptr<repository::Repository> Repositories::find(const control::BackupTarget& target, bool may_create) {
   const auto key = fingerprint(target);
   std::shared_ptr<repository::Repository> found;
   {
@@ -68,12 +50,22 @@ std::shared_ptr<repository::Repository> Repositories::find(const control::Backup
     found->check_present();
     return found;
   }
-  auto opened = open_anew(target, may_create, {});
+  auto opened = open_anew(target, false, {});
   const core::LockGuard lock(mutex_);
   const auto now = context_.clock.steady_now();
   // Another thread may have been faster: one place has one object, whose caches agree.
   if (const auto* known = open_.find(key, now)) return *known;
   return open_.put(key, std::move(opened), now);
+}
+
+OpenArchive Repositories::archive(const control::BackupTarget& target, const std::string& instance_id) {
+  auto repository = open(target);
+  const core::LockGuard lock(mutex_);
+  const auto key = fingerprint(target) + "/" + instance_id;
+  const auto now = context_.clock.steady_now();
+  const auto* kept = archives_.find(key, now);
+  if (kept != nullptr && kept->repository == repository) return *kept;
+  return archives_.put(key, {repository, std::make_shared<backup::WalArchive>(*repository, instance_id)}, now);
 }
 
 std::shared_ptr<repository::Repository> Repositories::create_or_open_own(const control::BackupTarget& target,

@@ -28,20 +28,19 @@ class Repositories {
   /// The memory must outlive it.
   Repositories(blob::StorePolicy policy, blob::StoreContext context, control::ArchiveMemory& memory);
 
-  /// Makes the repository if the destination never had one.
-  std::shared_ptr<repository::Repository> create_or_open(const control::BackupTarget& target);
-  /// The same for the caller alone: `stop` ends its waiting for the store with Error(cancelled).
+  /// For the caller alone: `stop` ends its waiting for the store with Error(cancelled). Makes the repository if the
+  /// destination never had one.
   std::shared_ptr<repository::Repository> create_or_open_own(const control::BackupTarget& target, std::stop_token stop);
-  /// Throws Error(not_found) if the destination never had one.
+  /// For short questions; nothing but the store's deadlines ends them. Throws Error(not_found) if the destination never
+  /// had one.
   std::shared_ptr<repository::Repository> open(const control::BackupTarget& target);
-  /// The same for the caller alone.
+  /// The same for the caller alone, whose `stop` ends its waiting.
   std::shared_ptr<repository::Repository> open_own(const control::BackupTarget& target, std::stop_token stop) {
     return open_anew(target, false, std::move(stop));
   }
   OpenArchive archive(const control::BackupTarget& target, const std::string& instance_id);
 
  private:
-  std::shared_ptr<repository::Repository> find(const control::BackupTarget& target, bool may_create);
   std::shared_ptr<repository::Repository> open_anew(const control::BackupTarget& target, bool may_create,
                                                     std::stop_token stop);
   std::shared_ptr<repository::Repository> open_known(const control::BackupTarget& target, const std::string& id,

@@ -35,8 +35,9 @@ class RepositoriesTest : public ::testing::Test {
     return {policy, {clock_, random_, nullptr, {}}, memory_};
   }
   core::Error refusal(Repositories& repositories) {
+    EXPECT_THROW(repositories.open(target_), core::Error);
     try {
-      repositories.create_or_open(target_);
+      repositories.create_or_open_own(target_, {});
     } catch (const core::Error& error) {
       return error;
     }
@@ -54,9 +55,10 @@ class RepositoriesTest : public ::testing::Test {
 
 TEST_F(RepositoriesTest, AKnownRepositoryIsNeverMadeAnew) {
   auto running = fresh();
-  const auto id = running.create_or_open(target_)->id();
+  const auto id = running.create_or_open_own(target_, {})->id();
+  EXPECT_EQ(running.open(target_)->id(), id);
   EXPECT_EQ(memory_.repository_id("d"), id);
-  EXPECT_EQ(fresh().create_or_open(target_)->id(), id);
+  EXPECT_EQ(fresh().create_or_open_own(target_, {})->id(), id);
 
   std::filesystem::rename(root_ / "disk/a", root_ / "away");
   auto started = fresh();
@@ -81,17 +83,17 @@ TEST_F(RepositoriesTest, AKnownRepositoryIsNeverMadeAnew) {
 
   files_.remove_all(root_ / "disk/a");
   std::filesystem::rename(root_ / "away", root_ / "disk/a");
-  EXPECT_EQ(running.create_or_open(target_)->id(), id);
-  EXPECT_EQ(started.create_or_open(target_)->id(), id);
+  EXPECT_EQ(running.create_or_open_own(target_, {})->id(), id);
+  EXPECT_EQ(started.create_or_open_own(target_, {})->id(), id);
 }
 
 TEST_F(RepositoriesTest, AnotherRepositoryIsNotTakenForTheKnownOne) {
-  const auto id = fresh().create_or_open(target_)->id();
+  const auto id = fresh().create_or_open_own(target_, {})->id();
   std::filesystem::rename(root_ / "disk/a", root_ / "away");
   files_.make_directories(root_ / "disk/a", 0700);
   auto stranger = target_;
   stranger.destination.id.clear();
-  const auto other = fresh().create_or_open(stranger)->id();
+  const auto other = fresh().create_or_open_own(stranger, {})->id();
 
   auto repositories = fresh();
   const auto error = refusal(repositories);
@@ -106,7 +108,7 @@ TEST_F(RepositoriesTest, WhatIsOnlyReadIsRememberedTooAndNeverMade) {
   EXPECT_FALSE(memory_.repository_id("d"));
   auto stranger = target_;
   stranger.destination.id.clear();
-  const auto id = fresh().create_or_open(stranger)->id();
+  const auto id = fresh().create_or_open_own(stranger, {})->id();
   EXPECT_EQ(repositories.open(target_)->id(), id);
   EXPECT_EQ(memory_.repository_id("d"), id);
 }

@@ -1,6 +1,7 @@
 """kill -9 of the server in the middle of its work, and of PostgreSQL under load: it ends well, or it is undone."""
 import os
 import signal
+from typing import Optional
 
 import pytest
 from conftest import Deployed, deploy
@@ -59,10 +60,10 @@ def test_the_server_is_killed_during_a_creation(own_server, phase):
     assert len(postmaster_pids(own_server.state_dir)) == 1, "not two servers for one service"
 
 
-def filled(server, megabytes: int) -> Deployed:
+def filled(server, megabytes: int, store: Optional[dict] = None) -> Deployed:
     api = server.api()
     team = api.get("/teams")[0]["id"]
-    store = bodies.directory_store(server.state_dir, "crash")
+    store = store or bodies.directory_store(server.state_dir, "crash")
     deployed = deploy(api, bodies.service(team, "filled", bodies.new_password(), store))
     deployed.database().sql(f"CREATE TABLE ballast AS SELECT i, repeat(md5(i::text), 30) AS t FROM generate_series(1, {megabytes * 1000}) i")
     api.wait_for_backup(deployed.id)
