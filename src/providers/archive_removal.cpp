@@ -26,9 +26,10 @@ control::RetentionOutcome without_repository(const model::RetentionQuestion& que
 
 }  // namespace
 
-std::shared_ptr<repository::Repository> PostgresqlArchives::find_repository(const control::BackupTarget& at) {
+std::shared_ptr<repository::Repository> PostgresqlArchives::find_repository(const control::BackupTarget& at,
+                                                                            std::stop_token stop) {
   try {
-    return repositories_.open(at);
+    return repositories_.open_own(at, std::move(stop));
   } catch (const core::Error& error) {
     if (error.code() != core::Code::kNotFound) throw;
     return nullptr;
@@ -39,7 +40,7 @@ control::RetentionOutcome PostgresqlArchives::apply_retention(const control::Bac
                                                               const model::RetentionQuestion& question,
                                                               const control::RemovalTerms& terms,
                                                               std::stop_token stop) {
-  const auto repository = find_repository(at);
+  const auto repository = find_repository(at, stop);
   if (!repository) return without_repository(question, terms);
   auto done = backup::apply_retention(*repository, question, request_of(terms), std::move(stop), terms.decided);
   return {.decision = std::move(done.decision),
@@ -50,7 +51,7 @@ control::RetentionOutcome PostgresqlArchives::apply_retention(const control::Bac
 
 bool PostgresqlArchives::remove_garbage(const control::BackupTarget& at, const control::RemovalTerms& terms,
                                         std::stop_token stop) {
-  const auto repository = find_repository(at);
+  const auto repository = find_repository(at, stop);
   if (!repository) return true;
   repository::prune(*repository, request_of(terms), std::move(stop));
   return repository::is_empty(*repository);

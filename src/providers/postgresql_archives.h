@@ -67,7 +67,7 @@ class PostgresqlArchives {
 
  private:
   /// Nothing if none was ever made there.
-  std::shared_ptr<repository::Repository> find_repository(const control::BackupTarget& at);
+  std::shared_ptr<repository::Repository> find_repository(const control::BackupTarget& at, std::stop_token stop);
   /// Its receiver, if one runs, sends there.
   static bool is_present(const control::ServiceBody& body);
   model::RecoveryWindow window_from_store(const control::ServiceBody& body);
