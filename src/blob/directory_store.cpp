@@ -74,29 +74,49 @@ struct Entry {
   bool directory = false;
 };
 
-std::vector<Entry> read_entries(const fs::path& directory) {
-  struct Close {
-    void operator()(DIR* dir) const { ::closedir(dir); }
-  };
-  const std::unique_ptr<DIR, Close> dir(::opendir(directory.c_str()));
-  if (!dir) {
-    if (errno == ENOENT || errno == ENOTDIR) return {};
+struct CloseDirectory {
+  void operator()(DIR* dir) const { ::closedir(dir); }
+};
+
+/// Stays open, so that its files are looked at by their names alone.
+struct OpenDirectory {
+  std::unique_ptr<DIR, CloseDirectory> dir;
+  std::vector<Entry> entries;  // in the order of keys
+};
+
+/// Without entries if there is no such directory.
+OpenDirectory open_directory(const fs::path& directory) {
+  OpenDirectory opened;
+  opened.dir.reset(::opendir(directory.c_str()));
+  if (!opened.dir) {
+    if (errno == ENOENT || errno == ENOTDIR) return opened;
     fail("list", directory, errno);
   }
-  std::vector<Entry> entries;
   for (;;) {
     errno = 0;
-    const dirent* entry = ::readdir(dir.get());  // NOLINT(concurrency-mt-unsafe): the stream is ours alone
+    const dirent* entry = ::readdir(opened.dir.get());  // NOLINT(concurrency-mt-unsafe): the stream is ours alone
     if (entry == nullptr) break;
     const std::string name = entry->d_name;
     if (name == "." || name == ".." || name == kTemporary) continue;
     bool is_directory = entry->d_type == DT_DIR;
     if (entry->d_type == DT_UNKNOWN) is_directory = fs::is_directory(fs::symlink_status(directory / name));
-    entries.push_back({.name = is_directory ? name + "/" : name, .directory = is_directory});
+    opened.entries.push_back({.name = is_directory ? name + "/" : name, .directory = is_directory});
   }
   if (errno != 0) fail("list", directory, errno);
-  std::ranges::sort(entries, {}, &Entry::name);
-  return entries;
+  std::ranges::sort(opened.entries, {}, &Entry::name);
+  return opened;
+}
+
+/// The object whose file is `path`, seen from an open directory; nothing if there is none.
+std::optional<ObjectInfo> look_at(int directory, const char* path, const fs::path& root, std::string_view key) {
+  struct stat info{};
+  if (::fstatat(directory, path, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    fail("look at", root / key, errno);
+  }
+  if (!S_ISREG(info.st_mode)) return std::nullopt;
+  return ObjectInfo{
+      .key = std::string(key), .size = static_cast<std::uint64_t>(info.st_size), .modified = time_of(info)};
 }
 
 void remove_old_temporaries(const fs::path& directory, core::Timestamp now) {
@@ -269,15 +289,7 @@ std::optional<ObjectTail> DirectoryStore::get_tail(std::string_view key, std::ui
 }
 
 std::optional<ObjectInfo> DirectoryStore::head(std::string_view key) {
-  const fs::path path = path_of(key);
-  struct stat info{};
-  if (::lstat(path.c_str(), &info) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-    fail("look at", path, errno);
-  }
-  if (!S_ISREG(info.st_mode)) return std::nullopt;
-  return ObjectInfo{
-      .key = std::string(key), .size = static_cast<std::uint64_t>(info.st_size), .modified = time_of(info)};
+  return look_at(AT_FDCWD, path_of(key).c_str(), root_, key);
 }
 
 struct DirectoryStore::Listing {
@@ -296,12 +308,13 @@ struct DirectoryStore::Listing {
 };
 
 bool DirectoryStore::list_directory(const Listing& listing, const std::string& directory) {
-  for (const auto& entry : read_entries(root_ / directory)) {
+  const OpenDirectory opened = open_directory(root_ / directory);
+  for (const auto& entry : opened.entries) {
     const std::string key = directory + entry.name;
     if (entry.directory) {
       if (listing.wants_directory(key) && !list_directory(listing, key)) return false;
     } else if (listing.wants_key(key)) {
-      const auto info = head(key);
+      const auto info = look_at(::dirfd(opened.dir.get()), entry.name.c_str(), root_, key);
       if (info && !listing.each(*info)) return false;
     }
   }
