@@ -4,9 +4,9 @@
 
 namespace {
 
-/// Packs come and go on many threads. What a thread's own heap keeps of them, no other can use: they go back to the
-/// system instead, also after the first has gone.
-constexpr int kLargeBlock = 4 << 20;
+/// Packs, and windows of packs, come and go on many threads. What a thread's own heap keeps of them, no other can use:
+/// they go back to the system instead, also after the first has gone.
+constexpr int kLargeBlock = 1 << 20;
 
 }  // namespace
 

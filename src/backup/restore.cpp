@@ -42,7 +42,7 @@ constexpr std::size_t kFewPacks = 6;
 constexpr std::uint64_t kPackReach = 256U << 20;
 constexpr std::uint64_t kLittle = 2U << 20;
 constexpr std::uint64_t kLittleData = 128U << 20;
-constexpr std::size_t kCapacity = 80U << 20;
+constexpr std::size_t kCapacity = 64U << 20;
 constexpr std::string_view kTablespaces = "pg_tblspc/";
 
 /// A file to write, and where: in the data directory or in that of the tablespaces.
